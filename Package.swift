@@ -1,0 +1,85 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One rule set for every Swift target: the language modes that find mistakes early, and no warning let through.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+// The arrows between modules point down this list only; Scripts/check.sh compares every import with it.
+let package = Package(
+    name: "consilium",
+    products: [.executable(name: "consilium", targets: ["consilium"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    ],
+    targets: [
+        .executableTarget(
+            name: "consilium",
+            dependencies: [
+                "Server", "Client", "Reports", "Configuration", "Mailbox", "Federation", "Bundles", "NeuralNetworks",
+                "Images", "Tensors", "Files", "Wire", argumentParser, logging, systemPackage,
+            ], swiftSettings: strict),
+        .target(
+            name: "Server",
+            dependencies: [
+                "Federation", "Mailbox", "Configuration", "Bundles", "Tensors", "Files", "Wire", logging, systemPackage,
+            ], swiftSettings: strict),
+        .target(
+            name: "Client",
+            dependencies: [
+                "Federation", "Mailbox", "Configuration", "NeuralNetworks", "Images", "Bundles", "Tensors", "Files",
+                "Wire", logging, systemPackage,
+            ], swiftSettings: strict),
+        .target(name: "Reports", dependencies: ["Federation", "Wire"], swiftSettings: strict),
+        .target(
+            name: "Mailbox", dependencies: ["Bundles", "Configuration", "Files", "Wire", logging, systemPackage],
+            swiftSettings: strict),
+        .target(name: "Federation", dependencies: ["Tensors", "Wire"], swiftSettings: strict),
+        .target(name: "Configuration", dependencies: ["Wire", yams], swiftSettings: strict),
+        .target(
+            name: "Bundles", dependencies: ["CArchive", "Files", "Wire", crypto, systemPackage], swiftSettings: strict),
+        .target(name: "NeuralNetworks", dependencies: ["Tensors", "Wire"], swiftSettings: strict),
+        .target(name: "Images", dependencies: ["CImageIO", "Tensors", "Files", "Wire", systemPackage], swiftSettings: strict),
+        .target(name: "Tensors", dependencies: ["CKernels", "Wire"], swiftSettings: strict),
+        .target(name: "Files", dependencies: [systemPackage], swiftSettings: strict),
+        .target(name: "Wire", swiftSettings: strict),
+
+        .target(name: "CKernels"),
+        .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG"]),
+        .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
+
+        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
+        .testTarget(name: "FilesTests", dependencies: ["Files", systemPackage], swiftSettings: strict),
+        .testTarget(name: "BundlesTests", dependencies: ["Bundles", "Files", "Wire", crypto, systemPackage], swiftSettings: strict),
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels", "Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "Tensors", "Wire"],
+            exclude: ["Golden"], swiftSettings: strict),
+        .testTarget(name: "ImagesTests", dependencies: ["Images", "CImageIO", "Files", "Wire", systemPackage], swiftSettings: strict),
+        .testTarget(name: "FederationTests", dependencies: ["Federation", "Tensors", "Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "MailboxTests", dependencies: ["Mailbox", "Configuration", "Bundles", "Files", "Wire", systemPackage],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["Server", "Client", "Mailbox", "Federation", "Bundles", "Files", "Wire", systemPackage],
+            swiftSettings: strict),
+    ]
+)
