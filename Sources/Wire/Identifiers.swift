@@ -72,8 +72,15 @@ package struct Timestamp: Hashable, Comparable, Sendable {
     package let seconds: Int64
     package init(seconds: Int64) { self.seconds = seconds }
     package static func < (left: Timestamp, right: Timestamp) -> Bool { left.seconds < right.seconds }
-    package func adding(seconds more: Int64) -> Timestamp { Timestamp(seconds: seconds + more) }
-    package func adding(days: Int64) -> Timestamp { adding(seconds: days * 86_400) }
+    /// Saturates, so that no foreign time can overflow.
+    package func adding(seconds more: Int64) -> Timestamp {
+        let (sum, overflow) = seconds.addingReportingOverflow(more)
+        return Timestamp(seconds: !overflow ? sum : more > 0 ? .max : .min)
+    }
+    package func adding(days: Int64) -> Timestamp {
+        let (more, overflow) = days.multipliedReportingOverflow(by: 86_400)
+        return adding(seconds: !overflow ? more : days > 0 ? .max : .min)
+    }
 }
 
 /// Lower-case hexadecimal, both ways.
