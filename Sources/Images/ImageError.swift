@@ -1,0 +1,24 @@
+/// What went wrong with a picture or a data folder, on what, and what to do. Lower case, no full stop, one line.
+///
+/// A picture's error does not name the file: the caller knows the path and decides who may see it (`data check` prints
+/// it on the hospital's own terminal; nothing that leaves the hospital may hold it).
+package struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
+    package enum Reason: String, Sendable, CaseIterable {
+        // One picture.
+        case unreadable, notAnImage, empty, truncated, corrupt, unsupported, tooLarge, outOfMemory
+        // A data folder.
+        case folderUnreadable, noClasses, tooFewClasses, missingClass, unknownClass
+        // Splitting and synthesizing.
+        case invalidOption, invalidGroups, outputExists, cannotWrite
+    }
+
+    package let reason: Reason
+    package let detail: String
+
+    package init(_ reason: Reason, _ detail: String) {
+        self.reason = reason
+        self.detail = detail
+    }
+
+    package var description: String { detail }
+}

@@ -1,0 +1,136 @@
+package import Files
+package import SystemPackage
+package import Tensors
+
+/// A picture that could not be used, for one line on the hospital's own terminal.
+package struct SkippedImage: Equatable, Sendable, CustomStringConvertible {
+    /// From the data folder.
+    package let path: FilePath
+    package let error: ImageError
+    package var description: String { "\(path): \(error)" }
+}
+
+/// Pictures with labels, decoded once and kept as `imageSize` squared gray bytes each.
+///
+/// Reading runs in parallel; the order is that of the scan whatever the number of workers. Pictures that cannot be read
+/// are left out and told in ``skipped``, in the same order. ``subset(_:)`` shares the pixels.
+package struct LoadedDataset: Sendable {
+    package let preprocessing: Preprocessing
+    package let classes: [String]
+    package let skipped: [SkippedImage]
+    /// Applied where an epoch is given.
+    package var augmentation: Augmentation
+    /// Of the augmentation.
+    package var seed: UInt64
+    /// All pictures, this subset's or not.
+    private let store: Store
+    /// Index into the store, of each picture here.
+    private let rows: [Int]
+
+    private final class Store: Sendable {
+        let luma: Slots<UInt8>
+        let paths: [FilePath]
+        let labels: [Int]
+        let hashes: [PerceptualHash]
+
+        init(luma: Slots<UInt8>, paths: [FilePath], labels: [Int], hashes: [PerceptualHash]) {
+            self.luma = luma
+            self.paths = paths
+            self.labels = labels
+            self.hashes = hashes
+        }
+    }
+
+    /// Memory that the pictures of a dataset take, without what decoding needs for a moment.
+    package static func bytes(count: Int, imageSize: Int) -> Int { count * imageSize * imageSize }
+
+    /// Never fails: what cannot be read is in ``skipped``, all pictures if need be.
+    package init(
+        _ scan: DatasetScan, preprocessing: Preprocessing, augmentation: Augmentation = .none, seed: UInt64 = 0,
+        files: any FileSystem = LocalFileSystem(), limits: ImageLimits = .standard,
+        context: ComputeContext = ComputeContext()
+    ) {
+        let size = preprocessing.imageSize
+        let luma = Slots<UInt8>(count: LoadedDataset.bytes(count: scan.items.count, imageSize: size), repeating: 0)
+        let outcomes = Slots<Result<PerceptualHash, ImageError>?>(count: scan.items.count, repeating: nil)
+        ImageReading(files: files, limits: limits).forEach(scan, context: context) { index, picture in
+            outcomes[index] = picture.map { picture in
+                let small = picture.luma.resized(width: size, height: size)
+                _ = luma.slice(index * size * size..<(index + 1) * size * size).update(from: small.pixels)
+                return PerceptualHash(picture.luma)
+            }
+        }
+
+        var (rows, hashes, skipped) = ([Int](), [PerceptualHash](), [SkippedImage]())
+        for (index, outcome) in outcomes.values.enumerated() {
+            switch outcome {
+            case .success(let hash):
+                rows.append(index)
+                hashes.append(hash)
+            case .failure(let error): skipped.append(SkippedImage(path: scan.items[index].path, error: error))
+                hashes.append(.flat)
+            case nil: hashes.append(.flat)
+            }
+        }
+        self.preprocessing = preprocessing
+        self.classes = scan.classes
+        self.skipped = skipped
+        self.augmentation = augmentation
+        self.seed = seed
+        self.rows = rows
+        self.store = Store(luma: luma, paths: scan.items.map(\.path), labels: scan.items.map(\.label), hashes: hashes)
+    }
+
+    private init(_ whole: LoadedDataset, rows: [Int]) {
+        preprocessing = whole.preprocessing
+        classes = whole.classes
+        skipped = whole.skipped
+        augmentation = whole.augmentation
+        seed = whole.seed
+        store = whole.store
+        self.rows = rows
+    }
+
+    package var count: Int { rows.count }
+    package func label(_ index: Int) -> Int { store.labels[rows[index]] }
+    package var labels: [Int] { rows.map { store.labels[$0] } }
+    /// From the data folder.
+    package func path(_ index: Int) -> FilePath { store.paths[rows[index]] }
+    package var hashes: [PerceptualHash] { rows.map { store.hashes[$0] } }
+
+    /// Pictures of each class, in the order of ``classes``.
+    package var classCounts: [Int] {
+        rows.reduce(into: [Int](repeating: 0, count: classes.count)) { $0[store.labels[$1]] += 1 }
+    }
+
+    /// Some of the pictures, without copying pixels. A picture keeps its augmented views.
+    package func subset(_ indices: [Int]) -> LoadedDataset { LoadedDataset(self, rows: indices.map { rows[$0] }) }
+
+    /// The network's input for one picture: `imageSize` x `imageSize` x channels floats, HWC, normalised.
+    /// - Parameter epoch: which augmented view; nil for the picture itself. Thread-safe.
+    package func fill(_ index: Int, epoch: Int?, into target: UnsafeMutableBufferPointer<Float>) throws(ImageError) {
+        guard rows.indices.contains(index), target.count == preprocessing.inputCount else {
+            throw ImageError(.invalidOption, "picture \(index) of \(rows.count): no such picture, or no room for its input")
+        }
+        let size = preprocessing.imageSize
+        let start = rows[index] * size * size
+        let luma = UnsafeBufferPointer(store.luma.slice(start..<(start + size * size)))
+        guard let epoch, augmentation != .none else { return preprocessing.normalise(luma, into: target) }
+        augmentation.view(seed: seed, index: rows[index], epoch: epoch).warp(luma, size: size) { pixel, value in
+            preprocessing.store(value, pixel, target)
+        }
+    }
+
+    /// Near-duplicate group of each picture; see ``NearDuplicates``.
+    package func duplicateGroups() -> [Int] { NearDuplicates.groups(hashes) }
+
+    /// Training and validation parts that share no near-duplicates, with every class in proportion.
+    package func split(validation fraction: Double, seed: UInt64) throws(ImageError) -> (
+        training: LoadedDataset, validation: LoadedDataset
+    ) {
+        let groups = duplicateGroups()
+        let items = (0..<count).map { Splitter.Item(label: label($0), group: groups[$0]) }
+        let parts = try Splitter.validation(items, classes: classes.count, fraction: fraction, seed: seed)
+        return (subset(parts.training), subset(parts.validation))
+    }
+}

@@ -1,0 +1,64 @@
+/// Groups of pictures that show the same slice: copies, mirrored ones, other sizes, other compression.
+///
+/// Two pictures are near-duplicates if their hashes' signs differ in at most ``maximumDistance`` of 64 bits, mirrored or
+/// not, and their correlation is at least ``minimumCorrelation``. Groups are the connected sets (union-find).
+///
+/// Candidates come from multi-index hashing (Norouzi, Punjani, Fleet 2012): the bits are cut into 8 bytes with a table
+/// each; two words that differ in at most 7 bits agree in at least one byte. Each picture meets only those with a byte in
+/// common, about 1/16 of all when mirrored ones are looked up too, and only by a population count.
+package enum NearDuplicates {
+    /// Bits. At most 7, or the tables would miss pairs.
+    package static let maximumDistance = 7
+    package static let minimumCorrelation: Float = 0.97
+
+    /// - Returns: for each picture the smallest index in its group.
+    package static func groups(
+        _ hashes: [PerceptualHash], minimumCorrelation: Float = Self.minimumCorrelation
+    ) -> [Int] {
+        var sets = DisjointSets(count: hashes.count)
+        var tables = [[Int32]](repeating: [], count: 8 * 256)
+        for (index, hash) in hashes.enumerated() {
+            for bits in [hash.bits, hash.mirroredBits] {
+                for band in 0..<8 {
+                    for other in tables[band * 256 + Int(bits >> UInt64(8 * band) & 255)] {
+                        let candidate = hashes[Int(other)]
+                        guard (candidate.bits ^ bits).nonzeroBitCount <= maximumDistance,
+                            sets.root(Int(other)) != sets.root(index),
+                            hash.correlation(candidate) >= minimumCorrelation
+                        else { continue }
+                        sets.join(Int(other), index)
+                    }
+                }
+            }
+            for band in 0..<8 { tables[band * 256 + Int(hash.bits >> UInt64(8 * band) & 255)].append(Int32(index)) }
+        }
+        return hashes.indices.map { sets.root($0) }
+    }
+
+    /// Groups of two and more, as lists of indices, in the order of their first members.
+    package static func clusters(_ groups: [Int]) -> [[Int]] {
+        Dictionary(grouping: groups.indices, by: { groups[$0] }).values.filter { $0.count > 1 }
+            .sorted { ($0.first ?? 0) < ($1.first ?? 0) }
+    }
+}
+
+/// Union-find; a set's root is its smallest member.
+struct DisjointSets {
+    private var parent: [Int]
+
+    init(count: Int) { parent = Array(0..<count) }
+
+    mutating func root(_ member: Int) -> Int {
+        var member = member
+        while parent[member] != member {
+            parent[member] = parent[parent[member]]
+            member = parent[member]
+        }
+        return member
+    }
+
+    mutating func join(_ left: Int, _ right: Int) {
+        let (a, b) = (root(left), root(right))
+        parent[max(a, b)] = min(a, b)
+    }
+}

@@ -1,0 +1,56 @@
+/// How a picture becomes the network's input. The same for training, evaluation and prediction; fixed by the model.
+///
+/// 1. Luma first: colour MRI pictures hold R = G = B, and their chroma subsampling differs by source, which betrays the
+///    class. For a JPEG the stored Y channel is taken as it is.
+/// 2. Antialiased resize (``LumaImage/resized(width:height:)``) to `imageSize` squared; the aspect ratio is not kept, so
+///    that no padding tells the picture's original shape.
+/// 3. v / 255, minus mean, divided by std, per channel; with 3 channels the luma is replicated.
+package struct Preprocessing: Equatable, Sendable {
+    package let imageSize: Int
+    /// 1, or 3 for networks that were trained on colour pictures.
+    package let channels: Int
+    package let mean: [Float]
+    package let std: [Float]
+
+    /// - Throws: `invalidOption` unless there are one mean and one positive deviation for each of 1 or 3 channels and the
+    ///   size is 8 to 4,096.
+    package init(imageSize: Int, channels: Int, mean: [Float], std: [Float]) throws(ImageError) {
+        guard (8...4096).contains(imageSize) else {
+            throw ImageError(.invalidOption, "image size \(imageSize): must be from 8 to 4096 pixels")
+        }
+        guard channels == 1 || channels == 3 else {
+            throw ImageError(.invalidOption, "\(channels) image channels: must be 1 or 3")
+        }
+        guard mean.count == channels, std.count == channels, mean.allSatisfy(\.isFinite),
+            std.allSatisfy({ $0.isFinite && $0 > 0 })
+        else { throw ImageError(.invalidOption, "normalisation: needs a mean and a positive std for each image channel") }
+        self.imageSize = imageSize
+        self.channels = channels
+        self.mean = mean
+        self.std = std
+    }
+
+    /// Floats of one input picture, HWC.
+    package var inputCount: Int { imageSize * imageSize * channels }
+
+    /// Steps 1 and 2: `imageSize * imageSize` gray values.
+    package func apply(_ image: DecodedImage) -> [UInt8] {
+        LumaImage(image).resized(width: imageSize, height: imageSize).pixels
+    }
+
+    /// Steps 1 and 2 from a file's bytes.
+    package func load(_ bytes: [UInt8], limits: ImageLimits = .standard) throws(ImageError) -> [UInt8] {
+        apply(try ImageDecoder.decode(bytes, as: .luma, limits: limits))
+    }
+
+    /// Step 3 without augmentation. `luma` holds `imageSize` squared values, `target` ``inputCount`` floats.
+    package func normalise(_ luma: UnsafeBufferPointer<UInt8>, into target: UnsafeMutableBufferPointer<Float>) {
+        for pixel in 0..<(imageSize * imageSize) { store(Float(luma[pixel]), pixel, target) }
+    }
+
+    /// One gray value of 0...255 to all its channels.
+    func store(_ value: Float, _ pixel: Int, _ target: UnsafeMutableBufferPointer<Float>) {
+        let unit = value / 255
+        for channel in 0..<channels { target[pixel * channels + channel] = (unit - mean[channel]) / std[channel] }
+    }
+}
