@@ -1,0 +1,39 @@
+/// Every bound of this module, in one place. A peer that exceeds one is refused, with the bound named.
+package enum FederationLimits {
+    /// Bytes of one JSON payload (`plan.json`, `round.json`, ...).
+    package static let messageBytes = 4 << 20
+    /// Bytes of a text that a person wrote: reason, message, contact.
+    package static let textBytes = 2_000
+    package static let classNameBytes = 64
+    package static let classes = 2...1_000
+    package static let pictures: ClosedRange<Int64> = 0...10_000_000
+    package static let rounds: ClosedRange<Int64> = 1...1_000
+    package static let localEpochs: ClosedRange<Int64> = 1...1_000
+    package static let batchSize: ClosedRange<Int64> = 1...1_024
+    package static let imageSize: ClosedRange<Int64> = 16...1_024
+    package static let learningRate: ClosedRange<Double> = 1e-9...10
+    package static let weightDecay: ClosedRange<Double> = 0...1
+    package static let mu: ClosedRange<Double> = 0...10
+    package static let momentum: ClosedRange<Double> = 0...0.9999
+    package static let dropout: ClosedRange<Double> = 0...0.95
+    package static let seed: ClosedRange<Int64> = 0...Int64.max
+    /// A deadline: ten minutes to two years, in seconds.
+    package static let deadline: ClosedRange<Int64> = 600...(730 * 86_400)
+    package static let participants = 1_000
+
+    /// Validation scores over fewer pictures than this stay at the hospital: nothing that leaves it may be derived from
+    /// one picture alone, and a hospital that has four is not much safer.
+    package static let minimumSupport = 5
+    /// A class with fewer validation pictures than this withholds the breakdown by class.
+    package static let minimumClassSupport = 2
+
+    /// An update may move away from its base by at most this multiple of max(the base's norm, 1).
+    ///
+    /// Honest local training, from random weights too, stays below 2; a model-replacement attack that multiplies its
+    /// update to survive the average needs about the number of participants.
+    package static let relativeNorm = 10.0
+    /// Sequence numbers may jump by this much over the highest seen, so that one forged-looking jump cannot end a session.
+    package static let sequenceJump: Int64 = 1_000_000
+    /// Tolerated difference of clocks between two parties, in seconds.
+    package static let clockTolerance: Int64 = 86_400
+}

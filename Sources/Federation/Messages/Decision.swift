@@ -1,0 +1,69 @@
+package import Wire
+
+/// `decision.json`: the server's answer to an enrolment, a request or a withdrawal, and its notice of a drop.
+package struct Decision: Message {
+    package static let fileName = "decision.json"
+
+    package enum Verdict: String, Sendable, CaseIterable {
+        case approved, rejected
+        /// The admin took the client out of a session that had started.
+        case dropped
+        /// The client's own withdrawal is confirmed.
+        case withdrawn
+        /// Two bundles with one sequence number: excluded until the admin readmits the client.
+        case excluded
+        case readmitted
+    }
+
+    package enum Subject: String, Sendable, CaseIterable { case enrolment, request, withdrawal, session }
+
+    package var subject: Subject
+    /// The decided bundle's id.
+    package var about: Digest
+    package var verdict: Verdict
+    /// For people; may be empty.
+    package var reason: String
+    /// The session that the request trains in; nil where it does not apply.
+    package var session: RandomID?
+    /// SHA-256 of the session's `plan.json`.
+    package var plan: Digest?
+
+    package init(
+        subject: Subject, about: Digest, verdict: Verdict, reason: String = "", session: RandomID? = nil,
+        plan: Digest? = nil
+    ) {
+        self.subject = subject
+        self.about = about
+        self.verdict = verdict
+        self.reason = reason
+        self.session = session
+        self.plan = plan
+    }
+
+    package var json: JSONValue {
+        JSONValue(fields: [
+            "subject": .string(subject.rawValue), "about": JSONValue(about), "verdict": .string(verdict.rawValue),
+            "reason": .string(reason), "session": session.map { .string($0.hex) }, "plan": plan.map { JSONValue($0) },
+        ])
+    }
+
+    package init(reading object: inout ObjectReader) throws {
+        subject = try object.choice("subject")
+        about = try object.digest("about")
+        verdict = try object.choice("verdict")
+        reason = try object.text("reason")
+        session = try object.optionalRandomID("session")
+        plan = try object.optionalDigest("plan")
+    }
+}
+
+/// `reason.json`: why a client withdraws, or the server aborts.
+package struct Reason: Message {
+    package static let fileName = "reason.json"
+
+    package var reason: String
+    package init(_ reason: String) { self.reason = reason }
+
+    package var json: JSONValue { ["reason": .string(reason)] }
+    package init(reading object: inout ObjectReader) throws { reason = try object.text("reason") }
+}
