@@ -1,0 +1,232 @@
+// Kernels that work element by element or channel by channel, on `vec` of CK_LANES floats. Included by one file per
+// instruction set, after `Vector.h`.
+
+// ---- channels: x is [rows][channels]; a column of vectors at a time keeps the per-channel values in registers.
+
+static void ck_scale_shift(const float *x, long rows, long channels, const float *scale, const float *shift,
+                           const float *residual, int relu, float *out) {
+  long c = 0;
+  for (; c + CK_LANES <= channels; c += CK_LANES) {
+    vec a = load(scale + c), b = load(shift + c);
+    for (long r = 0; r < rows; r++) {
+      long i = r * channels + c;
+      vec y = load(x + i) * a + b;
+      if (residual) y += load(residual + i);
+      store(out + i, relu ? positive(y) : y);
+    }
+  }
+  for (; c < channels; c++) {
+    for (long i = c; i < rows * channels; i += channels) {
+      float y = x[i] * scale[c] + shift[c];
+      if (residual) y += residual[i];
+      out[i] = relu && y < 0 ? 0 : y;
+    }
+  }
+}
+
+static void ck_moments(const float *x, long rows, long channels, double *sums) {
+  long c = 0;
+  for (; c + CK_LANES <= channels; c += CK_LANES) {
+    wide s = {0}, q = {0};
+    for (long r = 0; r < rows; r++) {
+      wide v = widen(load(x + r * channels + c));
+      s += v;
+      q += v * v;
+    }
+    store_wide(sums + c, s);
+    store_wide(sums + channels + c, q);
+  }
+  for (; c < channels; c++) {
+    double s = 0, q = 0;
+    for (long r = 0; r < rows; r++) {
+      double v = x[r * channels + c];
+      s += v;
+      q += v * v;
+    }
+    sums[c] = s;
+    sums[channels + c] = q;
+  }
+}
+
+static void ck_column_sums(const float *x, long rows, long channels, double *sums) {
+  long c = 0;
+  for (; c + CK_LANES <= channels; c += CK_LANES) {
+    wide s = {0};
+    for (long r = 0; r < rows; r++) s += widen(load(x + r * channels + c));
+    store_wide(sums + c, s);
+  }
+  for (; c < channels; c++) {
+    double s = 0;
+    for (long r = 0; r < rows; r++) s += x[r * channels + c];
+    sums[c] = s;
+  }
+}
+
+static void ck_gradient_sums(const float *x, const float *dy, long rows, long channels, const float *mean,
+                             const float *inv_std, double *sums) {
+  long c = 0;
+  for (; c + CK_LANES <= channels; c += CK_LANES) {
+    vec m = load(mean + c), v = load(inv_std + c);
+    wide s = {0}, q = {0};
+    for (long r = 0; r < rows; r++) {
+      long i = r * channels + c;
+      vec g = load(dy + i);
+      s += widen(g);
+      q += widen(g) * widen((load(x + i) - m) * v);
+    }
+    store_wide(sums + c, s);
+    store_wide(sums + channels + c, q);
+  }
+  for (; c < channels; c++) {
+    double s = 0, q = 0;
+    for (long r = 0; r < rows; r++) {
+      long i = r * channels + c;
+      s += dy[i];
+      q += (double)dy[i] * (double)((x[i] - mean[c]) * inv_std[c]);
+    }
+    sums[c] = s;
+    sums[channels + c] = q;
+  }
+}
+
+static void ck_normal_gradient(const float *x, const float *dy, long rows, long channels, const float *mean,
+                               const float *factor, const float *shift, const float *slope, float *dx) {
+  long c = 0;
+  for (; c + CK_LANES <= channels; c += CK_LANES) {
+    vec m = load(mean + c), f = load(factor + c), s = load(shift + c), k = load(slope + c);
+    for (long r = 0; r < rows; r++) {
+      long i = r * channels + c;
+      store(dx + i, f * (load(dy + i) - s - (load(x + i) - m) * k));
+    }
+  }
+  for (; c < channels; c++) {
+    for (long i = c; i < rows * channels; i += channels) {
+      dx[i] = factor[c] * (dy[i] - shift[c] - (x[i] - mean[c]) * slope[c]);
+    }
+  }
+}
+
+// ---- flat arrays
+
+static void ck_relu_gradient(const float *y, const float *dy, long count, float *dx) {
+  long i = 0;
+  for (; i + CK_LANES <= count; i += CK_LANES) store(dx + i, where(load(y + i) > 0.0f, load(dy + i)));
+  for (; i < count; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
+}
+
+static void ck_add(const float *x, long count, float *sum) {
+  long i = 0;
+  for (; i + CK_LANES <= count; i += CK_LANES) store(sum + i, load(sum + i) + load(x + i));
+  for (; i < count; i++) sum[i] += x[i];
+}
+
+static void ck_scale(float factor, long count, float *x) {
+  long i = 0;
+  for (; i + CK_LANES <= count; i += CK_LANES) store(x + i, load(x + i) * factor);
+  for (; i < count; i++) x[i] *= factor;
+}
+
+// ---- pooling: plain loops, because the compiler handles the mixed widths of float and byte well
+
+static void ck_maximum(const float *x, long x_stride, uint8_t tap, long pixels, long channels, float *best,
+                       uint8_t *index) {
+  for (long p = 0; p < pixels; p++) {
+    const float *restrict from = x + p * x_stride;
+    float *restrict to = best + p * channels;
+    uint8_t *restrict at = index + p * channels;
+    for (long c = 0; c < channels; c++) {
+      float value = from[c], old = to[c];
+      int take = value > old || value != value;
+      to[c] = take ? value : old;
+      at[c] = take ? tap : at[c];
+    }
+  }
+}
+
+static void ck_select_add(const float *dy, const uint8_t *index, uint8_t tap, long pixels, long channels, float *dx,
+                          long dx_stride) {
+  for (long p = 0; p < pixels; p++) {
+    const float *restrict from = dy + p * channels;
+    const uint8_t *restrict at = index + p * channels;
+    float *restrict to = dx + p * dx_stride;
+    for (long c = 0; c < channels; c++) to[c] += at[c] == tap ? from[c] : 0.0f;
+  }
+}
+
+static void ck_add_scaled(float factor, const float *x, long x_stride, long pixels, long channels, float *sum,
+                          long sum_stride) {
+  for (long p = 0; p < pixels; p++) {
+    const float *from = x + p * x_stride;
+    float *to = sum + p * sum_stride;
+    long c = 0;
+    for (; c + CK_LANES <= channels; c += CK_LANES) store(to + c, load(to + c) + load(from + c) * factor);
+    for (; c < channels; c++) to[c] += from[c] * factor;
+  }
+}
+
+static void ck_column_means(const float *x, long rows, long channels, double factor, float *mean) {
+  long c = 0;
+  for (; c + CK_LANES <= channels; c += CK_LANES) {
+    wide s = {0};
+    for (long r = 0; r < rows; r++) s += widen(load(x + r * channels + c));
+    store(mean + c, __builtin_convertvector(s * factor, vec));
+  }
+  for (; c < channels; c++) {
+    double s = 0;
+    for (long r = 0; r < rows; r++) s += x[r * channels + c];
+    mean[c] = (float)(s * factor);
+  }
+}
+
+// ---- optimisers
+
+static void ck_sgd(const ck_update *s) {
+  float decay = s->weight_decay, mu = s->anchor ? s->mu : 0;
+  long i = 0;
+  for (; i + CK_LANES <= s->count; i += CK_LANES) {
+    vec w = load(s->weight + i);
+    vec g = load(s->gradient + i) + w * decay;
+    if (s->anchor) g += (w - load(s->anchor + i)) * mu;
+    if (s->first) {
+      g += load(s->first + i) * s->beta1;
+      store(s->first + i, g);
+    }
+    store(s->weight + i, w - g * s->step);
+  }
+  for (; i < s->count; i++) {
+    float w = s->weight[i];
+    float g = s->gradient[i] + w * decay;
+    if (s->anchor) g += (w - s->anchor[i]) * mu;
+    if (s->first) {
+      g += s->first[i] * s->beta1;
+      s->first[i] = g;
+    }
+    s->weight[i] = w - g * s->step;
+  }
+}
+
+static void ck_adam(const ck_update *s) {
+  float decay = s->weight_decay, mu = s->anchor ? s->mu : 0;
+  float rest1 = 1.0f - s->beta1, rest2 = 1.0f - s->beta2;
+  long i = 0;
+  for (; i + CK_LANES <= s->count; i += CK_LANES) {
+    vec w = load(s->weight + i);
+    vec g = load(s->gradient + i) + w * decay;
+    if (s->anchor) g += (w - load(s->anchor + i)) * mu;
+    vec m = load(s->first + i) * s->beta1 + g * rest1;
+    vec v = load(s->second + i) * s->beta2 + g * g * rest2;
+    store(s->first + i, m);
+    store(s->second + i, v);
+    store(s->weight + i, w - m * s->step / (__builtin_elementwise_sqrt(v) * s->second_scale + s->epsilon));
+  }
+  for (; i < s->count; i++) {
+    float w = s->weight[i];
+    float g = s->gradient[i] + w * decay;
+    if (s->anchor) g += (w - s->anchor[i]) * mu;
+    float m = s->first[i] * s->beta1 + g * rest1;
+    float v = s->second[i] * s->beta2 + g * g * rest2;
+    s->first[i] = m;
+    s->second[i] = v;
+    s->weight[i] = w - m * s->step / (__builtin_sqrtf(v) * s->second_scale + s->epsilon);
+  }
+}

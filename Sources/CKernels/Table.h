@@ -1,0 +1,25 @@
+// The function table of one instruction set. Included last.
+
+const ck_kernels CK_TABLE = {
+    .name = CK_NAME,
+    .width = CK_WIDTH,
+    .rows = CK_ROWS,
+    .gradient_rows = CK_GRADIENT_ROWS,
+    .multiply = ck_multiply_strip,
+    .correlate = ck_correlate_tile,
+    .pack_transposed = ck_pack_transposed,
+    .scale_shift = ck_scale_shift,
+    .moments = ck_moments,
+    .column_sums = ck_column_sums,
+    .gradient_sums = ck_gradient_sums,
+    .normal_gradient = ck_normal_gradient,
+    .relu_gradient = ck_relu_gradient,
+    .add = ck_add,
+    .scale = ck_scale,
+    .maximum = ck_maximum,
+    .select_add = ck_select_add,
+    .add_scaled = ck_add_scaled,
+    .column_means = ck_column_means,
+    .sgd = ck_sgd,
+    .adam = ck_adam,
+};

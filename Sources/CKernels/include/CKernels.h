@@ -1,0 +1,141 @@
+/// Float kernels of Consilium's training engine. Every kernel exists once, in `Microkernels.h` and `Elementwise.h`, and
+/// is compiled for each instruction set; `ck_kernels_for` hands out the table that this processor can run.
+///
+/// Conventions: matrices are row-major; extents, strides and offsets count floats; outputs do not overlap inputs unless
+/// a comment allows it. Nothing here allocates, and nothing starts a thread.
+#pragma once
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// A strip of a matrix product with one panel of packed weights:
+/// `c[i][j] = start + sum over t, k of a[i*row_stride + t*tap_stride + k*depth_stride] * panel[(t*depth + k)*width + j]`
+/// for `0 <= i < rows`, `0 <= j < columns`, where `width` is the table's panel width and `columns <= width`.
+/// A plain product has one tap; a convolution has one per kernel row, with kernel columns and channels folded into `depth`.
+typedef struct {
+  const float *a;
+  long row_stride;
+  long rows;
+  long taps;
+  long tap_stride;
+  long depth;
+  long depth_stride;
+  const float *panel;
+  /// `start` is `c` itself where this is set, `bias[j]` (a whole panel width of it) where that is given, zero otherwise.
+  int accumulate;
+  const float *bias;
+  float *c;
+  long c_stride;
+  long columns;
+  /// Read ahead, one cache line per product step; NULL for none.
+  const float *prefetch;
+} ck_multiply;
+
+/// A tile of a weight gradient, summed over a grid of pixels:
+/// `tile[i][j] += sum over r, p of x[r*x_row_stride + p*x_stride + i] * dy[(r*pixels + p)*width + j]`
+/// for `0 <= i < height`, `0 <= j < width`; `height <= gradient_rows`, `columns` says how many of the `width` are of use.
+typedef struct {
+  const float *x;
+  long x_stride;
+  long x_row_stride;
+  const float *dy;
+  long rows;
+  long pixels;
+  long height;
+  long columns;
+  float *tile;
+} ck_correlate;
+
+/// One optimiser sweep, PyTorch's formulas with weight decay coupled to the gradient (L2):
+/// `g = gradient + weight_decay*w + mu*(w - anchor)`, the last term where `anchor` is given (FedProx, arXiv 1812.06127).
+typedef struct {
+  float *weight;
+  const float *gradient;
+  const float *anchor;
+  /// SGD: velocity, or NULL for no momentum. Adam: first moment.
+  float *first;
+  /// Adam only: second moment.
+  float *second;
+  long count;
+  float weight_decay;
+  float mu;
+  /// SGD: the learning rate. Adam: learning rate / (1 - beta1^t).
+  float step;
+  /// SGD: the momentum. Adam: beta1.
+  float beta1;
+  float beta2;
+  /// Adam: 1 / sqrt(1 - beta2^t).
+  float second_scale;
+  float epsilon;
+} ck_update;
+
+/// One instruction set's kernels: constants, so any number of threads may read them.
+#if defined(__clang__)
+typedef struct __attribute__((swift_attr("@Sendable"))) {
+#else
+typedef struct {
+#endif
+  const char *name;
+  /// Columns of a weight panel.
+  long width;
+  /// Rows of the largest tile of `multiply`.
+  long rows;
+  /// Rows of the largest tile of `correlate`.
+  long gradient_rows;
+
+  void (*multiply)(const ck_multiply *strip);
+  void (*correlate)(const ck_correlate *tile);
+
+  /// `panel[k][j] = source[j*stride + k]` for `k < depth`, `j < columns`, zero for `columns <= j < width`.
+  void (*pack_transposed)(const float *source, long stride, long depth, long columns, float *panel);
+
+  /// `out = x*scale + shift (+ residual)`, then `max(0, .)` if `relu`; NaN stays NaN. `out` may be `x` or `residual`.
+  void (*scale_shift)(const float *x, long rows, long channels, const float *scale, const float *shift,
+                      const float *residual, int relu, float *out);
+  /// `sums[c]` = sum of x, `sums[channels + c]` = sum of x squared, over the rows, in float64.
+  void (*moments)(const float *x, long rows, long channels, double *sums);
+  /// `sums[c]` = sum of x over the rows, in float64.
+  void (*column_sums)(const float *x, long rows, long channels, double *sums);
+  /// `sums[c]` = sum of dy, `sums[channels + c]` = sum of dy * (x - mean) * inv_std, in float64.
+  void (*gradient_sums)(const float *x, const float *dy, long rows, long channels, const float *mean,
+                        const float *inv_std, double *sums);
+  /// `dx = factor * (dy - shift - (x - mean)*slope)`, all four per channel. `dx` may be `dy` or `x`.
+  void (*normal_gradient)(const float *x, const float *dy, long rows, long channels, const float *mean,
+                          const float *factor, const float *shift, const float *slope, float *dx);
+  /// `dx = y > 0 ? dy : 0`. `dx` may be `dy`.
+  void (*relu_gradient)(const float *y, const float *dy, long count, float *dx);
+  /// `sum += x`.
+  void (*add)(const float *x, long count, float *sum);
+  /// `x *= factor`.
+  void (*scale)(float factor, long count, float *x);
+
+  // Pooling, one kernel tap along one row of pixels; `x_stride` and so on lead from pixel to pixel.
+
+  /// `best = max(best, x)` with the first maximum kept and NaN passed on, as PyTorch; `index = tap` where x was taken.
+  /// `best` and `index` are [pixels][channels].
+  void (*maximum)(const float *x, long x_stride, uint8_t tap, long pixels, long channels, float *best, uint8_t *index);
+  /// `dx += index == tap ? dy : 0`, with `dy` and `index` [pixels][channels].
+  void (*select_add)(const float *dy, const uint8_t *index, uint8_t tap, long pixels, long channels, float *dx,
+                     long dx_stride);
+  /// `sum += factor * x`.
+  void (*add_scaled)(float factor, const float *x, long x_stride, long pixels, long channels, float *sum,
+                     long sum_stride);
+  /// `mean[c]` = factor * sum of x over the rows, summed in float64.
+  void (*column_means)(const float *x, long rows, long channels, double factor, float *mean);
+
+  void (*sgd)(const ck_update *sweep);
+  void (*adam)(const ck_update *sweep);
+} ck_kernels;
+
+/// Instruction sets, in the order of rising speed on one family.
+enum { CK_SCALAR = 0, CK_AVX2 = 1, CK_AVX512 = 2, CK_NEON = 3 };
+
+/// The table for an instruction set, or NULL where this build or this processor has none.
+const ck_kernels *ck_kernels_for(int instruction_set);
+
+#ifdef __cplusplus
+}
+#endif

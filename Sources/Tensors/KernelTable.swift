@@ -1,0 +1,44 @@
+import CKernels
+import Glibc
+
+/// The kernels of one instruction set, with the calls that Swift makes on them.
+/// Sound to share: the table is a constant.
+struct KernelTable: @unchecked Sendable {
+    private let functions: UnsafePointer<ck_kernels>
+    /// Columns of a weight panel.
+    let width: Int
+    /// Rows of the largest tile of a product, and of a weight gradient.
+    let rows, gradientRows: Int
+
+    /// - Precondition: the processor supports it.
+    init(_ instructionSet: InstructionSet) {
+        functions = instructionSet.kernels
+        width = functions.pointee.width
+        rows = functions.pointee.rows
+        gradientRows = functions.pointee.gradient_rows
+    }
+
+    @inline(__always)
+    func multiply(_ strip: inout ck_multiply) { functions.pointee.multiply(&strip) }
+
+    @inline(__always)
+    func correlate(_ tile: inout ck_correlate) { functions.pointee.correlate(&tile) }
+
+    /// `panel[k][j] = source[j*stride + k]`, filled up with zero columns.
+    func packTransposed(
+        _ source: UnsafePointer<Float>, stride: Int, depth: Int, columns: Int, panel: UnsafeMutablePointer<Float>
+    ) {
+        functions.pointee.pack_transposed(source, stride, depth, columns, panel)
+    }
+
+    /// `panel[k][j] = source[k*stride + j]`, filled up with zero columns.
+    func packRows(
+        _ source: UnsafePointer<Float>, stride: Int, depth: Int, columns: Int, panel: UnsafeMutablePointer<Float>
+    ) {
+        for k in 0..<depth {
+            let row = panel + k * width
+            memcpy(row, source + k * stride, columns * MemoryLayout<Float>.stride)
+            for j in columns..<width { row[j] = 0 }
+        }
+    }
+}
