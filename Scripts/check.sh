@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Style and structure, without building: swift-format, the arrows between modules, shellcheck, file sizes.
+# Usage: Scripts/check.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+failed=0
+step() { printf 'check: %s\n' "$*"; }
+
+step "swift-format"
+swift format lint --strict --recursive --parallel Package.swift Sources Tests || failed=1
+
+step "import arrows"
+mapfile -d '' swift_files < <(find Sources Tests -name '*.swift' -print0 | sort -z)
+awk -f Scripts/check-arrows.awk Package.swift "${swift_files[@]}" || failed=1
+
+step "shell scripts"
+shellcheck Scripts/*.sh .ci/run || failed=1
+
+step "file sizes (split past 500 lines)"
+while IFS= read -r -d '' file; do
+    lines=$(wc -l <"$file")
+    if [ "$lines" -gt 500 ]; then
+        printf 'check: %s has %s lines; split it along its ideas\n' "$file" "$lines"
+        failed=1
+    fi
+done < <(find Sources Tests \( -name '*.swift' -o -name '*.c' -o -name '*.h' \) -print0)
+
+step "top level"
+# What stands at the top is part of the design: a new name there is a decision, not an accident.
+expected=".ci .git .gitignore .swift-format LICENSE Package.swift README.md Scripts Sources Tests inbox outbox"
+for entry in $(git ls-files | cut -d/ -f1 | sort -u); do
+    case " $expected " in
+        *" $entry "*) ;;
+        *) printf 'check: %s does not belong at the top level\n' "$entry"; failed=1 ;;
+    esac
+done
+
+if [ "$failed" -ne 0 ]; then
+    echo "check: failed" >&2
+    exit 1
+fi
+echo "check: all good"

@@ -1,0 +1,119 @@
+import Federation
+package import Wire
+
+// The form of `sessions/state.json`. Read strictly: a damaged state must stop the run, not be half understood.
+extension ClientState {
+    package var json: JSONValue {
+        [
+            "announced": .array(announced.sorted().map { .string($0) }),
+            "enrolled": enrolled.map { .bool($0) } ?? .null,
+            "enrolment_reason": .string(enrolmentReason),
+            "offers": .array(offers.map(\.json)),
+            "requests": .array(requests.map(\.json)),
+            "sessions": .array(sessions.map(\.json)),
+        ]
+    }
+
+    package init(json: JSONValue, context: String) throws {
+        var object = try ObjectReader(json, context: context)
+        announced = Set(try object.strings("announced"))
+        enrolled = try object.optionalBool("enrolled")
+        enrolmentReason = try object.string("enrolment_reason")
+        offers = try object.entries("offers", Offer.init(reading:))
+        requests = try object.entries("requests", OwnRequest.init(reading:))
+        sessions = try object.entries("sessions", ClientSession.init(reading:))
+        try object.finish()
+    }
+}
+
+extension Offer {
+    fileprivate var json: JSONValue {
+        [
+            "version": .integer(Int64(version)), "session": .string(session.hex), "bundle": .string(bundle.hex),
+            "status": .string(status.rawValue),
+        ]
+    }
+
+    fileprivate init(reading entry: inout ObjectReader) throws {
+        version = Int(try entry.integer("version", in: 0...Int64(Int32.max)))
+        session = try entry.randomID("session")
+        bundle = try entry.digest("bundle")
+        status = try entry.word("status")
+    }
+}
+
+extension ClientState.OwnRequest {
+    fileprivate var json: JSONValue {
+        [
+            "id": .string(id.hex), "created": .string(created.rfc3339), "request": request.json,
+            "status": .string(status.rawValue), "reason": .string(reason),
+            "session": session.map { .string($0.hex) } ?? .null,
+        ]
+    }
+
+    fileprivate init(reading entry: inout ObjectReader) throws {
+        id = try entry.digest("id")
+        created = try entry.time("created")
+        request = try TrainingRequest(json: try entry.value("request"), context: "request")
+        status = try entry.word("status")
+        reason = try entry.string("reason")
+        session = try entry.optionalRandomID("session")
+    }
+}
+
+extension ClientSession {
+    fileprivate var json: JSONValue {
+        [
+            "id": .string(id.hex), "plan": plan.json, "plan_digest": .string(planDigest.hex),
+            "request": request.map { .string($0.hex) } ?? .null, "consent": .string(consent.rawValue),
+            "global": [
+                "bundle": .string(global.bundle.hex), "round": .integer(Int64(global.round)),
+                "model": .string(global.model.hex), "final": .bool(global.isFinal),
+                "received": .string(global.received.rfc3339), "created": .string(global.created.rfc3339),
+            ],
+            "base_bundle": baseBundle.map { .string($0.hex) } ?? .null,
+            "answered_round": .integer(Int64(answeredRound)), "ended": ended.map { .string($0) } ?? .null,
+        ]
+    }
+
+    fileprivate init(reading entry: inout ObjectReader) throws {
+        id = try entry.randomID("id")
+        plan = try Plan(json: try entry.value("plan"), context: "plan")
+        planDigest = try entry.digest("plan_digest")
+        request = try entry.optionalDigest("request")
+        consent = try entry.word("consent")
+        var received = try entry.object("global")
+        global = ReceivedGlobal(
+            bundle: try received.digest("bundle"),
+            round: Int(try received.integer("round", in: 1...Int64(Int32.max))), model: try received.digest("model"),
+            isFinal: try received.bool("final"), received: try received.time("received"),
+            created: try received.time("created"))
+        try received.finish()
+        baseBundle = try entry.optionalDigest("base_bundle")
+        answeredRound = Int(try entry.integer("answered_round", in: 0...Int64(Int32.max)))
+        ended = try entry.optionalString("ended")
+    }
+}
+
+extension ObjectReader {
+    fileprivate mutating func entries<Element>(
+        _ key: String, _ read: (inout ObjectReader) throws -> Element
+    ) throws -> [Element] {
+        try objects(key).map { object in
+            var entry = object
+            let element = try read(&entry)
+            try entry.finish()
+            return element
+        }
+    }
+
+    fileprivate mutating func time(_ key: String) throws -> Timestamp {
+        guard let time = Timestamp(rfc3339: try string(key)) else { throw problem(key, "must be a UTC time") }
+        return time
+    }
+
+    fileprivate mutating func word<Word: RawRepresentable>(_ key: String) throws -> Word where Word.RawValue == String {
+        guard let word = Word(rawValue: try string(key)) else { throw problem(key, "is not a known word") }
+        return word
+    }
+}

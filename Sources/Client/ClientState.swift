@@ -1,0 +1,123 @@
+package import Federation
+package import Wire
+
+/// What a hospital knows of its requests and sessions: a value without I/O, changed only by the methods below.
+///
+/// 1. Every method may be called again with the same argument; the second call changes nothing.
+/// 2. Order does not matter: a global that arrives before its decision opens the session all the same, since the server
+///    signed both; an older global never replaces a newer one.
+/// 3. A session trains only with consent: given by the request itself where the plan is what it asked for, else by the
+///    hospital's own desk.
+/// 4. A session that is over stays over.
+package struct ClientState: Equatable, Sendable {
+    package enum RequestStatus: String, Sendable, CaseIterable { case sent, approved, rejected, withdrawing, withdrawn }
+
+    /// A request that this hospital made.
+    package struct OwnRequest: Equatable, Sendable {
+        package let id: Digest
+        package let created: Timestamp
+        package let request: TrainingRequest
+        package internal(set) var status: RequestStatus
+        package internal(set) var reason: String
+        package internal(set) var session: RandomID?
+    }
+
+    package internal(set) var requests: [OwnRequest] = []
+    package internal(set) var sessions: [ClientSession] = []
+    /// Final globals that were offered for acceptance.
+    package internal(set) var offers: [Offer] = []
+    /// Whether the server has approved the enrolment; nil before it answered.
+    package internal(set) var enrolled: Bool?
+    package internal(set) var enrolmentReason = ""
+    package internal(set) var announced: Set<String> = []
+
+    package init() {}
+
+    package func session(_ id: RandomID) -> ClientSession? { sessions.first { $0.id == id } }
+    package func request(_ id: Digest) -> OwnRequest? { requests.first { $0.id == id } }
+    package func offer(version: Int) -> Offer? { offers.last { $0.version == version } }
+
+    mutating func sent(request: TrainingRequest, id: Digest, created: Timestamp) {
+        guard self.request(id) == nil else { return }
+        requests.append(
+            OwnRequest(id: id, created: created, request: request, status: .sent, reason: "", session: nil))
+    }
+
+    mutating func announce(_ key: String) -> Bool { announced.insert(key).inserted }
+
+    mutating func change(session id: RandomID, _ body: (inout ClientSession) -> Void) {
+        guard let index = sessions.firstIndex(where: { $0.id == id }) else { return }
+        body(&sessions[index])
+    }
+
+    mutating func change(offer bundle: Digest, _ body: (inout Offer) -> Void) {
+        guard let index = offers.firstIndex(where: { $0.bundle == bundle }) else { return }
+        body(&offers[index])
+    }
+
+    private mutating func change(request id: Digest, _ body: (inout OwnRequest) -> Void) {
+        guard let index = requests.firstIndex(where: { $0.id == id }) else { return }
+        body(&requests[index])
+    }
+
+    mutating func withdrawing(request id: Digest) {
+        change(request: id) { if $0.status == .sent || $0.status == .approved { $0.status = .withdrawing } }
+    }
+}
+
+/// A final global on the hospital's `updates/` desk.
+package struct Offer: Equatable, Sendable {
+    package enum Status: String, Sendable, CaseIterable { case pending, accepted, rejected }
+
+    /// The server's number of the version.
+    package let version: Int
+    package let session: RandomID
+    /// The bundle of the final global.
+    package let bundle: Digest
+    package internal(set) var status: Status
+
+    package var fileName: String { "v\(version)-\(session.short).tar" }
+}
+
+/// What an event brought about; texts for people.
+package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
+    case enrolled(PartyName)
+    case enrolmentRejected(String)
+    case requestApproved(RandomID)
+    case requestRejected(String)
+    case requestWithdrawn
+    case planWaits(ClientSession)
+    case roundOpened(RandomID, round: Int)
+    case counted(RandomID, round: Int, weight: Int, of: Int)
+    case notCounted(RandomID, round: Int, reason: String)
+    case sessionEnded(RandomID, reason: String)
+    case versionOffered(Offer)
+
+    package var description: String {
+        switch self {
+        case .enrolled(let server): "enrolment approved by \(server)"
+        case .enrolmentRejected(let reason): "enrolment rejected" + suffix(reason)
+        case .requestApproved(let session): "request approved, session \(session.short)"
+        case .requestRejected(let reason): "request rejected" + suffix(reason)
+        case .requestWithdrawn: "request withdrawn"
+        case .planWaits(let session): "the plan of session \(session.id.short) is not what was asked for and waits for you"
+        case .roundOpened(let session, let round): "session \(session.short): global of round \(round) received"
+        case .counted(let session, let round, let weight, let total):
+            "session \(session.short): the update of round \(round) was counted with weight \(weight) of \(total)"
+        case .notCounted(let session, let round, let reason):
+            "session \(session.short): the update of round \(round) was not counted" + suffix(reason)
+        case .sessionEnded(let session, let reason): "session \(session.short) is over" + suffix(reason)
+        case .versionOffered(let offer): "version \(offer.version) of session \(offer.session.short) waits for you"
+        }
+    }
+
+    /// Printed under cron too: a person has to decide or to know.
+    package var needsAttention: Bool {
+        switch self {
+        case .enrolmentRejected, .requestRejected, .planWaits, .sessionEnded, .versionOffered, .notCounted: true
+        case .enrolled, .requestApproved, .requestWithdrawn, .roundOpened, .counted: false
+        }
+    }
+
+    private func suffix(_ reason: String) -> String { reason.isEmpty ? "" : ": \(reason)" }
+}

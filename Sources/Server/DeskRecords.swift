@@ -1,0 +1,160 @@
+package import Federation
+package import Wire
+
+/// What the server remembers of the requests and enrolments that lay on its desk, so that numbers stay, every decision is
+/// answered once, and a file that somebody moved is recognised by its content.
+///
+/// A value without I/O; ``DeskStore`` keeps it in `requests/records.json`.
+package struct DeskRecords: Equatable, Sendable {
+    package enum Status: String, Sendable, CaseIterable {
+        case pending, approved, rejected, withdrawn, expired
+    }
+
+    /// An enrolment, by the id of its bundle.
+    package struct EnrolmentRecord: Equatable, Sendable {
+        package let id: Digest
+        package let name: PartyName
+        /// As `ssh-keygen -lf` prints it.
+        package let fingerprint: String
+        package let contact: String
+        package let received: Timestamp
+        package internal(set) var status: Status
+        package internal(set) var reason: String
+    }
+
+    /// A request to train, by the id of its bundle.
+    package struct RequestRecord: Equatable, Sendable {
+        package let id: Digest
+        /// The N of REQ-N.
+        package let number: Int
+        package let client: PartyName
+        package let request: TrainingRequest
+        package let received: Timestamp
+        package let expires: Timestamp
+        package internal(set) var status: Status
+        package internal(set) var reason: String
+        /// The session that it trains in.
+        package internal(set) var session: RandomID?
+
+        package var label: String { "REQ-\(number)" }
+        package var fileName: String { "REQ-\(number)-\(client).tar" }
+    }
+
+    package internal(set) var enrolments: [EnrolmentRecord] = []
+    package internal(set) var requests: [RequestRecord] = []
+    /// What has been said to the admin once and is not said again.
+    package internal(set) var announced: Set<String> = []
+
+    package init() {}
+
+    package func request(_ id: Digest) -> RequestRecord? { requests.first { $0.id == id } }
+    package func enrolment(_ id: Digest) -> EnrolmentRecord? { enrolments.first { $0.id == id } }
+
+    /// By `REQ-3`, `req-3`, `3`, or the file's name.
+    package func request(named text: String) -> RequestRecord? {
+        let upper = text.uppercased()
+        return requests.first {
+            $0.label == upper || "\($0.number)" == text || $0.fileName == text || $0.id.hex == text
+        }
+    }
+
+    /// Adds a request under the next number; one that is known already keeps its number.
+    mutating func add(
+        request: TrainingRequest, id: Digest, client: PartyName, received: Timestamp, expires: Timestamp
+    ) {
+        guard self.request(id) == nil else { return }
+        let number = (requests.map(\.number).max() ?? 0) + 1
+        requests.append(
+            RequestRecord(
+                id: id, number: number, client: client, request: request, received: received, expires: expires,
+                status: .pending, reason: "", session: nil))
+    }
+
+    mutating func add(enrolment: Enrolment, id: Digest, fingerprint: String, received: Timestamp) {
+        guard self.enrolment(id) == nil else { return }
+        enrolments.append(
+            EnrolmentRecord(
+                id: id, name: enrolment.name, fingerprint: fingerprint, contact: enrolment.contact,
+                received: received, status: .pending, reason: ""))
+    }
+
+    mutating func update(request id: Digest, _ change: (inout RequestRecord) -> Void) {
+        guard let index = requests.firstIndex(where: { $0.id == id }) else { return }
+        change(&requests[index])
+    }
+
+    mutating func update(enrolment id: Digest, _ change: (inout EnrolmentRecord) -> Void) {
+        guard let index = enrolments.firstIndex(where: { $0.id == id }) else { return }
+        change(&enrolments[index])
+    }
+
+    /// - Returns: whether `key` had not been announced before.
+    mutating func announce(_ key: String) -> Bool { announced.insert(key).inserted }
+}
+
+extension DeskRecords {
+    package var json: JSONValue {
+        [
+            "announced": .array(announced.sorted().map { .string($0) }),
+            "enrolments": .array(
+                enrolments.map { record in
+                    [
+                        "id": .string(record.id.hex), "name": .string(record.name.text),
+                        "fingerprint": .string(record.fingerprint), "contact": .string(record.contact),
+                        "received": .string(record.received.rfc3339), "status": .string(record.status.rawValue),
+                        "reason": .string(record.reason),
+                    ]
+                }),
+            "requests": .array(
+                requests.map { record in
+                    [
+                        "id": .string(record.id.hex), "number": .integer(Int64(record.number)),
+                        "client": .string(record.client.text), "request": record.request.json,
+                        "received": .string(record.received.rfc3339), "expires": .string(record.expires.rfc3339),
+                        "status": .string(record.status.rawValue), "reason": .string(record.reason),
+                        "session": record.session.map { .string($0.hex) } ?? .null,
+                    ]
+                }),
+        ]
+    }
+
+    package init(json: JSONValue, context: String) throws {
+        var object = try ObjectReader(json, context: context)
+        announced = Set(try object.strings("announced"))
+        enrolments = try object.array("enrolments").map { value in
+            var entry = try ObjectReader(value, context: "\(context): enrolments")
+            let record = EnrolmentRecord(
+                id: try entry.digest("id"), name: try entry.partyName("name"),
+                fingerprint: try entry.string("fingerprint"), contact: try entry.string("contact"),
+                received: try entry.time("received"), status: try entry.status(), reason: try entry.string("reason"))
+            try entry.finish()
+            return record
+        }
+        requests = try object.array("requests").map { value in
+            var entry = try ObjectReader(value, context: "\(context): requests")
+            let record = RequestRecord(
+                id: try entry.digest("id"), number: Int(try entry.integer("number", in: 1...Int64(Int32.max))),
+                client: try entry.partyName("client"),
+                request: try TrainingRequest(json: try entry.value("request"), context: "\(context): request"),
+                received: try entry.time("received"), expires: try entry.time("expires"), status: try entry.status(),
+                reason: try entry.string("reason"), session: try entry.optionalRandomID("session"))
+            try entry.finish()
+            return record
+        }
+        try object.finish()
+    }
+}
+
+extension ObjectReader {
+    fileprivate mutating func time(_ key: String) throws -> Timestamp {
+        guard let time = Timestamp(rfc3339: try string(key)) else { throw problem(key, "must be a UTC time") }
+        return time
+    }
+
+    fileprivate mutating func status() throws -> DeskRecords.Status {
+        guard let status = DeskRecords.Status(rawValue: try string("status")) else {
+            throw problem("status", "is not a known status")
+        }
+        return status
+    }
+}

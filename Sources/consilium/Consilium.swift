@@ -1,0 +1,36 @@
+import ArgumentParser
+import Glibc
+
+/// The root of all commands.
+struct Consilium: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "consilium",
+        abstract: "Hospitals train one brain-tumour classifier together; no picture leaves any of them.",
+        discussion: """
+            Everything that passes between a server and its clients is a signed tar bundle in a folder, carried by a \
+            share, an SFTP mount or a USB stick. The two commands for cron are 'server run' and 'client run'.
+
+            EXAMPLES:
+              consilium server init --home /srv/ministry --name ministry
+              consilium client run --home /srv/hospital-a
+              consilium simulate pictures/ --clients 3 --rounds 5
+            """,
+        version: "0.1.0",
+        subcommands: [
+        ]
+    )
+}
+
+@main
+enum Main {
+    static func main() {
+        // A vanished reader must end a pipe, not the program with half a file written.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try Consilium.parseAsRoot()
+            try command.run()
+        } catch {
+            exit(report(error))
+        }
+    }
+}
