@@ -24,6 +24,12 @@ package struct Model: Equatable, Sendable {
         tensors = try Self.check(given, against: specification.expectedTensors())
     }
 
+    /// For tensors that the engine itself laid out.
+    init(unchecked specification: ModelSpecification, tensors: TensorDictionary) {
+        self.specification = specification
+        self.tensors = tensors
+    }
+
     /// Names of the tensors in the parts at or after `trainFrom` (`all`, `stem`, `layer1`, ..., `head`), BatchNorm's
     /// running statistics included: what an update carries.
     ///

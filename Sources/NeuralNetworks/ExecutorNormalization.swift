@@ -1,0 +1,87 @@
+import Tensors
+
+extension StepRun {
+    private func rows(_ shape: PlaneShape) -> Int { plan.batch * shape.positions }
+
+    /// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` (Ioffe and Szegedy 2015, algorithm 1).
+    func normalize(_ step: NormalizeStep) {
+        let channels = step.shape.channels
+        let (mean, inverse) = (write(step.mean), write(step.inverseDeviation))
+        if step.usesBatch {
+            let variance = inverse
+            Kernels.channelMoments(
+                x: read(step.input), rows: rows(step.shape), channels: channels, mean: mean, variance: variance,
+                workspace: write(step.workspace), context: context)
+            updateRunning(step, mean: mean, variance: variance)
+        } else {
+            mean.update(from: parameter(step.runningMean), count: channels)
+            inverse.update(from: parameter(step.runningVariance), count: channels)
+        }
+        let (weight, bias) = (parameter(step.weight), parameter(step.bias))
+        let (scale, shift) = (write(step.scale), write(step.shift))
+        for channel in 0..<channels {
+            inverse[channel] = 1 / (inverse[channel] + BatchNorm.epsilon).squareRoot()
+            scale[channel] = weight[channel] * inverse[channel]
+            shift[channel] = bias[channel] - mean[channel] * scale[channel]
+        }
+        Kernels.scaleShift(
+            x: read(step.input), rows: rows(step.shape), channels: channels, scale: scale, shift: shift,
+            relu: step.appliesReLU, residual: step.residual.map { read($0) }, output: write(step.output),
+            context: context)
+    }
+
+    /// The running variance takes the unbiased estimate, the normalisation the biased one, as in PyTorch.
+    private func updateRunning(
+        _ step: NormalizeStep, mean: UnsafePointer<Float>, variance: UnsafePointer<Float>
+    ) {
+        let count = Float(rows(step.shape))
+        let correction = count / max(1, count - 1)
+        let (runningMean, runningVariance) = (parameter(step.runningMean), parameter(step.runningVariance))
+        for channel in 0..<step.shape.channels {
+            runningMean[channel] += BatchNorm.momentum * (mean[channel] - runningMean[channel])
+            runningVariance[channel] +=
+                BatchNorm.momentum * (variance[channel] * correction - runningVariance[channel])
+        }
+    }
+
+    func normalizeGradientSums(_ step: NormalizeBackwardStep) {
+        let forward = step.forward
+        let count = rows(forward.shape) * forward.shape.channels
+        if forward.appliesReLU {
+            Kernels.reluBackward(
+                y: read(forward.output), dy: read(step.outputGradient), count: count, dx: write(step.outputGradient),
+                context: context)
+        }
+        guard forward.usesBatch else { return }
+        Kernels.channelGradientSums(
+            x: read(forward.input), dy: read(step.outputGradient), rows: rows(forward.shape),
+            channels: forward.shape.channels, mean: read(forward.mean), invStd: read(forward.inverseDeviation),
+            sumDy: write(step.sumGradient), sumDyXhat: write(step.sumGradientNormalized),
+            workspace: write(step.workspace), context: context)
+        gradient(forward.bias).update(from: read(step.sumGradient), count: forward.shape.channels)
+        gradient(forward.weight).update(from: read(step.sumGradientNormalized), count: forward.shape.channels)
+    }
+
+    func normalizeInputGradient(_ step: NormalizeBackwardStep, inputGradient: UnsafeMutablePointer<Float>) {
+        let forward = step.forward
+        let channels = forward.shape.channels
+        if forward.usesBatch {
+            Kernels.batchNormInputGradient(
+                x: read(forward.input), dy: read(step.outputGradient), rows: rows(forward.shape), channels: channels,
+                mean: read(forward.mean), invStd: read(forward.inverseDeviation), gamma: parameter(forward.weight),
+                sumDy: read(step.sumGradient), sumDyXhat: read(step.sumGradientNormalized), dx: inputGradient,
+                workspace: write(step.workspace), context: context)
+            return
+        }
+        // With constant statistics the layer is linear: dx = dy * scale.
+        let (scale, shift) = (write(step.scale), write(step.shift))
+        let (weight, variance) = (parameter(forward.weight), parameter(forward.runningVariance))
+        for channel in 0..<channels {
+            scale[channel] = weight[channel] / (variance[channel] + BatchNorm.epsilon).squareRoot()
+            shift[channel] = 0
+        }
+        Kernels.scaleShift(
+            x: read(step.outputGradient), rows: rows(forward.shape), channels: channels, scale: scale, shift: shift,
+            relu: false, output: inputGradient, context: context)
+    }
+}

@@ -1,0 +1,65 @@
+import Glibc
+
+/// The loss of a batch as two sums, so that batches of different sizes add up to an exact mean.
+struct LossSums: Equatable, Sendable {
+    /// Sum of weighted losses.
+    var loss = 0.0
+    /// Sum of the weights.
+    var weight = 0.0
+
+    /// The weighted mean, 0 where every weight is 0.
+    var mean: Double { weight > 0 ? loss / weight : 0 }
+
+    static func += (left: inout LossSums, right: LossSums) {
+        left.loss += right.loss
+        left.weight += right.weight
+    }
+}
+
+/// Softmax and cross-entropy, in Double within a row: rows are few and short.
+enum SoftmaxCrossEntropy {
+    /// Writes `probabilities` `[rows, classes]`; may not overlap `logits`.
+    static func probabilities(
+        logits: UnsafePointer<Float>, rows: Int, classes: Int, probabilities: UnsafeMutablePointer<Float>
+    ) {
+        for row in 0..<rows {
+            let source = logits + row * classes
+            let normalizer = logSumExp(source, classes)
+            for column in 0..<classes {
+                probabilities[row * classes + column] = Float(exp(Double(source[column]) - normalizer))
+            }
+        }
+    }
+
+    /// The weighted mean of the cross-entropies, sum(w_y loss) / sum(w_y) as `torch.nn.CrossEntropyLoss(weight:)`, and
+    /// its gradient by the logits, w_y (p - onehot) / sum(w). Where all weights of the batch are 0, so is the gradient.
+    static func loss(
+        logits: UnsafePointer<Float>, labels: [Int], classes: Int, classWeights: [Float]?,
+        gradient: UnsafeMutablePointer<Float>
+    ) -> LossSums {
+        var sums = LossSums()
+        for label in labels { sums.weight += Double(classWeights?[label] ?? 1) }
+        let scale = sums.weight > 0 ? 1 / sums.weight : 0
+        for (row, label) in labels.enumerated() {
+            let source = logits + row * classes
+            let normalizer = logSumExp(source, classes)
+            let weight = Double(classWeights?[label] ?? 1)
+            sums.loss += weight * (normalizer - Double(source[label]))
+            for column in 0..<classes {
+                let probability = exp(Double(source[column]) - normalizer)
+                let error = column == label ? probability - 1 : probability
+                gradient[row * classes + column] = Float(weight * scale * error)
+            }
+        }
+        return sums
+    }
+
+    /// log(sum(exp(x))), shifted by the maximum so that nothing overflows.
+    private static func logSumExp(_ row: UnsafePointer<Float>, _ count: Int) -> Double {
+        var maximum = -Double.infinity
+        for column in 0..<count { maximum = max(maximum, Double(row[column])) }
+        var sum = 0.0
+        for column in 0..<count { sum += exp(Double(row[column]) - maximum) }
+        return maximum + log(sum)
+    }
+}

@@ -1,0 +1,93 @@
+import Tensors
+
+/// Where each tensor of a graph lies, in engine layout, within flat arrays of floats.
+///
+/// Trainable parameters come first, in graph order, so that one sweep over `0..<trainableCount` updates them all;
+/// gradients, the FedProx anchor and the optimiser's moments use the same offsets. Frozen parameters and BatchNorm's
+/// running statistics follow. The gaps of alignment stay zero.
+struct ParameterLayout: Sendable {
+    struct Slot: Sendable {
+        let tensor: ExpectedTensor
+        let offset: Int
+        let isTrainable: Bool
+        var count: Int { tensor.count }
+    }
+
+    let slots: [Slot]
+    /// Indices of each node's slots, in the order of ``Graph/tensors(of:)``.
+    let slotsOfNode: [[Int]]
+    let trainableCount: Int
+    let totalCount: Int
+    /// Width of the graph's output.
+    let classes: Int
+
+    init(_ graph: Graph, trains: (Int) -> Bool) {
+        var slots: [Slot] = []
+        var slotsOfNode = [[Int]](repeating: [], count: graph.nodes.count)
+        var offset = 0
+        var trainableCount = 0
+        for wantsTrainable in [true, false] {
+            for node in graph.nodes.indices {
+                for tensor in graph.tensors(of: node)
+                where (tensor.role != .bnStatistic && trains(node)) == wantsTrainable {
+                    slotsOfNode[node].append(slots.count)
+                    slots.append(Slot(tensor: tensor, offset: offset, isTrainable: wantsTrainable))
+                    offset += MemoryPlan.aligned(tensor.count)
+                }
+            }
+            if wantsTrainable { trainableCount = offset }
+        }
+        self.slots = slots
+        self.slotsOfNode = slotsOfNode
+        self.trainableCount = trainableCount
+        totalCount = offset
+        classes = graph.nodes[graph.output].shape.channels
+    }
+
+    /// Copies a model's tensors to their places, convolutions from OIHW to OHWI.
+    ///
+    /// - Precondition: `tensors` has been checked against the same graph, as ``Model`` does.
+    func load(_ tensors: TensorDictionary, into values: UnsafeMutablePointer<Float>) {
+        for slot in slots {
+            guard let source = tensors[slot.tensor.name]?.tensor.values else { continue }
+            Self.permute(source, slot.tensor.shape, toEngine: true, into: values + slot.offset)
+        }
+    }
+
+    /// The tensors as they are now, in file layout.
+    func tensors(from values: UnsafePointer<Float>) -> TensorDictionary {
+        var tensors = TensorDictionary()
+        for slot in slots {
+            let engine = Array(UnsafeBufferPointer(start: values + slot.offset, count: slot.count))
+            let file = [Float](unsafeUninitializedCapacity: slot.count) { buffer, count in
+                if let target = buffer.baseAddress {
+                    Self.permute(engine, slot.tensor.shape, toEngine: false, into: target)
+                }
+                count = slot.count
+            }
+            tensors[slot.tensor.name] = TensorDictionary.Entry(
+                tensor: Tensor(shape: slot.tensor.shape, values: file), part: slot.tensor.part, role: slot.tensor.role)
+        }
+        return tensors
+    }
+
+    /// OIHW to OHWI or back for four axes (`shape` is OIHW); a copy for fewer.
+    private static func permute(
+        _ source: [Float], _ shape: [Int], toEngine: Bool, into target: UnsafeMutablePointer<Float>
+    ) {
+        guard shape.count == 4 else {
+            for index in source.indices { target[index] = source[index] }
+            return
+        }
+        let (inputs, area) = (shape[1], shape[2] * shape[3])
+        for output in 0..<shape[0] {
+            for input in 0..<inputs {
+                for tap in 0..<area {
+                    let file = (output * inputs + input) * area + tap
+                    let engine = (output * area + tap) * inputs + input
+                    if toEngine { target[engine] = source[file] } else { target[file] = source[engine] }
+                }
+            }
+        }
+    }
+}

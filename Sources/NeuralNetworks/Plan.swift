@@ -1,0 +1,173 @@
+import Tensors
+
+/// What a plan computes beside the forward pass.
+struct PlanMode: Equatable, Sendable {
+    /// The parts whose parameters train; empty for inference.
+    var trainedParts: Set<String>
+    var freezesBatchNorm: Bool
+    /// Rate of the dropout layers; 0 leaves them out.
+    var dropout: Float
+
+    static let inference = PlanMode(trainedParts: [], freezesBatchNorm: true, dropout: 0)
+
+    var isTraining: Bool { !trainedParts.isEmpty }
+
+    /// Whether the node has parameters that train. BatchNorm layers that do so use the batch's moments, too.
+    func trains(_ node: Graph.Node) -> Bool {
+        guard trainedParts.contains(node.part) else { return false }
+        switch node.operation {
+        case .convolution, .dense: return true
+        case .batchNorm: return !freezesBatchNorm
+        default: return false
+        }
+    }
+}
+
+/// A graph compiled for one batch size: kernel calls in order, and where in the arena each buffer lies.
+///
+/// A pure value, made before the first step: what memory a training takes is known beforehand.
+struct Plan: Sendable {
+    let batch: Int
+    let steps: [Step]
+    /// Offset of each buffer, in floats. Buffer 0, the batch of pictures, lies outside of the arena.
+    let offsets: [Int]
+    /// Floats of arena.
+    let peak: Int
+    /// For tests: when each buffer lives.
+    let intervals: [Interval]
+    /// `[N, classes]`, the output of the last step that writes them; valid until the next run.
+    let probabilities: BufferID
+    /// Where each node's value lies, nil where fusion left none. Valid only at the node's time.
+    let values: [BufferID?]
+
+    static let inputBuffer: BufferID = 0
+
+    init(_ graph: Graph, batch: Int, mode: PlanMode, layout: ParameterLayout, context: ComputeContext) {
+        var builder = PlanBuilder(graph, batch: batch, mode: mode, layout: layout, context: context)
+        builder.buildForward()
+        let probabilities = builder.buildLoss()
+        if mode.isTraining { builder.buildBackward() }
+        var intervals = builder.intervals
+        // The caller's: takes no room.
+        intervals[Self.inputBuffer].count = 0
+        // Read by the caller after the last step.
+        intervals[probabilities].last = builder.steps.count
+        let memory = MemoryPlan(intervals)
+        self.batch = batch
+        steps = builder.steps
+        offsets = memory.offsets
+        peak = memory.peak
+        self.intervals = intervals
+        self.probabilities = probabilities
+        values = builder.values
+    }
+}
+
+/// A BatchNorm node and what follows it in the same step.
+struct FusedNormalization {
+    let node: Int
+    /// The node whose value the step writes.
+    var end: Int
+    /// The nodes before `end`, whose values are never stored.
+    var inner: [Int] = []
+    var residual: Int?
+    var appliesReLU = false
+}
+
+/// The state of a compilation: steps and buffers so far.
+struct PlanBuilder {
+    let graph: Graph
+    let batch: Int
+    let mode: PlanMode
+    let layout: ParameterLayout
+    let context: ComputeContext
+    let consumers: [[Int]]
+    /// Whether the loss's gradient by each node's value is wanted.
+    let needsGradient: [Bool]
+
+    var steps: [Step] = []
+    var intervals: [Interval] = []
+    /// Each node's value; nil before it is computed, and for values that fusion skips.
+    var values: [BufferID?]
+    /// The gradient by each node's value, as far as it has been summed.
+    var gradients: [BufferID?]
+    /// The fused steps by the node that ends them, and the nodes whose values they skip.
+    var normalizations: [Int: (fused: FusedNormalization, step: NormalizeStep)] = [:]
+    var fusedAway: Set<Int> = []
+    /// The maxima that each pooling node chose.
+    var argmaxes: [Int: BufferID] = [:]
+
+    init(_ graph: Graph, batch: Int, mode: PlanMode, layout: ParameterLayout, context: ComputeContext) {
+        self.graph = graph
+        self.batch = batch
+        self.mode = mode
+        self.layout = layout
+        self.context = context
+        consumers = graph.consumers
+        var needs = [Bool](repeating: false, count: graph.nodes.count)
+        for (index, node) in graph.nodes.enumerated() {
+            needs[index] = mode.trains(node) || node.inputs.contains { needs[$0] }
+        }
+        needsGradient = needs
+        values = Array(repeating: nil, count: graph.nodes.count)
+        gradients = values
+        values[0] = buffer(batch * graph.nodes[0].shape.count)
+    }
+
+    /// A new buffer; its life is what ``emit(_:touching:)`` says.
+    mutating func buffer(_ count: Int) -> BufferID {
+        intervals.append(Interval(count: count, first: Int.max, last: -1))
+        return intervals.count - 1
+    }
+
+    /// Appends a step. Every buffer that it reads or writes must be named.
+    mutating func emit(_ step: Step, touching buffers: [BufferID]) {
+        for buffer in buffers {
+            intervals[buffer].first = min(intervals[buffer].first, steps.count)
+            intervals[buffer].last = steps.count
+        }
+        steps.append(step)
+    }
+
+    func count(_ node: Int) -> Int { batch * graph.nodes[node].shape.count }
+
+    /// - Precondition: the node's value has been computed, which the order of the graph ensures.
+    func value(_ node: Int) -> BufferID {
+        guard let buffer = values[node] else { preconditionFailure("the value of node \(node) was fused away") }
+        return buffer
+    }
+
+    /// The nodes that one step computes: BatchNorm, then optionally a residual sum, then optionally ReLU, each the only
+    /// reader of the one before.
+    func fusion(at node: Int) -> FusedNormalization {
+        var fused = FusedNormalization(node: node, end: node)
+        if let next = onlyConsumer(of: node), graph.nodes[next].operation == .residualAdd,
+            let other = graph.nodes[next].inputs.first(where: { $0 != node }), values[other] != nil
+        {
+            // The other summand is there already: of two BatchNorms that meet, the later one takes the sum.
+            fused.residual = other
+            fused.inner.append(node)
+            fused.end = next
+        }
+        if let next = onlyConsumer(of: fused.end), graph.nodes[next].operation == .relu {
+            fused.appliesReLU = true
+            fused.inner.append(fused.end)
+            fused.end = next
+        }
+        return fused
+    }
+
+    func onlyConsumer(of node: Int) -> Int? { consumers[node].count == 1 ? consumers[node][0] : nil }
+
+    /// Whether a step that turns `node`'s value into its only reader's may overwrite it: neither the caller's pictures
+    /// nor anything that the backward pass reads again.
+    func mayOverwrite(_ node: Int, forStepNeedingInput needsInput: Bool) -> Bool {
+        guard onlyConsumer(of: node) != nil, node != 0, !(needsInput && mode.isTraining) else { return false }
+        switch graph.nodes[node].operation {
+        case .relu: return !needsGradient[node]
+        // Dropout's value may be its input's.
+        case .input, .dropout: return false
+        default: return true
+        }
+    }
+}

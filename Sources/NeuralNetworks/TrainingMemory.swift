@@ -1,0 +1,129 @@
+import Tensors
+
+/// All that is decided before memory is taken.
+struct TrainingSetup {
+    let labels: [Int]
+    let schedule: Schedule
+    let layout: ParameterLayout
+    let plans: [Plan]
+    let sizes: TrainingSizes
+
+    init(
+        model: Model, options: TrainingOptions, data: any PictureSource, context: ComputeContext
+    ) throws(NetworkError) {
+        let classes = model.specification.classes.count
+        try options.check(classes: classes)
+        let graph = try model.specification.graph()
+        let mode = PlanMode(
+            trainedParts: Set(try model.specification.parts(from: options.trainFrom)),
+            freezesBatchNorm: options.frozenBatchNorm, dropout: options.dropout)
+        labels = (0..<data.count).map { data.label($0) }
+        if let wrong = labels.firstIndex(where: { !(0..<classes).contains($0) }) {
+            throw NetworkError(
+                .invalidData, "picture \(wrong) has label \(labels[wrong]), but there are \(classes) classes")
+        }
+        schedule = try Schedule(
+            count: data.count, batchSize: options.batchSize, trainsBatchNorm: mode.trainsBatchNorm(in: graph),
+            seed: options.seed)
+        let layout = ParameterLayout(graph) { mode.trains(graph.nodes[$0]) }
+        self.layout = layout
+        plans = schedule.batchSizes.map {
+            Plan(graph, batch: $0, mode: mode, layout: layout, context: context)
+        }
+        sizes = TrainingSizes(
+            layout: layout, options: options, batch: schedule.batchSizes[0],
+            pictureCount: graph.nodes[0].shape.count, activations: plans.map(\.peak).max() ?? 0)
+    }
+}
+
+extension PlanMode {
+    func trainsBatchNorm(in graph: Graph) -> Bool {
+        graph.nodes.contains { $0.operation == .batchNorm && trains($0) }
+    }
+}
+
+/// Where the parts of a training's memory lie in its one arena, in floats.
+struct TrainingSizes: Sendable {
+    let layout: ParameterLayout
+    let pictureCount: Int
+    let gradients: Int
+    let anchor: Int?
+    let moments: [Int]
+    let pictures: [Int]
+    let activations: Int
+    let total: Int
+
+    init(layout: ParameterLayout, options: TrainingOptions, batch: Int, pictureCount: Int, activations: Int) {
+        self.layout = layout
+        self.pictureCount = pictureCount
+        var end = layout.totalCount
+        func take(_ count: Int) -> Int {
+            defer { end += MemoryPlan.aligned(count) }
+            return end
+        }
+        gradients = take(layout.trainableCount)
+        anchor = options.proximalMu > 0 ? take(layout.trainableCount) : nil
+        moments = (0..<options.optimizer.momentCount).map { _ in take(layout.trainableCount) }
+        pictures = (0..<2).map { _ in take(batch * pictureCount) }
+        self.activations = take(activations)
+        total = end
+    }
+
+    var bytes: Int { total * MemoryLayout<Float>.stride }
+}
+
+extension Optimizer {
+    /// Arrays of state that it keeps.
+    var momentCount: Int {
+        switch self {
+        case .sgd(let momentum): momentum > 0 ? 1 : 0
+        case .adam: 2
+        }
+    }
+}
+
+/// One arena with everything that a training touches, zero at first.
+struct TrainingMemory {
+    let sizes: TrainingSizes
+    private let arena: AlignedArena
+
+    init(_ sizes: TrainingSizes) {
+        self.sizes = sizes
+        arena = AlignedArena(count: sizes.total)
+    }
+
+    var values: UnsafeMutablePointer<Float> { arena.base }
+    var anchor: UnsafeMutablePointer<Float>? { sizes.anchor.map { arena.base + $0 } }
+    var moments: [UnsafeMutablePointer<Float>] { sizes.moments.map { arena.base + $0 } }
+    var pictures: [UnsafeMutablePointer<Float>] { sizes.pictures.map { arena.base + $0 } }
+    var gradients: UnsafeMutablePointer<Float> { arena.base + sizes.gradients }
+
+    func executor(context: ComputeContext) -> Executor {
+        Executor(
+            layout: sizes.layout, context: context, values: values, gradients: gradients,
+            arena: arena.base + sizes.activations)
+    }
+
+    /// One sweep over all parameters that train: weight decay, the FedProx term, the optimiser's step.
+    ///
+    /// The proximal term joins the finished gradient here, after accumulation; running statistics lie outside of the
+    /// swept range. A clipped gradient norm would include it.
+    ///
+    /// - Parameter step: counted from 1, over the whole training.
+    func update(_ options: TrainingOptions, step: Int, context: ComputeContext) {
+        let count = sizes.layout.trainableCount
+        switch options.optimizer {
+        case .sgd(let momentum):
+            Kernels.sgdMomentumUpdate(
+                weight: values, gradient: gradients, velocity: moments.first, anchor: anchor, count: count,
+                learningRate: options.learningRate, momentum: momentum, weightDecay: options.weightDecay,
+                proximalMu: options.proximalMu, context: context)
+        case .adam(let beta1, let beta2, let epsilon):
+            Kernels.adamUpdate(
+                weight: values, gradient: gradients, firstMoment: moments[0], secondMoment: moments[1],
+                anchor: anchor, count: count, step: step, learningRate: options.learningRate, beta1: beta1,
+                beta2: beta2, epsilon: epsilon, weightDecay: options.weightDecay, proximalMu: options.proximalMu,
+                context: context)
+        }
+    }
+}
