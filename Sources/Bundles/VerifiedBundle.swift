@@ -59,6 +59,11 @@ package struct VerifiedBundle: Sendable {
         }
     }
 
+    /// The same bundle after its file was moved.
+    package func moved(to path: FilePath) -> VerifiedBundle {
+        VerifiedBundle(path: path, manifest: manifest, id: id, signer: signer, payload: payload, files: files)
+    }
+
     private func index(of name: String) throws(BundleError) -> Int {
         guard let index = payload.firstIndex(where: { $0.name == name }) else {
             throw BundleError(.fileSetMismatch, "the \(manifest.kind.rawValue) bundle holds no '\(name)'")
