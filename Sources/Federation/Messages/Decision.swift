@@ -35,7 +35,7 @@ package struct Decision: Message {
         self.subject = subject
         self.about = about
         self.verdict = verdict
-        self.reason = reason
+        self.reason = Reason(reason).reason
         self.session = session
         self.plan = plan
     }
@@ -62,7 +62,19 @@ package struct Reason: Message {
     package static let fileName = "reason.json"
 
     package var reason: String
-    package init(_ reason: String) { self.reason = reason }
+
+    /// Cuts what is too long and replaces what must not be printed, so that every reason that is written can be read.
+    package init(_ text: String) {
+        var kept = String.UnicodeScalarView()
+        var bytes = 0
+        for scalar in text.unicodeScalars {
+            let shown = isPrintable(String(scalar)) ? scalar : "?"
+            bytes += UTF8.width(shown)
+            if bytes > FederationLimits.textBytes { break }
+            kept.append(shown)
+        }
+        reason = String(kept)
+    }
 
     package var json: JSONValue { ["reason": .string(reason)] }
     package init(reading object: inout ObjectReader) throws { reason = try object.text("reason") }
