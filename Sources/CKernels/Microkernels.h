@@ -171,25 +171,69 @@ static void ck_correlate_tile(const ck_correlate *s) {
 typedef float quad __attribute__((ext_vector_type(4)));
 typedef float quad_memory __attribute__((ext_vector_type(4), aligned(4), may_alias));
 
-/// `panel[k][j] = source[j][k]` for a 4 x 4 block.
-CK_INLINE void transpose4(const float *source, long stride, float *panel) {
+/// `out[k][j] = source[j][k]` for a 4 x 4 block.
+CK_INLINE void transpose4(const float *source, long stride, float *out, long out_stride) {
   quad r0 = *(const quad_memory *)source, r1 = *(const quad_memory *)(source + stride);
   quad r2 = *(const quad_memory *)(source + 2 * stride), r3 = *(const quad_memory *)(source + 3 * stride);
   quad lo01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), hi01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
   quad lo23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5), hi23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
-  *(quad_memory *)panel = __builtin_shufflevector(lo01, lo23, 0, 1, 4, 5);
-  *(quad_memory *)(panel + CK_WIDTH) = __builtin_shufflevector(lo01, lo23, 2, 3, 6, 7);
-  *(quad_memory *)(panel + 2 * CK_WIDTH) = __builtin_shufflevector(hi01, hi23, 0, 1, 4, 5);
-  *(quad_memory *)(panel + 3 * CK_WIDTH) = __builtin_shufflevector(hi01, hi23, 2, 3, 6, 7);
+  *(quad_memory *)out = __builtin_shufflevector(lo01, lo23, 0, 1, 4, 5);
+  *(quad_memory *)(out + out_stride) = __builtin_shufflevector(lo01, lo23, 2, 3, 6, 7);
+  *(quad_memory *)(out + 2 * out_stride) = __builtin_shufflevector(hi01, hi23, 0, 1, 4, 5);
+  *(quad_memory *)(out + 3 * out_stride) = __builtin_shufflevector(hi01, hi23, 2, 3, 6, 7);
+}
+
+/// `out[k][j] = source[j][k]` for `j < rows`, `k < columns`.
+CK_INLINE void transpose(const float *source, long stride, long rows, long columns, float *out, long out_stride) {
+  const long rows4 = rows / 4 * 4, columns4 = columns / 4 * 4;
+  for (long k = 0; k < columns4; k += 4) {
+    for (long j = 0; j < rows4; j += 4) transpose4(source + j * stride + k, stride, out + k * out_stride + j, out_stride);
+  }
+  for (long k = 0; k < columns; k++) {
+    for (long j = k < columns4 ? rows4 : 0; j < rows; j++) out[k * out_stride + j] = source[j * stride + k];
+  }
 }
 
 static void ck_pack_transposed(const float *source, long stride, long depth, long columns, float *panel) {
-  const long columns4 = columns / 4 * 4, depth4 = depth / 4 * 4;
-  for (long k = 0; k < depth4; k += 4) {
-    for (long j = 0; j < columns4; j += 4) transpose4(source + j * stride + k, stride, panel + k * CK_WIDTH + j);
-  }
+  transpose(source, stride, columns, depth, panel, CK_WIDTH);
   for (long k = 0; k < depth; k++) {
-    for (long j = k < depth4 ? columns4 : 0; j < columns; j++) panel[k * CK_WIDTH + j] = source[j * stride + k];
     for (long j = columns; j < CK_WIDTH; j++) panel[k * CK_WIDTH + j] = 0;
   }
+}
+
+CK_INLINE void split(const long block, const float *x, long x_stride, long pixels, long channels, float *out,
+                     long block_stride) {
+  const long whole = channels / block, rest = channels % block;
+  for (long p = 0; p < pixels; p++) {
+    const float *from = x + p * x_stride;
+    float *to = out + p * block;
+    for (long b = 0; b < whole; b++) {
+      memcpy(to, from, (size_t)block * sizeof(float));
+      from += block;
+      to += block_stride;
+    }
+    if (rest > 0) {
+      for (long i = 0; i < block; i++) to[i] = i < rest ? from[i] : 0;
+    }
+  }
+}
+
+static void ck_stage_blocks(const float *x, long x_stride, long pixels, long channels, long block, float *out,
+                            long block_stride) {
+  if (block == CK_WIDTH) {
+    split(CK_WIDTH, x, x_stride, pixels, channels, out, block_stride);
+  } else {
+    split(CK_GRADIENT_ROWS, x, x_stride, pixels, channels, out, block_stride);
+  }
+}
+
+static void ck_reduce_tile(const float *tile, long slots, long slot_stride, long height, long columns, float *out,
+                           long out_stride) {
+  float sum[CK_GRADIENT_ROWS * CK_WIDTH];
+  memcpy(sum, tile, (size_t)(height * CK_WIDTH) * sizeof(float));
+  for (long s = 1; s < slots; s++) {
+    const float *from = tile + s * slot_stride;
+    for (long i = 0; i < height * CK_WIDTH; i += CK_LANES) store(sum + i, load(sum + i) + load(from + i));
+  }
+  transpose(sum, CK_WIDTH, height, columns, out, out_stride);
 }

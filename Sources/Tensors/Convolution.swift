@@ -1,26 +1,65 @@
 /// One convolution of fixed shape: forward pass and both gradients. Nothing is allocated by a pass; every pass may use
 /// `workspaceCount` floats of scratch memory, whose contents before and after have no meaning.
 ///
+/// Any channel counts, strides and paddings work. A 1x1 convolution of stride 1 is a plain matrix product on the tensors
+/// as they lie (``MatrixProduct``); the others run as ``StagedProduct``, the weight gradient as ``WeightGradient``.
 /// Pointers need only Float's alignment (64 bytes is faster); outputs may not overlap inputs or the workspace.
 /// Shapes of all tensors: ``ConvolutionShape``.
 package struct Convolution: Sendable {
     package let shape: ConvolutionShape
     package let context: ComputeContext
 
+    private let table: KernelTable
+    private let forwardProduct: StagedProduct
+    private let inputProduct: StagedProduct
+    private let weightSums: WeightGradient
+
+    /// Plans all three passes; keep the value for as long as the shape stays.
     package init(_ shape: ConvolutionShape, context: ComputeContext) {
         self.shape = shape
         self.context = context
+        table = KernelTable(context.instructionSet)
+        forwardProduct = StagedProduct(forwardOf: shape, table: table, workers: context.workers)
+        inputProduct = StagedProduct(inputGradientOf: shape, table: table, workers: context.workers)
+        weightSums = WeightGradient(shape, table: table, workers: context.workers)
     }
 
     /// Floats of workspace that any of the passes needs at most.
-    package var workspaceCount: Int { 0 }
+    package var workspaceCount: Int {
+        let forward: Int
+        let input: Int
+        if isPlainProduct {
+            forward = productWorkspaceCount(columns: shape.outputChannels, depth: shape.inputChannels)
+            input = productWorkspaceCount(columns: shape.inputChannels, depth: shape.outputChannels)
+        } else {
+            forward = biasCount + roundUp(forwardProduct.packedCount) + context.workers * forwardProduct.stageCount
+            input = roundUp(inputProduct.packedCount) + context.workers * inputProduct.stageCount
+        }
+        return max(forward, input, weightSums.workspaceCount)
+    }
 
     /// `output = input * weight + bias`, see ``Reference/convolution(_:input:weight:bias:output:)``.
+    /// - Parameters:
+    ///   - bias: `[outputChannels]`, or nil for none.
+    ///   - workspace: ``workspaceCount`` floats.
     package func forward(
         input: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
         output: UnsafeMutablePointer<Float>, workspace: UnsafeMutablePointer<Float>
     ) {
-        Reference.convolution(shape, input: input, weight: weight, bias: bias, output: output)
+        guard shape.batch > 0 else { return }
+        if isPlainProduct {
+            return Kernels.matrixMultiply(
+                m: pixels, n: shape.outputChannels, k: shape.inputChannels, a: input, b: weight, transposeB: true,
+                bias: bias, c: output, workspace: workspace, context: context)
+        }
+        let packed = workspace + biasCount
+        packForward(weight, into: packed)
+        if let bias {
+            for c in 0..<biasCount { workspace[c] = c < shape.outputChannels ? bias[c] : 0 }
+        }
+        forwardProduct.run(
+            source: input, packed: packed, bias: bias == nil ? nil : UnsafePointer(workspace), output: output,
+            stages: packed + roundUp(forwardProduct.packedCount), context: context)
     }
 
     /// Overwrites `inputGradient` (shape of the input) with the gradient of the loss by the input.
@@ -28,8 +67,16 @@ package struct Convolution: Sendable {
         outputGradient: UnsafePointer<Float>, weight: UnsafePointer<Float>,
         inputGradient: UnsafeMutablePointer<Float>, workspace: UnsafeMutablePointer<Float>
     ) {
-        Reference.convolutionInputGradient(
-            shape, outputGradient: outputGradient, weight: weight, inputGradient: inputGradient)
+        guard shape.batch > 0 else { return }
+        if isPlainProduct {
+            return Kernels.matrixMultiply(
+                m: pixels, n: shape.inputChannels, k: shape.outputChannels, a: outputGradient, b: weight,
+                c: inputGradient, workspace: workspace, context: context)
+        }
+        packInputGradient(weight, into: workspace)
+        inputProduct.run(
+            source: outputGradient, packed: workspace, bias: nil, output: inputGradient,
+            stages: workspace + roundUp(inputProduct.packedCount), context: context)
     }
 
     /// Overwrites `weightGradient` (shape of the weight) with the gradient of the loss by the weight.
@@ -37,7 +84,65 @@ package struct Convolution: Sendable {
         input: UnsafePointer<Float>, outputGradient: UnsafePointer<Float>,
         weightGradient: UnsafeMutablePointer<Float>, workspace: UnsafeMutablePointer<Float>
     ) {
-        Reference.convolutionWeightGradient(
-            shape, input: input, outputGradient: outputGradient, weightGradient: weightGradient)
+        weightSums.run(
+            input: input, outputGradient: outputGradient, weightGradient: weightGradient, workspace: workspace,
+            context: context)
+    }
+
+    // MARK: - Packing
+
+    private var isPlainProduct: Bool {
+        shape.kernelHeight == 1 && shape.kernelWidth == 1 && shape.stride == 1
+            && max(shape.padTop, shape.padBottom, shape.padLeft, shape.padRight) == 0
+    }
+
+    private var pixels: Int { shape.batch * shape.outputHeight * shape.outputWidth }
+
+    private var biasCount: Int { panels(shape.outputChannels) * table.width }
+
+    private func panels(_ channels: Int) -> Int { (channels + table.width - 1) / table.width }
+
+    private func productWorkspaceCount(columns: Int, depth: Int) -> Int {
+        Kernels.matrixMultiplyWorkspaceCount(n: columns, k: depth, context: context)
+    }
+
+    /// `[panel of output channels][kernelHeight][kernelWidth * inputChannels][width]`.
+    private func packForward(_ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>) {
+        let (weight, packed) = (SharedInput(weight), SharedPointer(packed))
+        let depth = shape.kernelHeight * shape.kernelWidth * shape.inputChannels
+        context.parallel(tasks: panels(shape.outputChannels), flops: 8 * shape.weightCount) { panel, _ in
+            let first = panel * table.width
+            table.packTransposed(
+                weight.pointer + first * depth, stride: depth, depth: depth,
+                columns: min(table.width, shape.outputChannels - first), panel: packed.pointer + first * depth)
+        }
+    }
+
+    /// For every phase `[panel of input channels][kernel rows, last first][kernel columns, last first]
+    /// [outputChannels][width]`: the kernel turned by 180 degrees.
+    private func packInputGradient(_ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>) {
+        let (weight, packed) = (SharedInput(weight), SharedPointer(packed))
+        let kernelCount = shape.kernelHeight * shape.kernelWidth * shape.inputChannels
+        context.parallel(tasks: panels(shape.inputChannels), flops: 8 * shape.weightCount) { panel, _ in
+            let first = panel * table.width
+            for (index, phase) in inputProduct.phases.enumerated() {
+                let rowResidue = index / shape.stride
+                let columnResidue = index % shape.stride
+                let tapColumns = phase.depth / shape.outputChannels
+                var target = packed.pointer + phase.packedOffset + panel * inputProduct.panelCount(phase)
+                for row in (0..<phase.taps).reversed() {
+                    for column in (0..<tapColumns).reversed() {
+                        let tap =
+                            (rowResidue + row * shape.stride) * shape.kernelWidth + columnResidue
+                            + column * shape.stride
+                        table.packRows(
+                            weight.pointer + tap * shape.inputChannels + first, stride: kernelCount,
+                            depth: shape.outputChannels, columns: min(table.width, shape.inputChannels - first),
+                            panel: target)
+                        target += shape.outputChannels * table.width
+                    }
+                }
+            }
+        }
     }
 }

@@ -41,4 +41,20 @@ struct KernelTable: @unchecked Sendable {
             for j in columns..<width { row[j] = 0 }
         }
     }
+
+    /// Splits the channels of `pixels` into blocks, see `ck_kernels.stage_blocks`.
+    func stageBlocks(
+        _ source: UnsafePointer<Float>, stride: Int, pixels: Int, channels: Int, block: Int,
+        to target: UnsafeMutablePointer<Float>, blockStride: Int
+    ) {
+        functions.pointee.stage_blocks(source, stride, pixels, channels, block, target, blockStride)
+    }
+
+    /// Adds a tile's slots and turns it, see `ck_kernels.reduce_tile`.
+    func reduceTile(
+        _ tile: UnsafePointer<Float>, slots: Int, slotStride: Int, height: Int, columns: Int,
+        to target: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        functions.pointee.reduce_tile(tile, slots, slotStride, height, columns, target, stride)
+    }
 }

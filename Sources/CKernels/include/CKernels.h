@@ -92,6 +92,15 @@ typedef struct {
   /// `panel[k][j] = source[j*stride + k]` for `k < depth`, `j < columns`, zero for `columns <= j < width`.
   void (*pack_transposed)(const float *source, long stride, long depth, long columns, float *panel);
 
+  /// Splits pixels' channels into blocks: `out[b*block_stride + p*block + i] = x[p*x_stride + b*block + i]`, zero where
+  /// `b*block + i >= channels`. `block` is `gradient_rows` or `width`.
+  void (*stage_blocks)(const float *x, long x_stride, long pixels, long channels, long block, float *out,
+                       long block_stride);
+  /// Sums a weight gradient tile over its slots, in their order, and turns it:
+  /// `out[j*out_stride + i] = sum over s of tile[s*slot_stride + i*width + j]` for `i < height`, `j < columns`.
+  void (*reduce_tile)(const float *tile, long slots, long slot_stride, long height, long columns, float *out,
+                      long out_stride);
+
   /// `out = x*scale + shift (+ residual)`, then `max(0, .)` if `relu`; NaN stays NaN. `out` may be `x` or `residual`.
   void (*scale_shift)(const float *x, long rows, long channels, const float *scale, const float *shift,
                       const float *residual, int relu, float *out);
