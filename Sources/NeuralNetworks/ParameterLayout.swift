@@ -54,10 +54,12 @@ struct ParameterLayout: Sendable {
         }
     }
 
-    /// The tensors as they are now, in file layout.
-    func tensors(from values: UnsafePointer<Float>) -> TensorDictionary {
+    /// The tensors as they are now, in file layout. Gradients have room for the trainable ones only.
+    func tensors(
+        from values: UnsafePointer<Float>, where isWanted: (Slot) -> Bool = { _ in true }
+    ) -> TensorDictionary {
         var tensors = TensorDictionary()
-        for slot in slots {
+        for slot in slots where isWanted(slot) {
             let engine = Array(UnsafeBufferPointer(start: values + slot.offset, count: slot.count))
             let file = [Float](unsafeUninitializedCapacity: slot.count) { buffer, count in
                 if let target = buffer.baseAddress {

@@ -1,14 +1,25 @@
 import Tensors
 
 /// What a plan computes beside the forward pass.
-struct PlanMode: Equatable, Sendable {
+package struct PlanMode: Equatable, Sendable {
     /// The parts whose parameters train; empty for inference.
-    var trainedParts: Set<String>
-    var freezesBatchNorm: Bool
+    package var trainedParts: Set<String>
+    package var freezesBatchNorm: Bool
     /// Rate of the dropout layers; 0 leaves them out.
-    var dropout: Float
+    package var dropout: Float
+    /// Keep every value, and compute the gradient by the pictures: to look into a network, not to train one.
+    package var isProbe: Bool
 
-    static let inference = PlanMode(trainedParts: [], freezesBatchNorm: true, dropout: 0)
+    package init(
+        trainedParts: Set<String>, freezesBatchNorm: Bool = false, dropout: Float = 0, isProbe: Bool = false
+    ) {
+        self.trainedParts = trainedParts
+        self.freezesBatchNorm = freezesBatchNorm
+        self.dropout = dropout
+        self.isProbe = isProbe
+    }
+
+    static let inference = PlanMode(trainedParts: [], freezesBatchNorm: true)
 
     var isTraining: Bool { !trainedParts.isEmpty }
 
@@ -20,6 +31,10 @@ struct PlanMode: Equatable, Sendable {
         case .batchNorm: return !freezesBatchNorm
         default: return false
         }
+    }
+
+    func trainsBatchNorm(in graph: Graph) -> Bool {
+        graph.nodes.contains { $0.operation == .batchNorm && trains($0) }
     }
 }
 
@@ -37,8 +52,10 @@ struct Plan: Sendable {
     let intervals: [Interval]
     /// `[N, classes]`, the output of the last step that writes them; valid until the next run.
     let probabilities: BufferID
-    /// Where each node's value lies, nil where fusion left none. Valid only at the node's time.
+    /// Where each node's value lies after a probe, nil where fusion left none.
     let values: [BufferID?]
+    /// Where a probe leaves the gradient by the pictures.
+    let inputGradient: BufferID?
 
     static let inputBuffer: BufferID = 0
 
@@ -51,7 +68,9 @@ struct Plan: Sendable {
         // The caller's: takes no room.
         intervals[Self.inputBuffer].count = 0
         // Read by the caller after the last step.
-        intervals[probabilities].last = builder.steps.count
+        var kept = [probabilities]
+        if mode.isProbe { kept += (builder.values + [builder.gradients[0]]).compactMap(\.self) }
+        for buffer in kept { intervals[buffer].last = builder.steps.count }
         let memory = MemoryPlan(intervals)
         self.batch = batch
         steps = builder.steps
@@ -60,6 +79,7 @@ struct Plan: Sendable {
         self.intervals = intervals
         self.probabilities = probabilities
         values = builder.values
+        inputGradient = builder.gradients[0]
     }
 }
 
@@ -105,7 +125,8 @@ struct PlanBuilder {
         self.context = context
         consumers = graph.consumers
         var needs = [Bool](repeating: false, count: graph.nodes.count)
-        for (index, node) in graph.nodes.enumerated() {
+        needs[0] = mode.isProbe
+        for (index, node) in graph.nodes.enumerated().dropFirst() {
             needs[index] = mode.trains(node) || node.inputs.contains { needs[$0] }
         }
         needsGradient = needs
@@ -162,7 +183,7 @@ struct PlanBuilder {
     /// Whether a step that turns `node`'s value into its only reader's may overwrite it: neither the caller's pictures
     /// nor anything that the backward pass reads again.
     func mayOverwrite(_ node: Int, forStepNeedingInput needsInput: Bool) -> Bool {
-        guard onlyConsumer(of: node) != nil, node != 0, !(needsInput && mode.isTraining) else { return false }
+        guard onlyConsumer(of: node) != nil, !mode.isProbe, !(needsInput && mode.isTraining) else { return false }
         switch graph.nodes[node].operation {
         case .relu: return !needsGradient[node]
         // Dropout's value may be its input's.

@@ -36,12 +36,6 @@ struct TrainingSetup {
     }
 }
 
-extension PlanMode {
-    func trainsBatchNorm(in graph: Graph) -> Bool {
-        graph.nodes.contains { $0.operation == .batchNorm && trains($0) }
-    }
-}
-
 /// Where the parts of a training's memory lie in its one arena, in floats.
 struct TrainingSizes: Sendable {
     let layout: ParameterLayout
