@@ -1,7 +1,8 @@
 import Glibc
 
 /// One block of zero-filled floats, aligned to 2 MiB and backed by huge pages where the kernel grants them. Every page is
-/// touched when it is made, so a training step never waits for a page fault; it is freed with its last reference.
+/// touched when it is made, so a training step never waits for a page fault; it is freed with its last reference, which
+/// must therefore be kept for as long as any address from it is in use.
 package final class AlignedArena {
     package let count: Int
     package let base: UnsafeMutablePointer<Float>

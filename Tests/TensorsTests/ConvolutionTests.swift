@@ -109,6 +109,7 @@ import Testing
         convolution.forward(
             input: material.input, weight: material.weight, bias: nil, output: output.base, workspace: workspace.base)
         #expect(output.values.filter(\.isNaN).count == 9 * 16)
+        #expect(workspace.guardsAreIntact)
     }
 
     /// Random tensors of one shape, and what the naive kernels make of them.

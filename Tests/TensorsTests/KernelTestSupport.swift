@@ -24,7 +24,7 @@ struct TestGenerator: RandomNumberGenerator {
 }
 
 /// An output buffer that begins as NaN with a guard zone on both sides, so that an element left out and a write past the
-/// end are both seen.
+/// end are both seen. Ask it something after the last use of `base`: that keeps it alive until then.
 final class GuardedBuffer {
     private static let zone = 64
     private static let canary = Float(bitPattern: 0x7FC0_1234)
