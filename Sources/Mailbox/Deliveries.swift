@@ -1,0 +1,78 @@
+package import Bundles
+import Files
+import SystemPackage
+package import Wire
+
+/// A bundle that is whole, signed by whom it says it is from, for this home, in time and new. Its meaning is not judged yet.
+package struct VerifiedDelivery: Sendable {
+    /// Lies in the mailbox's spool until it is committed.
+    package let bundle: VerifiedBundle
+    /// As somebody named the file; for messages to people only.
+    package let inboxName: String
+    /// True for an `enrol`: nobody vouches for the key. The caller checks that the key which the payload announces is
+    /// ``signer``, and asks a person.
+    package let isSelfSigned: Bool
+    /// Whether it waited in this home before.
+    package let wasHeld: Bool
+
+    package var manifest: Manifest { bundle.manifest }
+    package var id: Digest { bundle.id }
+    package var sender: PartyName { bundle.manifest.sender }
+    package var signer: PublicKey { bundle.signer }
+}
+
+/// The caller's answer to a delivery.
+package enum Verdict: Equatable, Sendable {
+    /// Kept in the archive; never delivered again.
+    case accepted
+    /// Kept in quarantine with this reason. The same bundle may come again and be judged anew.
+    case rejected(String)
+    /// Too early, for this reason: kept for 30 days and delivered again by `receive(retryEarly: true)`.
+    case held(String)
+    /// In order and of no interest, such as an old round's global: not kept; never delivered again.
+    case ignored
+}
+
+/// A file that was taken out of the inbox into quarantine.
+package struct Refusal: Equatable, Sendable {
+    /// The file's name in the inbox.
+    package let name: String
+    package let reason: RefusalReason
+    package let detail: String
+    package let sender: PartyName?
+    package let id: Digest?
+
+    /// What happens when somebody copies whole folders: not worth a mail.
+    package var isQuiet: Bool { reason == .wrongRecipient }
+}
+
+/// What one look into the inbox brought.
+package struct Received: Sendable {
+    /// Sorted by sender, session and number.
+    package internal(set) var deliveries: [VerifiedDelivery] = []
+    package internal(set) var refusals: [Refusal] = []
+    /// Newly held ones of unknown keys.
+    package internal(set) var held: [HeldBundle] = []
+    /// New alarms; they stay in ``Mailbox/equivocations``.
+    package internal(set) var alarms: [Equivocation] = []
+    /// Files that do not verify and may still be growing.
+    package internal(set) var settling = 0
+    /// Files left for the next run.
+    package internal(set) var remaining = 0
+}
+
+/// A file in the inbox as it was when it was copied.
+struct InboxFile: Equatable {
+    let component: FilePath.Component
+    let size: Int64
+    let modified: Int64
+
+    var name: String { component.string }
+}
+
+/// What the mailbox has to clean when a delivery is committed.
+struct PendingDelivery {
+    var bundle: VerifiedBundle
+    /// More than one where the same bundle lay there under several names; none for a held one.
+    var sources: [InboxFile]
+}

@@ -1,0 +1,206 @@
+package import Bundles
+import Files
+package import SystemPackage
+package import Wire
+
+/// Where a bundle lies on a desk, and with that what a person decided.
+package enum DeskState: String, CaseIterable, Sendable { case pending, approved, rejected }
+
+/// A set of folders in which a person decides by moving a file: `requests/pending|approved|rejected/` and its like.
+///
+/// 1. What lies there is the signed bundle itself. It is verified again at every look: an edited file is refused, and so is one
+///    that this home did not accept before. Links and folders are not followed.
+/// 2. The same bundle at two places counts once: rejected before approved before pending.
+/// 3. On the requests' desk a folder in `approved/` is a group, and `plan.yaml` in it its plan.
+package struct Desk: Sendable {
+    package let root: FilePath
+    /// The name of the folder for ``DeskState/approved``.
+    private let approvedName: String
+    private let hasGroups: Bool
+    let home: Home
+
+    /// ENR: who wants to belong to the federation. On a server.
+    package static func enrolments(_ home: Home) -> Desk { Desk(home, home.enrolments) }
+    /// REQ: who wants to train. On a server.
+    package static func requests(_ home: Home) -> Desk { Desk(home, home.requests, hasGroups: true) }
+    /// PLAN: plans that differ from this hospital's request. On a client.
+    package static func plans(_ home: Home) -> Desk { Desk(home, home.plans) }
+    /// UPD: finished models, `pending|accepted|rejected`. On a client.
+    package static func updates(_ home: Home) -> Desk { Desk(home, home.updates, approvedName: "accepted") }
+
+    private init(_ home: Home, _ root: FilePath, approvedName: String = "approved", hasGroups: Bool = false) {
+        self.home = home
+        self.root = root
+        self.approvedName = approvedName
+        self.hasGroups = hasGroups
+    }
+
+    package func folder(_ state: DeskState, group: String? = nil) -> FilePath {
+        let folder = root.appending(state == .approved ? approvedName : state.rawValue)
+        return group.map { folder.appending($0) } ?? folder
+    }
+
+    /// What a person may call a session: `[A-Za-z0-9._-]{1,40}`, not hidden and no option.
+    package static func isAllowed(group: String) -> Bool {
+        let isPlain = group.utf8.allSatisfy { byte in
+            (0x61...0x7a).contains(byte) || (0x41...0x5a).contains(byte) || (0x30...0x39).contains(byte)
+                || [0x2d, 0x2e, 0x5f].contains(byte)
+        }
+        return isPlain && (1...40).contains(group.utf8.count) && !group.hasPrefix(".") && !group.hasPrefix("-")
+    }
+
+    // MARK: looking
+
+    /// Looks at every file on the desk.
+    /// - Parameter isAccepted: whether the home took in a bundle with this id; see ``Mailbox/isAccepted(_:)``.
+    package func scan(isAccepted: (Digest) -> Bool) throws(MailboxError) -> DeskScan {
+        var scan = DeskScan()
+        // Rejected first, so that it is what the other places are compared with.
+        for state in [DeskState.rejected, .approved, .pending] {
+            try look(into: state, group: nil, &scan, isAccepted)
+        }
+        scan.items.sort {
+            ($0.deskName?.number ?? .max, $0.name, $0.path.string)
+                < ($1.deskName?.number ?? .max, $1.name, $1.path.string)
+        }
+        return scan
+    }
+
+    private func look(
+        into state: DeskState, group: String?, _ scan: inout DeskScan, _ isAccepted: (Digest) -> Bool
+    ) throws(MailboxError) {
+        let folder = folder(state, group: group)
+        let entries = try onDisk { () throws(FileError) in
+            try home.files.exists(folder) ? try home.files.list(folder) : []
+        }
+        for entry in entries where !entry.name.hasPrefix(".") {
+            let path = folder.appending(entry.component)
+            switch entry.kind {
+            case .directory where hasGroups && state == .approved && group == nil:
+                guard Desk.isAllowed(group: entry.name) else {
+                    scan.refuse(path, "is no name for a session: letters, digits, . _ - and at most 40 of them")
+                    continue
+                }
+                scan.groups.append(entry.name)
+                try look(into: state, group: entry.name, &scan, isAccepted)
+            case .regular where entry.name == "plan.yaml" && group != nil:
+                if let group { scan.planFiles[group] = path }
+            case .regular where TemporaryName.isUnfinished(entry.name):
+                continue
+            case .regular:
+                look(at: path, entry.name, state, group, &scan, isAccepted)
+            default:
+                scan.refuse(path, "is not a plain file and was not opened")
+            }
+        }
+    }
+
+    private func look(
+        at path: FilePath, _ name: String, _ state: DeskState, _ group: String?, _ scan: inout DeskScan,
+        _ isAccepted: (Digest) -> Bool
+    ) {
+        let bundle: VerifiedBundle
+        do {
+            bundle = try BundleReader.open(path, files: home.files).verified()
+        } catch {
+            return scan.refuse(path, "does not verify (\(error)); it was edited or is no bundle")
+        }
+        guard isAccepted(bundle.id) else {
+            return scan.refuse(path, "was never received here; move files only from pending/")
+        }
+        let item = DeskItem(
+            path: path, name: name, deskName: DeskName(name), state: state, group: group, bundle: bundle)
+        if let first = scan.item(id: bundle.id) {
+            scan.superseded.append(item)
+            if first.state == .rejected, state == .approved {
+                scan.refuse(path, "lies in rejected/ too; rejected wins")
+            } else if first.state == .approved, state == .approved {
+                scan.refuse(path, "lies at \(first.path) too, which counts")
+            }
+            return
+        }
+        scan.items.append(item)
+    }
+
+    // MARK: moving
+
+    /// Lays a copy of an archived bundle into `pending/`. Does nothing if that name is on the desk already.
+    package func place(_ bundle: FilePath, as name: DeskName) throws(MailboxError) {
+        try onDisk { () throws(FileError) in
+            let target = folder(.pending).appending(name.text)
+            if try !home.files.exists(target) { try home.files.copyFile(from: bundle, to: target) }
+        }
+    }
+
+    /// The command line's twin of `mv`.
+    /// - Parameter group: for an approval: the folder, which is made if it is missing.
+    /// - Returns: the file's new path.
+    @discardableResult
+    package func move(
+        _ item: DeskItem, to state: DeskState, group: String? = nil
+    ) throws(MailboxError) -> FilePath {
+        if let group, !hasGroups || state != .approved || !Desk.isAllowed(group: group) {
+            throw MailboxError(
+                .desk, "'\(group)' is no name for a session", hint: "use letters, digits, . _ - and at most 40 of them")
+        }
+        let target = folder(state, group: group).appending(item.name)
+        guard target != item.path else { return target }
+        try onDisk { () throws(FileError) in
+            try home.files.makeDirectories(folder(state, group: group))
+            if try home.files.exists(target) {
+                throw FileError("move", target, .fileExists, hint: "a file of this name is there already")
+            }
+            try home.files.move(from: item.path, to: target)
+        }
+        return target
+    }
+}
+
+/// A verified bundle on a desk.
+package struct DeskItem: Sendable {
+    package let path: FilePath
+    /// The file's name as found.
+    package let name: String
+    /// The name's parts, if nobody renamed the file.
+    package let deskName: DeskName?
+    package let state: DeskState
+    /// The folder in `approved/`, if it lies in one.
+    package let group: String?
+    package let bundle: VerifiedBundle
+
+    package var manifest: Manifest { bundle.manifest }
+    package var id: Digest { bundle.id }
+    package var sender: PartyName { bundle.manifest.sender }
+}
+
+/// What lies on a desk.
+package struct DeskScan: Sendable {
+    /// Sorted by number; each bundle once, where it counts.
+    package fileprivate(set) var items: [DeskItem] = []
+    /// Further copies, which do not count.
+    package fileprivate(set) var superseded: [DeskItem] = []
+    /// One line each: files that were not taken, and why.
+    package fileprivate(set) var refusals: [String] = []
+    /// Folders in `approved/`, the empty ones too.
+    package fileprivate(set) var groups: [String] = []
+    /// Their plans, by group.
+    package fileprivate(set) var planFiles: [String: FilePath] = [:]
+
+    package func items(_ state: DeskState) -> [DeskItem] { items.filter { $0.state == state } }
+    package func item(id: Digest) -> DeskItem? { items.first { $0.id == id } }
+
+    /// Finds what a person typed: `REQ-1`, `REQ-1-hospital-a` or the file's name.
+    package func item(named text: String) -> DeskItem? {
+        items.first { $0.name == text || $0.deskName?.text == text + ".tar" || $0.deskName?.short == text }
+    }
+
+    /// The number after the highest on the desk and `used`.
+    package func nextNumber(prefix: String, after used: Int = 0) -> Int {
+        let numbers = (items + superseded).compactMap { $0.deskName?.prefix == prefix ? $0.deskName?.number : nil }
+        return max(used, numbers.max() ?? 0) + 1
+    }
+
+    fileprivate mutating func refuse(_ path: FilePath, _ what: String) {
+        refusals.append("\(Quarantine.printable(path.string)) \(what)")
+    }
+}

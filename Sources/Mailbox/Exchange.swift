@@ -1,0 +1,72 @@
+import Files
+package import SystemPackage
+import Wire
+
+/// A folder on a share, an SFTP mount or a stick, through which a server and its clients reach each other.
+///
+/// The folders are named from the server's side, in every layout: `inbox` is on its way to the server, `outbox` comes from
+/// it. The server empties its inbox; clients never delete from an outbox, and remember what they have seen. Each party
+/// removes what it laid there itself once that is superseded or acknowledged.
+package struct Exchange: Equatable, Sendable {
+    package enum Layout: Hashable, Sendable {
+        /// `EXCHANGE/<client>/inbox` and `/outbox`: one account each, and no hospital sees another's bundles.
+        case perClient
+        /// `EXCHANGE/inbox` and `/outbox` for all; or, seen by a client, the one folder that its account shows.
+        case flat
+    }
+
+    /// Absolute.
+    package let root: FilePath
+    package let layout: Layout
+
+    package init(root: FilePath, layout: Layout) {
+        self.root = absolute(root)
+        self.layout = layout
+    }
+
+    /// Finds out which layout a folder has: for a client, its own folder if there is one; else flat where both `inbox` and
+    /// `outbox` are there; else one folder for each client, which are made as needed.
+    package static func detect(_ root: FilePath, home: Home) throws(MailboxError) -> Exchange {
+        let path = root.isRelative ? home.root.appending(root.components) : root
+        return try onDisk { () throws(FileError) in
+            let files = home.files
+            func isFolder(_ path: FilePath) throws(FileError) -> Bool {
+                let kind = try files.status(path)?.kind
+                return kind == .directory || kind == .symlink
+            }
+            guard try isFolder(path) else {
+                throw FileError("use the exchange", path, .noSuchFileOrDirectory, hint: "is the share mounted?")
+            }
+            if home.role == .client, try isFolder(path.appending(home.name.text)) {
+                return Exchange(root: path, layout: .perClient)
+            }
+            let hasInbox = try isFolder(path.appending("inbox"))
+            let hasOutbox = try isFolder(path.appending("outbox"))
+            return Exchange(root: path, layout: hasInbox && hasOutbox ? .flat : .perClient)
+        }
+    }
+
+    /// Where what `client` sends lies.
+    func towardsServer(_ client: PartyName) -> FilePath { folder(of: client).appending("inbox") }
+    /// Where what is sent to `client` lies.
+    func fromServer(_ client: PartyName) -> FilePath { folder(of: client).appending("outbox") }
+
+    private func folder(of client: PartyName) -> FilePath {
+        layout == .flat ? root : root.appending(client.text)
+    }
+}
+
+/// What one pass over an exchange did, by file names.
+package struct ExchangeSummary: Equatable, Sendable {
+    package internal(set) var copied: [String] = []
+    package internal(set) var removed: [String] = []
+    /// One line each: what could not be done. The rest was.
+    package internal(set) var problems: [String] = []
+    /// Whether one of the problems may go away by itself.
+    package internal(set) var mayRetry = false
+
+    mutating func add(_ error: FileError) {
+        problems.append(error.description)
+        mayRetry = mayRetry || error.isTransient
+    }
+}

@@ -1,0 +1,67 @@
+import Files
+import SystemPackage
+import Wire
+
+/// What this home has seen and laid in exchanges: `mailbox/exchange.json`, so that an idle run reads no payload.
+///
+/// Only a cache: without it, everything is read once more and recognised by its id.
+struct ExchangeCache: Equatable {
+    private static let maximumBytes = 64 << 20
+
+    /// A file that needs no second look as long as size and modification time stay.
+    struct Seen: Equatable {
+        let size: Int64
+        let modified: Int64
+    }
+
+    /// A bundle of ours at a path there.
+    struct Delivered: Equatable {
+        let id: Digest
+        let at: Timestamp
+    }
+
+    /// By absolute path, as for ``delivered``.
+    var seen: [String: Seen] = [:]
+    var delivered: [String: Delivered] = [:]
+
+    /// Starts anew if the file cannot be read.
+    static func load(from home: Home) -> ExchangeCache {
+        guard let bytes = try? home.files.readFile(home.exchangePath, limit: maximumBytes),
+            let json = try? StrictJSON.parse(bytes, maximumBytes: maximumBytes),
+            let cache = try? ExchangeCache(json: json)
+        else { return ExchangeCache() }
+        return cache
+    }
+
+    func save(to home: Home) throws(MailboxError) {
+        let bytes = StrictJSON.serialize(json)
+        try onDisk { () throws(FileError) in try home.files.writeFile(home.exchangePath, bytes) }
+    }
+
+    private init() {}
+
+    private var json: JSONValue {
+        [
+            "seen": .array(
+                seen.sorted { $0.key < $1.key }.map {
+                    ["path": .string($0.key), "size": .integer($0.value.size), "modified": .integer($0.value.modified)]
+                }),
+            "delivered": .array(
+                delivered.sorted { $0.key < $1.key }.map {
+                    ["path": .string($0.key), "id": .string($0.value.id.hex), "at": .integer($0.value.at.seconds)]
+                }),
+        ]
+    }
+
+    private init(json: JSONValue) throws(JSONError) {
+        var fields = try ObjectReader(json, context: "exchange.json")
+        for var item in try fields.objects("seen") {
+            seen[try item.string("path", maximumLength: 8192)] = Seen(
+                size: try item.integer("size"), modified: try item.integer("modified"))
+        }
+        for var item in try fields.objects("delivered") {
+            delivered[try item.string("path", maximumLength: 8192)] = Delivered(
+                id: try item.digest("id"), at: Timestamp(seconds: try item.integer("at")))
+        }
+    }
+}

@@ -1,0 +1,148 @@
+package import Files
+package import SystemPackage
+package import Wire
+
+/// The folder in which a server or a client keeps everything. All paths of the layout are made here and nowhere else.
+///
+/// Desks, state and keys must lie on local disk. Only `inbox`, `outbox` and an exchange may be on a share; they may be
+/// symbolic links to folders.
+package struct Home: Sendable {
+    /// Absolute.
+    package let root: FilePath
+    package let record: HomeRecord
+    package let files: any FileSystem
+
+    package var role: HomeRole { record.role }
+    package var name: PartyName { record.name }
+    package var federation: RandomID { record.federation }
+
+    package var configurationPath: FilePath { root.appending("consilium.yaml") }
+    package var identity: FilePath { root.appending("identity") }
+    package var trust: FilePath { root.appending("trust") }
+    package var inbox: FilePath { root.appending("inbox") }
+    package var outbox: FilePath { root.appending("outbox") }
+    package var enrolments: FilePath { root.appending("enrolments") }
+    package var requests: FilePath { root.appending("requests") }
+    package var plans: FilePath { root.appending("plans") }
+    package var updates: FilePath { root.appending("updates") }
+    package var sessions: FilePath { root.appending("sessions") }
+    package var versions: FilePath { root.appending("versions") }
+    package var models: FilePath { root.appending("models") }
+    package var quarantine: FilePath { root.appending("quarantine") }
+    package var archive: FilePath { root.appending("archive") }
+    package var audit: FilePath { root.appending("audit") }
+    package var cache: FilePath { root.appending("cache") }
+    package var history: FilePath { root.appending("history") }
+
+    package func session(_ id: RandomID) -> FilePath { sessions.appending(id.hex) }
+    package func version(_ number: Int) -> FilePath {
+        let digits = String(number)
+        return versions.appending(String(repeating: "0", count: max(0, 4 - digits.count)) + digits)
+    }
+    package func archived(_ id: Digest) -> FilePath { archive.appending(id.hex + ".tar") }
+
+    // MARK: the mailbox's own state
+
+    var state: FilePath { root.appending("mailbox") }
+    var recordPath: FilePath { state.appending("home.json") }
+    var lockPath: FilePath { state.appending("lock") }
+    var ledgerPath: FilePath { state.appending("ledger.json") }
+    var clockPath: FilePath { state.appending("clock.json") }
+    var settlingPath: FilePath { state.appending("settling.json") }
+    var exchangePath: FilePath { state.appending("exchange.json") }
+    var exchangeSettlingPath: FilePath { state.appending("exchange-settling.json") }
+    /// Copies of what is being looked at; emptied at the start of each run.
+    var spool: FilePath { state.appending("spool") }
+    /// Our own bundles, by id, until they are retired.
+    var outgoing: FilePath { state.appending("outgoing") }
+    var held: FilePath { state.appending("held") }
+
+    func heldPath(_ id: Digest) -> FilePath { held.appending(id.hex + ".tar") }
+    func outgoingPath(_ id: Digest) -> FilePath { outgoing.appending(id.hex + ".tar") }
+
+    private var folders: [FilePath] {
+        let common = [trust, inbox, outbox, sessions, quarantine, archive, audit, spool, outgoing, held]
+        let own =
+            switch role {
+            case .server: [enrolments, requests].flatMap(Self.desk) + [versions]
+            case .client:
+                Self.desk(plans) + ["pending", "accepted", "rejected"].map { updates.appending($0) }
+                    + [models, cache, history]
+            }
+        return common + own
+    }
+
+    private static func desk(_ root: FilePath) -> [FilePath] {
+        ["pending", "approved", "rejected"].map { root.appending($0) }
+    }
+
+    // MARK: making and opening
+
+    /// Whether somebody made a home there.
+    package static func isHome(_ root: FilePath, files: any FileSystem) -> Bool {
+        let path = root.appending("mailbox").appending("home.json")
+        return (try? files.status(path)?.kind) == .regular
+    }
+
+    /// Makes the folders and the configuration, and last the record that makes the folder a home; so that a killed `init`
+    /// can be repeated. Keys are ``Identity``'s matter.
+    package static func create(
+        at root: FilePath, record: HomeRecord, configuration: String, files: any FileSystem
+    ) throws(MailboxError) -> Home {
+        let home = Home(root: absolute(root), record: record, files: files)
+        guard !isHome(home.root, files: files) else {
+            throw MailboxError(.exists, "\(root) is a home already", hint: "choose another folder, or use this one")
+        }
+        try onDisk { () throws(FileError) in
+            try files.makeDirectories(home.root)
+            try files.makeDirectories(home.identity, permissions: 0o700)
+            for folder in home.folders { try files.makeDirectories(folder) }
+            if try !files.exists(home.configurationPath) {
+                try files.writeFile(home.configurationPath, Array(configuration.utf8))
+            }
+            try files.writeFile(home.recordPath, StrictJSON.serialize(record.json, pretty: true))
+        }
+        return home
+    }
+
+    /// - Parameter role: what the command needs; nil for either.
+    package static func open(
+        _ root: FilePath, role: HomeRole? = nil, files: any FileSystem
+    ) throws(MailboxError) -> Home {
+        let root = absolute(root)
+        let path = root.appending("mailbox").appending("home.json")
+        guard isHome(root, files: files) else {
+            throw MailboxError(
+                .notAHome, "\(root) is not a home: \(path) is missing",
+                hint: "name one with --home, or make one with 'consilium server init' or 'consilium client init'")
+        }
+        let bytes = try onDisk { () throws(FileError) in try files.readFile(path, limit: 64 << 10) }
+        let record: HomeRecord
+        do {
+            record = try HomeRecord(json: try StrictJSON.parse(bytes, maximumBytes: 64 << 10))
+        } catch {
+            throw MailboxError(.notAHome, "\(path): \(error)", hint: "restore it from a backup")
+        }
+        if let role, role != record.role {
+            throw MailboxError(
+                .wrongRole, "\(root) is a \(record.role.rawValue)'s home",
+                hint: "use 'consilium \(record.role.rawValue) ...' here, or name a \(role.rawValue)'s home with --home")
+        }
+        return Home(root: root, record: record, files: files)
+    }
+
+    /// Puts back folders that were removed by hand; git and some backups drop empty ones.
+    func restoreFolders() throws(MailboxError) {
+        try onDisk { () throws(FileError) in
+            for folder in folders { try files.makeDirectories(folder) }
+        }
+    }
+
+    package func readConfiguration() throws(MailboxError) -> [UInt8] {
+        guard (try? files.status(configurationPath)) != nil else {
+            throw MailboxError(
+                .notAHome, "\(configurationPath) is missing", hint: "restore it, or write one with a name")
+        }
+        return try onDisk { () throws(FileError) in try files.readFile(configurationPath, limit: 1 << 20) }
+    }
+}

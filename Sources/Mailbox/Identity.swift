@@ -1,0 +1,68 @@
+package import Bundles
+import Files
+import SystemPackage
+import Wire
+
+/// A home's own keys: `identity/id_ed25519` and `.pub` as OpenSSH writes them, and `identity/age.txt` as age-keygen does.
+///
+/// Keys made with `ssh-keygen -t ed25519` or `age-keygen` may be laid there before `init`, which then keeps them. Private
+/// keys that others may read are refused.
+package struct Identity: Sendable {
+    package let signing: SigningKey
+    package let age: AgeIdentity
+
+    private static func keyPath(_ home: Home) -> FilePath { home.identity.appending("id_ed25519") }
+    private static func publicPath(_ home: Home) -> FilePath { home.identity.appending("id_ed25519.pub") }
+    private static func agePath(_ home: Home) -> FilePath { home.identity.appending("age.txt") }
+
+    /// Makes the keys that are missing and loads all.
+    package static func create(in home: Home) throws(MailboxError) -> Identity {
+        let files = home.files
+        try onDisk { () throws(FileError) in
+            try files.makeDirectories(home.identity, permissions: 0o700)
+            if try !files.exists(keyPath(home)) {
+                let key = SigningKey.generate().openSSHPrivateKey(comment: home.name.text)
+                try files.writeFile(keyPath(home), key, permissions: 0o600)
+            }
+            if try !files.exists(agePath(home)) {
+                let text = AgeIdentity.generate().identityFile(created: home.record.created)
+                try files.writeFile(agePath(home), Array(text.utf8), permissions: 0o600)
+            }
+        }
+        let identity = try load(from: home)
+        try onDisk { () throws(FileError) in
+            if try !files.exists(publicPath(home)) {
+                let line = "\(identity.signing.publicKey.openSSHLine) \(home.name)\n"
+                try files.writeFile(publicPath(home), Array(line.utf8))
+            }
+        }
+        return identity
+    }
+
+    package static func load(from home: Home) throws(MailboxError) -> Identity {
+        if let status = try onDisk({ () throws(FileError) in try home.files.status(home.identity) }),
+            status.permissions & 0o022 != 0
+        {
+            throw MailboxError(
+                .identity, "others may write to \(home.identity)", hint: "chmod 700 it, and check the keys in it")
+        }
+        let key = try secret(keyPath(home), home)
+        let age = try secret(agePath(home), home)
+        do {
+            return Identity(
+                signing: try SigningKey(openSSHPrivateKey: key),
+                age: try AgeIdentity(identityFile: String(decoding: age, as: UTF8.self)))
+        } catch {
+            throw MailboxError(.identity, error)
+        }
+    }
+
+    private static func secret(_ path: FilePath, _ home: Home) throws(MailboxError) -> [UInt8] {
+        do {
+            return try home.files.readPrivateFile(path, limit: KeyFileLimits.keyBytes)
+        } catch {
+            let hint = error.isMissing ? "restore it from a backup, or make one with 'consilium key generate'" : nil
+            throw MailboxError(.identity, error.description, hint: hint)
+        }
+    }
+}

@@ -1,0 +1,212 @@
+import Bundles
+import Files
+import Wire
+
+extension Ledger {
+    private static let format = "consilium-ledger/1"
+    /// Some two hundred thousand records.
+    private static let maximumBytes = 128 << 20
+
+    static func load(from home: Home) throws(MailboxError) -> Ledger {
+        let path = home.ledgerPath
+        guard try onDisk({ () throws(FileError) in try home.files.exists(path) }) else { return Ledger() }
+        let bytes = try onDisk { () throws(FileError) in try home.files.readFile(path, limit: maximumBytes) }
+        return try readingState { () throws(JSONError) in
+            try Ledger(json: try StrictJSON.parse(bytes, maximumBytes: maximumBytes))
+        }
+    }
+
+    func save(to home: Home) throws(MailboxError) {
+        let bytes = StrictJSON.serialize(json)
+        try onDisk { () throws(FileError) in try home.files.writeFile(home.ledgerPath, bytes, permissions: 0o600) }
+    }
+
+    var json: JSONValue {
+        [
+            "format": .string(Self.format),
+            "incoming": .array(incoming.values.sorted { $0.id < $1.id }.map(\.json)),
+            "outgoing": .array(outgoing.values.sorted { $0.key < $1.key }.map(\.json)),
+            "sequences": .array(
+                sequences.sorted { $0.key < $1.key }.map {
+                    ["session": .string($0.key.hex), "seq": .integer($0.value.seq), "id": .string($0.value.id.hex)]
+                }),
+            "sequence_floor": .integer(sequenceFloor),
+            "held": .array(held.values.sorted { $0.id < $1.id }.map(\.json)),
+            "equivocations": .array(equivocations.map(\.json)),
+            "unknown_acks": .array(unknownAcks.sorted().map { .string($0.hex) }),
+        ]
+    }
+
+    init(json: JSONValue) throws(JSONError) {
+        var fields = try ObjectReader(json, context: "ledger.json")
+        guard try fields.string("format") == Self.format else {
+            throw fields.problem("format", "is of another version; use the program that wrote it")
+        }
+        for item in try fields.objects("incoming") {
+            let record = try IncomingRecord(item)
+            incoming[record.id] = record
+        }
+        for item in try fields.objects("outgoing") {
+            let record = try OutgoingRecord(item)
+            outgoing[record.key] = record
+        }
+        for var item in try fields.objects("sequences") {
+            let session = try item.randomID("session")
+            sequences[session] = SequencePosition(
+                seq: try item.integer("seq", in: 1...Int64.max), id: try item.digest("id"))
+            try item.finish()
+        }
+        sequenceFloor = try fields.integer("sequence_floor", in: 0...Int64.max)
+        for item in try fields.objects("held") {
+            let record = try HeldBundle(item)
+            held[record.id] = record
+        }
+        for item in try fields.objects("equivocations") { equivocations.append(try Equivocation(item)) }
+        for text in try fields.strings("unknown_acks") {
+            guard let digest = Digest(hex: text) else { throw fields.problem("unknown_acks", "must be digests") }
+            unknownAcks.insert(digest)
+        }
+        try fields.finish()
+    }
+}
+
+// MARK: records
+
+extension IncomingRecord {
+    fileprivate var json: JSONValue {
+        [
+            "id": .string(id.hex), "kind": .string(kind.rawValue), "sender": .string(sender.text),
+            "signer": .string(signer), "session": .string(session.hex), "round": .integer(Int64(round)),
+            "seq": .integer(seq), "received": .integer(received.seconds), "expires": .integer(expires.seconds),
+            "outcome": .string(outcome.rawValue), "owes_ack": .bool(owesAck),
+            "acknowledged": acknowledged.map { .integer($0.seconds) } ?? .null,
+        ]
+    }
+
+    fileprivate init(_ reader: ObjectReader) throws(JSONError) {
+        var fields = reader
+        id = try fields.digest("id")
+        kind = try fields.named("kind")
+        sender = try fields.partyName("sender")
+        signer = try fields.string("signer")
+        session = try fields.randomID("session")
+        round = Int(try fields.integer("round"))
+        seq = try fields.integer("seq")
+        received = Timestamp(seconds: try fields.integer("received"))
+        expires = Timestamp(seconds: try fields.integer("expires"))
+        outcome = try fields.named("outcome")
+        owesAck = try fields.bool("owes_ack")
+        acknowledged = try fields.optionalInteger("acknowledged").map { Timestamp(seconds: $0) }
+        try fields.finish()
+    }
+}
+
+extension OutgoingRecord {
+    fileprivate var json: JSONValue {
+        [
+            "key": .string(key), "id": .string(id.hex), "kind": .string(kind.rawValue), "session": .string(session.hex),
+            "round": .integer(Int64(round)), "seq": .integer(seq), "name": .string(name),
+            "recipients": .array(recipients.map { .string($0.text) }), "created": .integer(created.seconds),
+            "expires": .integer(expires.seconds), "retention": retention.json,
+            "acknowledged_by": .array(acknowledgedBy.sorted().map { .string($0.text) }),
+            "published": published.map { .integer($0.seconds) } ?? .null, "retired": .bool(isRetired),
+        ]
+    }
+
+    fileprivate init(_ reader: ObjectReader) throws(JSONError) {
+        var fields = reader
+        key = try fields.string("key")
+        id = try fields.digest("id")
+        kind = try fields.named("kind")
+        session = try fields.randomID("session")
+        round = Int(try fields.integer("round"))
+        seq = try fields.integer("seq")
+        name = try fields.string("name")
+        recipients = try fields.names("recipients")
+        created = Timestamp(seconds: try fields.integer("created"))
+        expires = Timestamp(seconds: try fields.integer("expires"))
+        retention = try Retention(try fields.value("retention"), in: fields)
+        acknowledgedBy = Set(try fields.names("acknowledged_by"))
+        published = try fields.optionalInteger("published").map { Timestamp(seconds: $0) }
+        isRetired = try fields.bool("retired")
+        try fields.finish()
+    }
+}
+
+extension Retention {
+    /// A word, or the number of days.
+    fileprivate var json: JSONValue {
+        switch self {
+        case .untilAcknowledged: "acknowledged"
+        case .untilWithdrawn: "withdrawn"
+        case .days(let days): .integer(days)
+        }
+    }
+
+    fileprivate init(_ json: JSONValue, in reader: ObjectReader) throws(JSONError) {
+        switch json {
+        case "acknowledged": self = .untilAcknowledged
+        case "withdrawn": self = .untilWithdrawn
+        case .integer(let days): self = .days(days)
+        default: throw reader.problem("retention", "must be 'acknowledged', 'withdrawn' or a number of days")
+        }
+    }
+}
+
+extension HeldBundle {
+    fileprivate var json: JSONValue {
+        [
+            "id": .string(id.hex), "kind": .string(kind.rawValue), "sender": .string(sender.text),
+            "fingerprint": .string(fingerprint), "since": .integer(since.seconds), "cause": .string(cause.rawValue),
+            "reason": .string(reason),
+        ]
+    }
+
+    fileprivate init(_ reader: ObjectReader) throws(JSONError) {
+        var fields = reader
+        id = try fields.digest("id")
+        kind = try fields.named("kind")
+        sender = try fields.partyName("sender")
+        fingerprint = try fields.string("fingerprint")
+        since = Timestamp(seconds: try fields.integer("since"))
+        cause = try fields.named("cause")
+        reason = try fields.string("reason")
+        try fields.finish()
+    }
+}
+
+extension Equivocation {
+    fileprivate var json: JSONValue {
+        [
+            "sender": .string(sender.text), "session": .string(session.hex), "seq": .integer(seq),
+            "first": .string(first.hex), "second": .string(second.hex),
+        ]
+    }
+
+    fileprivate init(_ reader: ObjectReader) throws(JSONError) {
+        var fields = reader
+        sender = try fields.partyName("sender")
+        session = try fields.randomID("session")
+        seq = try fields.integer("seq")
+        first = try fields.digest("first")
+        second = try fields.digest("second")
+        try fields.finish()
+    }
+}
+
+extension ObjectReader {
+    /// A case of an enumeration by its raw value.
+    fileprivate mutating func named<Value: RawRepresentable<String>>(_ key: String) throws(JSONError) -> Value {
+        guard let value = Value(rawValue: try string(key)) else { throw problem(key, "is not a known word") }
+        return value
+    }
+
+    fileprivate mutating func names(_ key: String) throws(JSONError) -> [PartyName] {
+        var names: [PartyName] = []
+        for text in try strings(key) {
+            guard let name = PartyName(text) else { throw problem(key, "must be configured names") }
+            names.append(name)
+        }
+        return names
+    }
+}

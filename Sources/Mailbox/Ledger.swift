@@ -1,0 +1,119 @@
+import Bundles
+import Wire
+
+/// Everything that a mailbox remembers: one value, written in one crash-safe step to `mailbox/ledger.json`.
+///
+/// 1. What was accepted or ignored is never delivered again, under whatever name and however often it comes.
+/// 2. A key in ``outgoing`` names one bundle for ever; its number is never used for another one.
+/// 3. Records go ``marginAfterExpiry`` after their bundle's expiry: it would be refused as expired then anyway.
+struct Ledger: Equatable {
+    /// In seconds.
+    static let marginAfterExpiry: Int64 = 60 * 86_400
+    /// How much later than the last acknowledgement a repeated bundle asks for another one, in seconds. Just under the 24
+    /// hours after which a sender offers again.
+    static let repeatedAckAfter: Int64 = 23 * 3600
+    /// How far ahead of the highest number seen the next one may be.
+    static let highestSeqStep: Int64 = 1_000_000
+    /// How far numbering jumps when it turns out that this home was restored from a backup.
+    static let stepAfterRestore: Int64 = 1000
+    /// How many rejected bundles of one party are remembered.
+    static let rejectedPerSender = 500
+
+    var incoming: [Digest: IncomingRecord] = [:]
+    var outgoing: [String: OutgoingRecord] = [:]
+    var sequences: [RandomID: SequencePosition] = [:]
+    /// No number at or below it is used again in any session.
+    var sequenceFloor: Int64 = 0
+    var held: [Digest: HeldBundle] = [:]
+    var equivocations: [Equivocation] = []
+    /// Digests that others say they received from here and that are unknown here.
+    var unknownAcks: Set<Digest> = []
+
+    // MARK: what came in
+
+    /// Whether the bundle needs no second look.
+    func isSettled(_ id: Digest) -> Bool {
+        switch incoming[id]?.outcome {
+        case .accepted, .ignored: true
+        case .rejected, .held, nil: false
+        }
+    }
+
+    /// The highest number seen from this key in this session; 0 for none.
+    func highestSeq(signer: String, session: RandomID) -> Int64 {
+        incoming.values.reduce(0) { $1.signer == signer && $1.session == session ? max($0, $1.seq) : $0 }
+    }
+
+    /// Another bundle with the same number, if one was seen.
+    func rival(of id: Digest, signer: String, session: RandomID, seq: Int64) -> Digest? {
+        incoming.values.first { $0.signer == signer && $0.session == session && $0.seq == seq && $0.id != id }?.id
+    }
+
+    /// A known bundle came once more: its sender may not know that it arrived.
+    mutating func sawAgain(_ id: Digest, now: Timestamp) {
+        guard let record = incoming[id], record.kind != .receipt, let told = record.acknowledged else { return }
+        if now.seconds - told.seconds >= Self.repeatedAckAfter { incoming[id]?.owesAck = true }
+    }
+
+    /// What is still to be acknowledged to these parties, in byte order, at most `limit`. What was signed with a key that is
+    /// not theirs, such as somebody else's enrolment in their name, is left out.
+    func owedAcks(to parties: [TrustStore.Party], limit: Int) -> [Digest] {
+        let owed = incoming.values.filter { record in
+            record.owesAck
+                && parties.contains { party in
+                    party.name == record.sender && party.keys.contains { $0.fingerprint == record.signer }
+                }
+        }
+        return Array(owed.map(\.id).sorted().prefix(limit))
+    }
+
+    /// Notes the acknowledgements that a bundle from `sender` carries.
+    /// - Parameter isForUsOnly: whether they are all meant for this home.
+    /// - Returns: those for bundles that were never sent from here, and were not noted before.
+    mutating func note(acks: [Digest], from sender: PartyName, isForUsOnly: Bool) -> [Digest] {
+        let keys = Dictionary(outgoing.values.map { ($0.id, $0.key) }, uniquingKeysWith: { first, _ in first })
+        var unknown: [Digest] = []
+        for ack in acks {
+            if let key = keys[ack], let recipients = outgoing[key]?.recipients {
+                if recipients.contains(sender) { outgoing[key]?.acknowledgedBy.insert(sender) }
+            } else if isForUsOnly, unknownAcks.count < 10_000, unknownAcks.insert(ack).inserted {
+                unknown.append(ack)
+            }
+        }
+        return unknown
+    }
+
+    // MARK: what goes out
+
+    /// The number and predecessor of the next bundle in a session.
+    func next(in session: RandomID) -> (seq: Int64, prev: Digest?) {
+        let last = sequences[session]
+        return (max(last?.seq ?? 0, sequenceFloor) + 1, last?.id)
+    }
+
+    func outgoing(id: Digest) -> OutgoingRecord? { outgoing.values.first { $0.id == id } }
+
+    /// In the order in which they were made.
+    var outgoingInOrder: [OutgoingRecord] {
+        outgoing.values.sorted { ($0.created, $0.seq, $0.key) < ($1.created, $1.seq, $1.key) }
+    }
+
+    /// Others have seen numbers that this home does not know it used.
+    mutating func resumeAbove(_ seq: Int64) {
+        let used = sequences.values.reduce(max(sequenceFloor, seq)) { max($0, $1.seq) }
+        sequenceFloor = used + Self.stepAfterRestore
+    }
+
+    // MARK: forgetting
+
+    mutating func forget(now: Timestamp) {
+        let limit = now.adding(seconds: -Self.marginAfterExpiry)
+        incoming = incoming.filter { $0.value.expires > limit }
+        outgoing = outgoing.filter { $0.value.expires > limit }
+        let rejected = Dictionary(grouping: incoming.values.filter { $0.outcome == .rejected }, by: \.signer)
+        for records in rejected.values where records.count > Self.rejectedPerSender {
+            let oldest = records.sorted { ($0.received, $0.id) < ($1.received, $1.id) }
+            for record in oldest.dropLast(Self.rejectedPerSender) { incoming[record.id] = nil }
+        }
+    }
+}

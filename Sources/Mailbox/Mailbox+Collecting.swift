@@ -1,0 +1,132 @@
+import Bundles
+import Files
+import SystemPackage
+package import Wire
+
+extension Mailbox {
+    /// Copies bundles for this home from an exchange into its inbox.
+    ///
+    /// A file is copied when it is a whole bundle with a good signature that lists this home; until then it may be growing.
+    /// One that does not become so settles as in the inbox, and its copy goes into quarantine. The server removes what it has
+    /// copied or knows already.
+    ///
+    /// - Parameter only: a server can be told to look at one client's bundles only.
+    package func collect(from exchange: Exchange, only: PartyName? = nil) throws(MailboxError) -> ExchangeSummary {
+        var pass = CollectingPass(
+            cache: ExchangeCache.load(from: home), only: only,
+            settling: Settling.load(from: home.exchangeSettlingPath, files: files))
+        let before = (pass.cache, pass.settling)
+        for folder in try sources(in: exchange, only: only, &pass.summary) {
+            try collect(folder, &pass)
+        }
+        pass.settling.keep(only: pass.present)
+        if pass.cache != before.0 { try pass.cache.save(to: home) }
+        if pass.settling != before.1 { try pass.settling.save(to: home.exchangeSettlingPath, files: files) }
+        return pass.summary
+    }
+
+    /// The folders to look into.
+    private func sources(
+        in exchange: Exchange, only: PartyName?, _ summary: inout ExchangeSummary
+    ) throws(MailboxError) -> [FilePath] {
+        guard home.role == .server else { return [exchange.fromServer(home.name)] }
+        if let only { return [exchange.towardsServer(only)] }
+        if exchange.layout == .flat { return [exchange.root.appending("inbox")] }
+        do {
+            return try files.list(exchange.root).filter { $0.kind == .directory }
+                .compactMap { PartyName($0.name).map { exchange.towardsServer($0) } }
+        } catch {
+            summary.add(error)
+            return []
+        }
+    }
+
+    private func collect(_ folder: FilePath, _ pass: inout CollectingPass) throws(MailboxError) {
+        let entries: [DirectoryEntry]
+        do {
+            guard try files.exists(folder) else { return }
+            entries = try files.list(folder, limit: Self.filesPerRun * 10)
+        } catch {
+            return pass.summary.add(error)
+        }
+        var paths: Set<String> = []
+        for entry in entries
+        where entry.kind == .regular && !entry.name.hasPrefix(".") && !TemporaryName.isUnfinished(entry.name) {
+            let path = folder.appending(entry.component)
+            paths.insert(path.string)
+            pass.present.insert(path.string)
+            do {
+                guard let status = try files.status(path), status.kind == .regular else { continue }
+                let seen = ExchangeCache.Seen(size: status.size, modified: status.modified)
+                if pass.cache.seen[path.string] == seen { continue }
+                if try collect(path, name: entry.name, &pass) { pass.cache.seen[path.string] = seen }
+            } catch let error as FileError where error.path == path {
+                if !error.isMissing { pass.summary.add(error) }
+            } catch let error as FileError {
+                throw MailboxError(error)
+            } catch let error as MailboxError {
+                throw error
+            } catch {
+                throw MailboxError(.exchange, "\(error)")
+            }
+        }
+        let prefix = folder.string + "/"
+        pass.cache.seen = pass.cache.seen.filter { !$0.key.hasPrefix(prefix) || paths.contains($0.key) }
+    }
+
+    /// - Returns: whether the file needs no second look.
+    private func collect(_ path: FilePath, name: String, _ pass: inout CollectingPass) throws -> Bool {
+        let spooled = spoolPath()
+        try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: BundleLimits.standard.totalBytes)
+        defer { try? files.remove(spooled) }
+        do {
+            let bundle = try BundleReader.open(spooled, files: files).verified()
+            pass.settling.forget(path.string)
+            if let only = pass.only, bundle.manifest.sender != only { return false }
+            guard bundle.manifest.recipients.contains(home.name) else { return true }
+            let inboxName = bundle.manifest.outboxName
+            if ledger.isSettled(bundle.id) || ledger.held[bundle.id] != nil {
+                let now = now
+                try updateLedger { $0.sawAgain(bundle.id, now: now) }
+            } else {
+                try files.move(from: spooled, to: home.inbox.appending(inboxName))
+                pass.summary.copied.append(inboxName)
+            }
+            if home.role == .server {
+                try files.remove(path)
+                pass.summary.removed.append(name)
+            }
+            return true
+        } catch let error as BundleError {
+            if let cause = error.cause { throw cause }
+            let content = try SHA256Hash.digest(of: spooled, files: files)
+            guard pass.settling.observe(path.string, size: content.size, digest: content.digest, now: now) else {
+                return false
+            }
+            // The file itself stays: whoever is still writing it would otherwise write into nothing.
+            try Quarantine(home: home).take(
+                spooled, name: name, digest: content.digest, reason: error.reason.rawValue, detail: error.detail,
+                now: now)
+            pass.settling.forget(path.string)
+            pass.summary.problems.append(
+                "\(Quarantine.printable(name)) in the exchange is not a bundle: \(error.detail); a copy is in quarantine/"
+            )
+            return true
+        }
+    }
+}
+
+private struct CollectingPass {
+    var cache: ExchangeCache
+    let only: PartyName?
+    var settling: Settling
+    var summary = ExchangeSummary()
+    /// All paths that were listed.
+    var present: Set<String> = []
+
+    init(cache: ExchangeCache, only: PartyName?, settling: Settling) {
+        self.cache = cache
+        self.only = only
+        self.settling = settling
+    }
+}

@@ -1,0 +1,101 @@
+package import Bundles
+import Files
+import SystemPackage
+import Wire
+
+extension Mailbox {
+    /// Moves a delivery's bundle to its place in the archive, before any other state refers to it there.
+    ///
+    /// A kill after it does no harm: the bundle is delivered again and archived over itself.
+    /// - Returns: the bundle at `archive/<id>.tar`.
+    @discardableResult
+    package func archive(_ delivery: VerifiedDelivery) throws(MailboxError) -> VerifiedBundle {
+        let target = home.archived(delivery.id)
+        guard let bundle = open[delivery.id]?.bundle else { return delivery.bundle.moved(to: target) }
+        guard bundle.path != target else { return bundle }
+        try onDisk { () throws(FileError) in try files.move(from: bundle.path, to: target) }
+        let moved = bundle.moved(to: target)
+        open[delivery.id]?.bundle = moved
+        return moved
+    }
+
+    /// Settles a delivery: first the file's new place, then one write of the ledger, then the inbox. A kill in between makes
+    /// it come again, and the same answer leads to the same state. What is never committed comes again with the next run.
+    package func commit(_ delivery: VerifiedDelivery, _ verdict: Verdict) throws(MailboxError) {
+        guard var pending = open[delivery.id] else { return }
+        var outcome = IncomingRecord.Outcome.accepted
+        switch verdict {
+        case .accepted:
+            try archive(delivery)
+        case .rejected(let reason):
+            outcome = .rejected
+            try Quarantine(home: home).take(
+                pending.bundle.path, name: delivery.inboxName, digest: delivery.id,
+                reason: RefusalReason.rejected.rawValue, detail: reason, now: now)
+        case .held:
+            outcome = .held
+            let target = home.heldPath(delivery.id)
+            if pending.bundle.path != target {
+                try onDisk { () throws(FileError) in try files.move(from: pending.bundle.path, to: target) }
+                pending.bundle = pending.bundle.moved(to: target)
+            }
+        case .ignored:
+            outcome = .ignored
+        }
+        try record(delivery, outcome, verdict)
+        if case .ignored = verdict {
+            do { try files.remove(pending.bundle.path) } catch { problems.append(error.description) }
+        }
+        clean(pending.sources)
+        open[delivery.id] = nil
+    }
+
+    private func record(
+        _ delivery: VerifiedDelivery, _ outcome: IncomingRecord.Outcome, _ verdict: Verdict
+    ) throws(MailboxError) {
+        let manifest = delivery.manifest
+        let previous = ledger.incoming[delivery.id]
+        let entry = IncomingRecord(
+            id: delivery.id, kind: manifest.kind, sender: delivery.sender, signer: delivery.signer.fingerprint,
+            session: manifest.session, round: manifest.round, seq: manifest.seq, received: previous?.received ?? now,
+            expires: manifest.expires, outcome: outcome,
+            owesAck: previous?.owesAck ?? (manifest.kind != .receipt),
+            acknowledged: previous?.acknowledged)
+        var hold: HeldBundle?
+        if case .held(let reason) = verdict { hold = heldRecord(delivery.bundle, cause: .early, reason: reason) }
+        // A bundle for several parties acknowledges to all of them, so that strange digests say nothing.
+        let isForUsOnly = manifest.recipients == [home.name]
+        var resumed: Int64?
+        try updateLedger { ledger in
+            ledger.incoming[delivery.id] = entry
+            ledger.held[delivery.id] = hold
+            guard !delivery.isSelfSigned else { return }
+            let unknown = ledger.note(acks: manifest.acks, from: delivery.sender, isForUsOnly: isForUsOnly)
+            guard !unknown.isEmpty else { return }
+            ledger.resumeAbove(0)
+            resumed = ledger.sequenceFloor
+        }
+        if !delivery.isSelfSigned { clock.raise(to: manifest.created, now: now) }
+        if let resumed {
+            problems.append(
+                "\(delivery.sender) has received bundles from here that this home does not know of: it was restored from a "
+                    + "backup, or its key is used elsewhere too; numbering goes on above \(resumed)")
+        }
+    }
+
+    /// Removes files from the inbox, unless somebody replaced them meanwhile. What cannot be removed is a duplicate in the
+    /// next run and does no harm.
+    func clean(_ sources: [InboxFile]) {
+        for file in sources {
+            let path = home.inbox.appending(file.component)
+            do {
+                guard let status = try files.status(path), status.kind == .regular, status.size == file.size,
+                    status.modified == file.modified
+                else { continue }
+                try files.remove(path)
+            } catch {
+                problems.append("\(error)")
+            }
+        }
+    }
+}

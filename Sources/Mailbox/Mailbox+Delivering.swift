@@ -1,0 +1,99 @@
+import Bundles
+import Files
+import SystemPackage
+package import Wire
+
+extension Mailbox {
+    /// Copies this home's bundles to an exchange, each only to those whom it lists, and takes away again what is retired.
+    ///
+    /// What was delivered is not looked at again for a day. Then, if it is gone and not acknowledged, it is laid there once
+    /// more.
+    ///
+    /// - Parameters:
+    ///   - only: a server can be told to serve one client only, such as for that hospital's stick.
+    ///   - byHand: looks at every target, since a person may have put in another stick.
+    package func deliver(
+        to exchange: Exchange, only: PartyName? = nil, byHand: Bool = false
+    ) throws(MailboxError) -> ExchangeSummary {
+        var cache = ExchangeCache.load(from: home)
+        let before = cache
+        var summary = ExchangeSummary()
+        takeBack(exchange, &cache, &summary)
+        for record in ledger.outgoingInOrder where !record.isRetired {
+            for target in targets(of: record, in: exchange, only: only) {
+                do {
+                    guard try isDue(record, target, cache, byHand: byHand) else { continue }
+                    if exchange.layout == .perClient { try makeClientFolders(exchange, target) }
+                    let isThere = try files.exists(target.path)
+                    try files.publishFile(from: home.outgoingPath(record.id), to: target.path)
+                    cache.delivered[target.path.string] = ExchangeCache.Delivered(id: record.id, at: now)
+                    if !isThere { summary.copied.append(record.name) }
+                } catch {
+                    summary.add(error)
+                }
+            }
+        }
+        if cache != before { try cache.save(to: home) }
+        return summary
+    }
+
+    private struct Target {
+        let path: FilePath
+        let recipients: [PartyName]
+    }
+
+    private func targets(of record: OutgoingRecord, in exchange: Exchange, only: PartyName?) -> [Target] {
+        guard home.role == .server else {
+            return [
+                Target(path: exchange.towardsServer(home.name).appending(record.name), recipients: record.recipients)
+            ]
+        }
+        if exchange.layout == .flat {
+            let isMeant = only.map(record.recipients.contains) ?? true
+            let path = exchange.root.appending("outbox").appending(record.name)
+            return isMeant ? [Target(path: path, recipients: record.recipients)] : []
+        }
+        return record.recipients.filter { only == nil || $0 == only }.map {
+            Target(path: exchange.fromServer($0).appending(record.name), recipients: [$0])
+        }
+    }
+
+    private func isDue(
+        _ record: OutgoingRecord, _ target: Target, _ cache: ExchangeCache, byHand: Bool
+    ) throws(FileError) -> Bool {
+        let isAcknowledged = !target.recipients.isEmpty && target.recipients.allSatisfy(record.acknowledgedBy.contains)
+        guard let delivered = cache.delivered[target.path.string], delivered.id == record.id else {
+            return !isAcknowledged
+        }
+        guard !isAcknowledged, byHand || now.seconds - delivered.at.seconds >= Self.offerAgainAfter else {
+            return false
+        }
+        return try !files.exists(target.path)
+    }
+
+    /// A client's folder is only made by the server, which may be the only one with the right to.
+    private func makeClientFolders(_ exchange: Exchange, _ target: Target) throws(FileError) {
+        guard home.role == .server else { return try files.makeDirectories(target.path.removingLastComponent()) }
+        for client in target.recipients {
+            try files.makeDirectories(exchange.towardsServer(client))
+            try files.makeDirectories(exchange.fromServer(client))
+        }
+    }
+
+    /// Removes our own retired bundles from this exchange.
+    private func takeBack(_ exchange: Exchange, _ cache: inout ExchangeCache, _ summary: inout ExchangeSummary) {
+        let live = Set(ledger.outgoing.values.filter { !$0.isRetired }.map(\.id))
+        for (text, delivered) in cache.delivered where !live.contains(delivered.id) {
+            let path = FilePath(text)
+            guard path.starts(with: exchange.root) else { continue }
+            do {
+                let isThere = try files.exists(path)
+                try files.remove(path)
+                cache.delivered[text] = nil
+                if isThere, let name = path.lastComponent { summary.removed.append(name.string) }
+            } catch {
+                summary.add(error)
+            }
+        }
+    }
+}

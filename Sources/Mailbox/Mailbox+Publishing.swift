@@ -1,0 +1,119 @@
+import Bundles
+import Files
+import SystemPackage
+import Wire
+
+extension Mailbox {
+    /// When what was carried away and not acknowledged is offered again, in seconds.
+    static let offerAgainAfter: Int64 = 24 * 3600
+    /// How long a receipt stays in the outbox, in days.
+    static let receiptDays: Int64 = 7
+
+    /// Brings the outbox to what it should hold: finishes what a kill interrupted, retires what was acknowledged or is over,
+    /// and offers again what was carried away a day ago without an answer.
+    package func publishPending() throws(MailboxError) {
+        let present = try onDisk { () throws(FileError) in Set(try files.list(home.outbox).map(\.name)) }
+        try noticeForeignHand(present)
+        var firstError: MailboxError?
+        for record in ledger.outgoingInOrder where !record.isRetired {
+            do {
+                if isOver(record) {
+                    try retire { $0.key == record.key }
+                } else if record.published == nil || isToBeOfferedAgain(record, present) {
+                    try publish(record)
+                }
+            } catch {
+                // One that cannot be published must not keep the others back.
+                firstError = firstError ?? error
+            }
+        }
+        try removeRetired(present)
+        if let firstError { throw firstError }
+    }
+
+    /// Takes bundles out of the outbox, and with the next delivery out of the exchange: they are superseded or withdrawn.
+    package func withdraw(where isSuperseded: (OutgoingRecord) -> Bool) throws(MailboxError) {
+        try retire(where: isSuperseded)
+    }
+
+    /// Makes a receipt for each enrolled party whose bundles nothing else has acknowledged. To be called last, when all else
+    /// that this run has to say is sent: at most one for a party and run. Receipts are never acknowledged themselves.
+    package func sendReceipts() throws(MailboxError) {
+        for party in trust.parties where party.name != home.name {
+            guard !ledger.owedAcks(to: [party], limit: 1).isEmpty else { continue }
+            try send(
+                key: "receipt/\(party.name)/\(now.seconds)", kind: .receipt, to: [party.name],
+                retention: .days(Self.receiptDays), payload: [])
+        }
+    }
+
+    /// Forgets what has been over for long and prunes the quarantine.
+    package func cleanUp() throws(MailboxError) {
+        let now = now
+        try updateLedger { $0.forget(now: now) }
+        try Quarantine(home: home).prune()
+    }
+
+    // MARK: retention
+
+    private func isOver(_ record: OutgoingRecord) -> Bool {
+        if now > record.expires { return true }
+        switch record.retention {
+        case .untilAcknowledged: return record.isAcknowledged
+        case .untilWithdrawn: return false
+        case .days(let days): return now > record.created.adding(days: days)
+        }
+    }
+
+    private func isToBeOfferedAgain(_ record: OutgoingRecord, _ present: Set<String>) -> Bool {
+        guard let published = record.published, !present.contains(record.name), !record.isAcknowledged else {
+            return false
+        }
+        if case .days = record.retention { return false }
+        return now.seconds - published.seconds >= Self.offerAgainAfter
+    }
+
+    private func retire(where isOver: (OutgoingRecord) -> Bool) throws(MailboxError) {
+        let records = ledger.outgoingInOrder.filter { !$0.isRetired && isOver($0) }
+        guard !records.isEmpty else { return }
+        try updateLedger { ledger in
+            for record in records { ledger.outgoing[record.key]?.isRetired = true }
+        }
+        for record in records { try removeFiles(of: record) }
+    }
+
+    private func removeFiles(of record: OutgoingRecord) throws(MailboxError) {
+        try onDisk { () throws(FileError) in
+            try files.remove(home.outbox.appending(record.name))
+            try files.remove(home.outgoingPath(record.id))
+        }
+    }
+
+    /// What a kill left between the record and the removal.
+    private func removeRetired(_ present: Set<String>) throws(MailboxError) {
+        for record in ledger.outgoingInOrder where record.isRetired && present.contains(record.name) {
+            try removeFiles(of: record)
+        }
+    }
+
+    // MARK: restored backups
+
+    /// A bundle in the outbox with our own signature that this home does not remember: it was made after the backup from which
+    /// the home was restored. Its number is taken, and so are those after it that may be under way.
+    private func noticeForeignHand(_ present: Set<String>) throws(MailboxError) {
+        let known = Set(ledger.outgoing.values.map(\.name))
+        for name in present.subtracting(known).sorted() where name.hasSuffix(".tar") && !name.hasPrefix(".") {
+            let path = home.outbox.appending(name)
+            guard let bundle = try? BundleReader.open(path, files: files),
+                bundle.signer == identity.signing.publicKey, let manifest = try? bundle.manifest(),
+                manifest.federation == home.federation, manifest.seq > ledger.sequenceFloor
+            else { continue }
+            let id = SHA256Hash.digest(of: bundle.manifestBytes)
+            guard ledger.outgoing(id: id) == nil else { continue }
+            try updateLedger { $0.resumeAbove(manifest.seq) }
+            problems.append(
+                "outbox/\(name) was made here but is not remembered: this home was restored from a backup; numbering goes "
+                    + "on above \(ledger.sequenceFloor)")
+        }
+    }
+}

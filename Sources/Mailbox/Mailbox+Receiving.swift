@@ -1,0 +1,289 @@
+import Bundles
+import Files
+import SystemPackage
+import Wire
+
+extension Mailbox {
+    /// How many files one run looks at. A flood is worked off over several runs.
+    static let filesPerRun = 1000
+    /// How many names of a folder are read; beyond that the system chooses whose turn it is.
+    private static let namesPerRun = 100_000
+
+    /// Looks at everything in the inbox, and at held bundles whose time has come.
+    ///
+    /// Each file is opened without following links or blocking, copied to the local spool under a cap, and not read again at
+    /// its own place. The copy must be a whole bundle; one that is none may still be growing and is left alone until it has
+    /// settled. What passes the mailbox's rules is given out; all else is cleaned up here, after one write of the ledger.
+    ///
+    /// - Parameter retryEarly: also gives out bundles that were committed as ``Verdict/held(_:)`` before.
+    package func receive(retryEarly: Bool = false) throws(MailboxError) -> Received {
+        var pass = ReceivingPass(settling: Settling.load(from: home.settlingPath, files: files))
+        let before = pass.settling
+        try receiveHeld(retryEarly: retryEarly, &pass)
+        let entries = try inboxEntries(&pass)
+        for entry in entries.prefix(Self.filesPerRun) { try take(entry, &pass) }
+        pass.received.remaining = max(0, entries.count - Self.filesPerRun)
+
+        let changes = pass.changes
+        try updateLedger { ledger in
+            for change in changes { change(&ledger) }
+        }
+        clean(pass.finished)
+        for file in pass.finished { pass.settling.forget(file.name) }
+        if pass.settling != before { try pass.settling.save(to: home.settlingPath, files: files) }
+        pass.received.deliveries.sort {
+            ($0.sender, $0.manifest.session, $0.manifest.seq, $0.id)
+                < ($1.sender, $1.manifest.session, $1.manifest.seq, $1.id)
+        }
+        return pass.received
+    }
+
+    // MARK: looking
+
+    /// The regular files of the inbox, in the order of this run. Unfinished and hidden ones are other programs' business.
+    private func inboxEntries(_ pass: inout ReceivingPass) throws(MailboxError) -> [DirectoryEntry] {
+        let all = try onDisk { () throws(FileError) in try files.list(home.inbox, limit: Self.namesPerRun) }
+        pass.settling.keep(only: Set(all.map(\.name)))
+        var regular: [DirectoryEntry] = []
+        for entry in all where !entry.name.hasPrefix(".") && !TemporaryName.isUnfinished(entry.name) {
+            if entry.kind == .regular {
+                regular.append(entry)
+            } else if pass.settling.report(entry.name) {
+                problems.append("inbox/\(Quarantine.printable(entry.name)) is not a plain file and was not opened")
+            }
+        }
+        guard regular.count > Self.filesPerRun else { return regular }
+        // Mixed anew in each run, so that whoever floods the inbox does not choose who waits.
+        let salt = Array("\(now.seconds)/".utf8)
+        return regular.map { (SHA256Hash.digest(of: salt + Array($0.name.utf8)), $0) }
+            .sorted { $0.0 < $1.0 }.map(\.1)
+    }
+
+    private func take(_ entry: DirectoryEntry, _ pass: inout ReceivingPass) throws(MailboxError) {
+        let path = home.inbox.appending(entry.component)
+        let limit = BundleLimits.standard.totalBytes
+        let spooled = spoolPath()
+        let file: InboxFile
+        do {
+            guard let status = try files.status(path), status.kind == .regular else { return }
+            file = InboxFile(component: entry.component, size: status.size, modified: status.modified)
+            guard status.size <= limit else {
+                if pass.settling.report(entry.name) {
+                    problems.append(
+                        "inbox/\(Quarantine.printable(entry.name)) has more than \(limit) bytes and was not read")
+                }
+                return
+            }
+            try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: limit)
+        } catch {
+            // Trouble with this one file must not keep the others waiting; trouble with our own disk stops the run.
+            guard error.path == path else { throw MailboxError(error) }
+            if !error.isMissing { problems.append(error.description) }
+            return
+        }
+        do {
+            let unverified = try BundleReader.open(spooled, files: files)
+            try sort(unverified, manifest: try unverified.manifest(), from: file, &pass)
+        } catch let error as BundleError {
+            if let cause = error.cause { throw MailboxError(cause) }
+            try settle(file, spooled, error, &pass)
+        } catch let error as MailboxError {
+            throw error
+        } catch {
+            throw MailboxError(.bundle, "\(error)")
+        }
+    }
+
+    /// A file that does not verify: waits, or has settled and goes into quarantine.
+    private func settle(
+        _ file: InboxFile, _ spooled: FilePath, _ error: BundleError, _ pass: inout ReceivingPass
+    ) throws(MailboxError) {
+        let content = try onDisk { () throws(FileError) in try SHA256Hash.digest(of: spooled, files: files) }
+        guard pass.settling.observe(file.name, size: content.size, digest: content.digest, now: now) else {
+            pass.received.settling += 1
+            return try onDisk { () throws(FileError) in try files.remove(spooled) }
+        }
+        try Quarantine(home: home).take(
+            spooled, name: file.name, digest: content.digest, reason: error.reason.rawValue, detail: error.detail,
+            now: now)
+        pass.received.refusals.append(
+            Refusal(
+                name: Quarantine.printable(file.name), reason: .notABundle,
+                detail: "\(error.reason.rawValue): \(error.detail)", sender: nil, id: nil))
+        pass.finished.append(file)
+    }
+
+    // MARK: sorting
+
+    private func sort(
+        _ unverified: UnverifiedBundle, manifest: Manifest, from file: InboxFile, _ pass: inout ReceivingPass
+    ) throws {
+        let id = SHA256Hash.digest(of: unverified.manifestBytes)
+        if open[id] != nil {
+            // The same bundle a second time in this run: cleaned together with the first.
+            open[id]?.sources.append(file)
+            return
+        }
+        if ledger.held[id] != nil { return pass.finished.append(file) }
+        switch admission(manifest, id: id, signer: unverified.signer) {
+        case .duplicate:
+            let now = now
+            pass.changes.append { $0.sawAgain(id, now: now) }
+            pass.finished.append(file)
+        case .discard:
+            pass.finished.append(file)
+        case .refuse(let reason, let detail):
+            try refuse(unverified, manifest, id, file.name, reason, detail, &pass)
+            pass.finished.append(file)
+        case .equivocation(let first):
+            try alarm(manifest, first: first, second: id, &pass)
+            let detail = "another bundle of \(manifest.sender) has the number \(manifest.seq) too: \(first.short)"
+            try refuse(unverified, manifest, id, file.name, .equivocation, detail, &pass)
+            pass.finished.append(file)
+        case .hold(let reason):
+            let bundle = try unverified.verified()
+            if let refusal = holdRefusal(bundle.signer, pass) {
+                try refuse(unverified, manifest, id, file.name, .heldTooMany, refusal, &pass)
+            } else {
+                let record = heldRecord(bundle, cause: .unknownKey, reason: reason)
+                try onDisk { () throws(FileError) in try files.move(from: bundle.path, to: home.heldPath(id)) }
+                pass.changes.append { $0.held[id] = record }
+                pass.received.held.append(record)
+            }
+            pass.finished.append(file)
+        case .deliver(let isSelfSigned):
+            deliver(
+                try unverified.verified(), name: file.name, isSelfSigned: isSelfSigned, sources: [file], wasHeld: false,
+                &pass)
+        }
+    }
+
+    /// The rules, and the same number once more among this run's own deliveries.
+    private func admission(_ manifest: Manifest, id: Digest, signer: PublicKey) -> Admission {
+        let admission = rules.judge(manifest, id: id, signer: signer)
+        guard case .deliver = admission else { return admission }
+        let rival = open.values.first {
+            $0.bundle.signer == signer && $0.bundle.manifest.session == manifest.session
+                && $0.bundle.manifest.seq == manifest.seq
+        }
+        return rival.map { .equivocation(first: $0.bundle.id) } ?? admission
+    }
+
+    private func deliver(
+        _ bundle: VerifiedBundle, name: String, isSelfSigned: Bool, sources: [InboxFile], wasHeld: Bool,
+        _ pass: inout ReceivingPass
+    ) {
+        open[bundle.id] = PendingDelivery(bundle: bundle, sources: sources)
+        pass.received.deliveries.append(
+            VerifiedDelivery(
+                bundle: bundle, inboxName: Quarantine.printable(name), isSelfSigned: isSelfSigned, wasHeld: wasHeld))
+    }
+
+    private func refuse(
+        _ unverified: UnverifiedBundle, _ manifest: Manifest, _ id: Digest, _ name: String, _ reason: RefusalReason,
+        _ detail: String, _ pass: inout ReceivingPass
+    ) throws(MailboxError) {
+        try Quarantine(home: home).take(
+            unverified.path, name: name, digest: id, reason: reason.rawValue, detail: detail, now: now)
+        pass.received.refusals.append(
+            Refusal(
+                name: Quarantine.printable(name), reason: reason, detail: detail, sender: manifest.sender, id: id))
+    }
+
+    private func alarm(
+        _ manifest: Manifest, first: Digest, second: Digest, _ pass: inout ReceivingPass
+    ) throws(MailboxError) {
+        let alarm = Equivocation(
+            sender: manifest.sender, session: manifest.session, seq: manifest.seq, first: first, second: second)
+        guard !ledger.equivocations.contains(alarm), !pass.received.alarms.contains(alarm) else { return }
+        pass.received.alarms.append(alarm)
+        pass.changes.append { $0.equivocations.append(alarm) }
+    }
+
+    // MARK: held bundles
+
+    private func receiveHeld(retryEarly: Bool, _ pass: inout ReceivingPass) throws(MailboxError) {
+        let known = Set(trust.signers.entries.map(\.key.fingerprint) + trust.revoked.keys.map(\.fingerprint))
+        for record in held {
+            let isTooOld = now > record.since.adding(seconds: HoldingLimits.seconds)
+            let isDue = record.cause == .early ? retryEarly : known.contains(record.fingerprint)
+            if isTooOld || isDue { try receive(record, isTooOld: isTooOld, &pass) }
+        }
+    }
+
+    private func receive(_ record: HeldBundle, isTooOld: Bool, _ pass: inout ReceivingPass) throws(MailboxError) {
+        let id = record.id
+        do {
+            let unverified = try BundleReader.open(try heldFile(id), files: files)
+            let manifest = try unverified.manifest()
+            if isTooOld {
+                let detail = "it waited 30 days: \(record.reason)"
+                try refuse(unverified, manifest, id, "held.tar", .heldTooLong, detail, &pass)
+                pass.changes.append { $0.held[id] = nil }
+                return
+            }
+            switch admission(manifest, id: id, signer: unverified.signer) {
+            case .hold: return
+            case .deliver(let isSelfSigned):
+                deliver(
+                    try unverified.verified(), name: "held.tar", isSelfSigned: isSelfSigned, sources: [], wasHeld: true,
+                    &pass)
+            case .duplicate, .discard:
+                pass.changes.append { $0.held[id] = nil }
+            case .refuse(let reason, let detail):
+                try refuse(unverified, manifest, id, "held.tar", reason, detail, &pass)
+                pass.changes.append { $0.held[id] = nil }
+            case .equivocation(let first):
+                try alarm(manifest, first: first, second: id, &pass)
+                let detail = "another bundle of \(manifest.sender) has the number \(manifest.seq) too: \(first.short)"
+                try refuse(unverified, manifest, id, "held.tar", .equivocation, detail, &pass)
+                pass.changes.append { $0.held[id] = nil }
+            }
+        } catch let error as BundleError {
+            if let cause = error.cause, !cause.isMissing { throw MailboxError(cause) }
+            problems.append("a bundle held from \(record.sender) is damaged or gone and was given up: \(id.short)")
+            pass.changes.append { $0.held[id] = nil }
+        } catch let error as MailboxError {
+            throw error
+        } catch {
+            throw MailboxError(.bundle, "\(error)")
+        }
+    }
+
+    /// A run that was killed while it committed the bundle has moved it to the archive already.
+    private func heldFile(_ id: Digest) throws(MailboxError) -> FilePath {
+        let isThere = try onDisk { () throws(FileError) in try files.exists(home.heldPath(id)) }
+        return isThere ? home.heldPath(id) : home.archived(id)
+    }
+
+    /// - Returns: why a stranger's bundle cannot wait here, if it cannot.
+    private func holdRefusal(_ signer: PublicKey, _ pass: ReceivingPass) -> String? {
+        let waiting = Array(ledger.held.values) + pass.received.held
+        if waiting.count >= HoldingLimits.bundles { return "\(waiting.count) bundles of strangers wait already" }
+        let own = waiting.count { $0.fingerprint == signer.fingerprint }
+        return own >= HoldingLimits.bundlesPerKey ? "\(own) bundles of this unknown key wait already" : nil
+    }
+
+    func heldRecord(_ bundle: VerifiedBundle, cause: HeldBundle.Cause, reason: String) -> HeldBundle {
+        HeldBundle(
+            id: bundle.id, kind: bundle.manifest.kind, sender: bundle.manifest.sender,
+            fingerprint: bundle.signer.fingerprint, since: ledger.held[bundle.id]?.since ?? now, cause: cause,
+            reason: reason)
+    }
+}
+
+/// How much may wait for an enrolment or a session, and for how long.
+enum HoldingLimits {
+    static let seconds: Int64 = 30 * 86_400
+    static let bundles = 256
+    static let bundlesPerKey = 16
+}
+
+/// What one call of ``Mailbox/receive(retryEarly:)`` gathers before it writes.
+struct ReceivingPass {
+    var received = Received()
+    var settling: Settling
+    var changes: [(inout Ledger) -> Void] = []
+    /// To be cleaned from the inbox once the ledger is written.
+    var finished: [InboxFile] = []
+}

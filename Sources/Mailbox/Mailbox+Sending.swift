@@ -1,0 +1,122 @@
+package import Bundles
+import Files
+package import SystemPackage
+package import Wire
+
+extension Mailbox {
+    /// How many acknowledgements one bundle carries; more wait for the next.
+    static let acksPerBundle = 1000
+
+    /// Sends a bundle, once for each key: whoever asks again, in this run or after a kill, gets the record of the first time,
+    /// and the outbox the identical bytes.
+    ///
+    /// The bundle is built in the home, then recorded together with its number and with the acknowledgements that it carries,
+    /// and only then published to the outbox.
+    ///
+    /// - Parameters:
+    ///   - key: names the wish for ever, such as `update/SESSION/3`.
+    ///   - recipients: in any order; empty for an invite only.
+    ///   - validDays: how long it may be taken; nil for the kind's default.
+    ///   - payload: read now and not needed afterwards.
+    @discardableResult
+    package func send(
+        key: String, kind: BundleKind, to recipients: [PartyName], session: RandomID = .none, round: Int = 0,
+        request: Digest? = nil, base: Digest? = nil, validDays: Int64? = nil, retention: Retention = .untilAcknowledged,
+        payload: [PayloadSource]
+    ) throws(MailboxError) -> OutgoingRecord {
+        if let record = ledger.outgoing[key] {
+            if record.published == nil, !record.isRetired { try publish(record) }
+            return ledger.outgoing[key] ?? record
+        }
+        let recipients = Set(recipients).sorted()
+        let (seq, prev) = ledger.next(in: session)
+        let acks = ledger.owedAcks(to: recipients.compactMap { trust.party($0) }, limit: Self.acksPerBundle)
+        let draft = Manifest(
+            kind: kind, federation: home.federation, session: session, round: round, seq: seq, sender: home.name,
+            recipients: recipients, created: now, expires: now.adding(days: validDays ?? kind.usualValidity),
+            request: request, base: base, prev: prev, acks: acks)
+        let manifest = try build(draft, payload)
+        let record = OutgoingRecord(
+            key: key, id: manifest.id, kind: kind, session: session, round: round, seq: seq, recipients: recipients,
+            created: now, expires: manifest.expires, name: manifest.outboxName, retention: retention)
+        let now = now
+        try updateLedger { ledger in
+            ledger.outgoing[key] = record
+            ledger.sequences[session] = SequencePosition(seq: seq, id: record.id)
+            for ack in acks {
+                ledger.incoming[ack]?.owesAck = false
+                ledger.incoming[ack]?.acknowledged = now
+            }
+        }
+        try publish(record)
+        return ledger.outgoing[key] ?? record
+    }
+
+    private func build(_ draft: Manifest, _ payload: [PayloadSource]) throws(MailboxError) -> Manifest {
+        let spooled = spoolPath()
+        do {
+            let manifest = try BundleWriter.write(
+                draft, payload: payload, key: identity.signing, to: spooled, files: files, permissions: 0o644)
+            try files.move(from: spooled, to: home.outgoingPath(manifest.id))
+            return manifest
+        } catch let error as BundleError {
+            throw MailboxError(.bundle, error)
+        } catch let error as FileError {
+            throw MailboxError(error)
+        } catch {
+            throw MailboxError(.bundle, "\(error)")
+        }
+    }
+
+    /// Lays a recorded bundle into the outbox, and notes when. Without the note it is laid there again, unchanged.
+    func publish(_ record: OutgoingRecord) throws(MailboxError) {
+        try onDisk { () throws(FileError) in
+            try files.publishFile(from: home.outgoingPath(record.id), to: home.outbox.appending(record.name))
+        }
+        let now = now
+        try updateLedger { $0.outgoing[record.key]?.published = now }
+    }
+
+    // MARK: questions
+
+    package func sent(key: String) -> OutgoingRecord? { ledger.outgoing[key] }
+    package func sent(id: Digest) -> OutgoingRecord? { ledger.outgoing(id: id) }
+    /// In the order in which they were made, retired ones included: their keys stay taken until some time after expiry.
+    package var outgoing: [OutgoingRecord] { ledger.outgoingInOrder }
+
+    package func isAcknowledged(key: String, by party: PartyName) -> Bool {
+        ledger.outgoing[key]?.acknowledgedBy.contains(party) ?? false
+    }
+
+    /// The bytes of a bundle of ours that is not retired.
+    package func sentPath(_ record: OutgoingRecord) -> FilePath { home.outgoingPath(record.id) }
+}
+
+extension BundleKind {
+    /// In days.
+    var usualValidity: Int64 {
+        switch self {
+        case .invite: 30
+        case .request: 90
+        default: 180
+        }
+    }
+}
+
+extension Manifest {
+    /// A unique lower-case name that tells a person what the file is; nothing reads it.
+    var outboxName: String {
+        let audience = recipients.count == 1 && !kind.isFromClientsOnly ? "-to-\(recipients[0])" : ""
+        let turn = round > 0 ? "-r\(round)" : ""
+        return "\(kind.rawValue)-\(sender)\(audience)\(turn)-\(id.hex.prefix(8)).tar"
+    }
+}
+
+extension BundleKind {
+    fileprivate var isFromClientsOnly: Bool {
+        switch self {
+        case .enrol, .request, .update, .withdraw: true
+        default: false
+        }
+    }
+}

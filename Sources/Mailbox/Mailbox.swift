@@ -1,0 +1,137 @@
+import Bundles
+import Files
+import SystemPackage
+package import Wire
+
+/// One run's hold on a home's mailbox: what came in, what goes out, and what is remembered of both.
+///
+/// 1. One run at a time: the lock is held from ``open(_:now:)`` until the value is released.
+/// 2. "Now" is taken once, by the caller.
+/// 3. Every step leaves the state before it or after it; a run that was killed anywhere is repeated by the next one.
+/// 4. Meaning is not judged here. ``receive(retryEarly:)`` gives out bundles that are whole, signed by whom they say, for this
+///    home and new; the caller answers each with ``commit(_:_:)``.
+/// 5. A run that finds nothing to do writes nothing.
+package final class Mailbox {
+    package let home: Home
+    package let now: Timestamp
+    package let identity: Identity
+    package private(set) var trust: TrustStore
+    /// One line each, for people: what could not be done but did not stop the run.
+    package internal(set) var problems: [String] = []
+
+    var files: any FileSystem { home.files }
+    private(set) var ledger: Ledger
+    private var savedLedger: Ledger
+    var clock: ClockFloor
+    private let savedClock: ClockFloor
+    /// Bundles that this run gave out and that were not committed yet.
+    var open: [Digest: PendingDelivery] = [:]
+    var spooled = 0
+    private let lock: RunLock
+
+    /// - Returns: nil while another run holds the home.
+    /// - Throws: if the clock runs before what this home has already seen, or if keys, trust or state cannot be used.
+    package static func open(_ home: Home, now: Timestamp) throws(MailboxError) -> Mailbox? {
+        guard let lock = try RunLock(home) else { return nil }
+        return try Mailbox(home, now: now, lock: lock)
+    }
+
+    private init(_ home: Home, now: Timestamp, lock: consuming RunLock) throws(MailboxError) {
+        self.home = home
+        self.now = now
+        self.lock = lock
+        let floor = try ClockFloor.load(from: home)
+        try floor.check(now: now)
+        clock = floor
+        savedClock = floor
+        identity = try Identity.load(from: home)
+        trust = try TrustStore.load(from: home)
+        ledger = try Ledger.load(from: home)
+        savedLedger = ledger
+        try home.restoreFolders()
+        try clearLeftovers()
+    }
+
+    /// Ends a run: remembers the time, if it is worth a write.
+    package func finish() throws(MailboxError) {
+        clock.raise(to: now, now: now)
+        if clock.floor.seconds - savedClock.floor.seconds >= ClockFloor.step { try clock.save(to: home) }
+    }
+
+    /// Changes whom this home believes, on disk and for the rest of the run. Held bundles of new keys come with the next
+    /// ``receive(retryEarly:)``.
+    package func updateTrust(_ change: (inout TrustStore) throws(MailboxError) -> Void) throws(MailboxError) {
+        var changed = trust
+        try change(&changed)
+        if changed != trust { try changed.save(to: home) }
+        trust = changed
+    }
+
+    /// Changes the ledger on disk and then here: nothing is believed to be remembered that is not.
+    func updateLedger(_ change: (inout Ledger) -> Void) throws(MailboxError) {
+        var changed = ledger
+        change(&changed)
+        if changed != savedLedger { try changed.save(to: home) }
+        ledger = changed
+        savedLedger = changed
+    }
+
+    // MARK: questions
+
+    package func isAccepted(_ id: Digest) -> Bool { ledger.incoming[id]?.outcome == .accepted }
+    /// Alarms that nobody has settled yet; to be told to the sessions in each run.
+    package var equivocations: [Equivocation] { ledger.equivocations }
+    /// What waits for an enrolment or a session.
+    package var held: [HeldBundle] { ledger.held.values.sorted { ($0.since, $0.id) < ($1.since, $1.id) } }
+
+    /// The admin readmits a party: its alarms in this session are settled.
+    package func forgetEquivocations(of sender: PartyName, session: RandomID) throws(MailboxError) {
+        try updateLedger { $0.equivocations.removeAll { $0.sender == sender && $0.session == session } }
+    }
+
+    var rules: AdmissionRules {
+        AdmissionRules(
+            home: home.record, ownKey: identity.signing.publicKey, trust: trust, ledger: ledger, now: now)
+    }
+
+    // MARK: leftovers of killed runs
+
+    private func clearLeftovers() throws(MailboxError) {
+        let known = Set(ledger.outgoing.values.filter { !$0.isRetired }.map { $0.id.hex + ".tar" })
+        try onDisk { () throws(FileError) in
+            for entry in try files.list(home.spool) { try files.removeTree(home.spool.appending(entry.component)) }
+            // A bundle that was built and not recorded was never published.
+            for entry in try files.list(home.outgoing) where !known.contains(entry.name) {
+                try files.removeTree(home.outgoing.appending(entry.component))
+            }
+            let heldNames = Set(ledger.held.keys.map { $0.hex + ".tar" })
+            for entry in try files.list(home.held) where !heldNames.contains(entry.name) {
+                try files.removeTree(home.held.appending(entry.component))
+            }
+            for folder in [home.root, home.state, home.trust] {
+                try files.removeLeftovers(in: folder)
+            }
+        }
+    }
+
+    /// A fresh path in the spool.
+    func spoolPath() -> FilePath {
+        spooled += 1
+        return home.spool.appending("\(spooled).tar")
+    }
+}
+
+/// The lock of a home: local, released by the kernel when the process ends however it ends.
+package struct RunLock: ~Copyable {
+    private let lock: FileLock
+
+    /// - Returns: nil while another process holds it.
+    package init?(_ home: Home) throws(MailboxError) {
+        do {
+            guard let lock = try home.files.lock(home.lockPath) else { return nil }
+            self.lock = lock
+        } catch {
+            throw MailboxError(error)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import Files
+import SystemPackage
+import Wire
+
+/// The folder of refused files: each with a note beside it, for a person to look at. Nothing in it is read again.
+struct Quarantine {
+    /// How many files are kept; the oldest go first.
+    static let maximumFiles = 1000
+    /// How many bytes are kept.
+    static let maximumBytes: Int64 = 20 << 30
+
+    let home: Home
+
+    /// Moves a spooled file in. The same content under the same name goes to the same place, so that a repeated run makes no
+    /// second copy.
+    func take(
+        _ spooled: FilePath, name: String, digest: Digest, reason: String, detail: String, now: Timestamp
+    ) throws(MailboxError) {
+        let stem = Self.safe(name) + "-" + digest.short
+        let target = home.quarantine.appending(stem + ".tar")
+        let note = """
+            file: \(Self.printable(name))
+            reason: \(reason)
+            detail: \(Self.printable(detail))
+            taken: \(now.rfc3339)
+
+            """
+        try onDisk { () throws(FileError) in
+            try home.files.writeFile(home.quarantine.appending(stem + ".reason.txt"), Array(note.utf8))
+            try home.files.move(from: spooled, to: target)
+        }
+    }
+
+    /// Keeps the newest within the caps.
+    func prune() throws(MailboxError) {
+        try onDisk { () throws(FileError) in
+            let entries = try home.files.list(home.quarantine)
+            guard entries.count > 64 else { return }
+            var found: [(path: FilePath, status: FileStatus)] = []
+            for entry in entries where entry.kind == .regular {
+                let path = home.quarantine.appending(entry.component)
+                if let status = try home.files.status(path) { found.append((path, status)) }
+            }
+            found.sort { $0.status.modified > $1.status.modified }
+            var bytes: Int64 = 0
+            for (index, file) in found.enumerated() {
+                bytes += file.status.size
+                if index >= 2 * Self.maximumFiles || bytes > Self.maximumBytes { try home.files.remove(file.path) }
+            }
+        }
+    }
+
+    /// A name for our own disk from a foreign one.
+    private static func safe(_ name: String) -> String {
+        let stem = name.hasSuffix(".tar") ? name.dropLast(4) : name[...]
+        let allowed = stem.lowercased().unicodeScalars.map { scalar -> Character in
+            let isPlain = ("a"..."z").contains(scalar) || ("0"..."9").contains(scalar) || scalar == "-" || scalar == "_"
+            return isPlain ? Character(scalar) : "_"
+        }
+        return allowed.isEmpty ? "unnamed" : String(allowed.prefix(60))
+    }
+
+    /// A foreign text on one line, without what could move a terminal's cursor or turn the text around.
+    static func printable(_ text: String) -> String {
+        let scalars = text.unicodeScalars.map { scalar -> Unicode.Scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: "?"
+            default: scalar
+            }
+        }
+        return String(String.UnicodeScalarView(scalars))
+    }
+}

@@ -1,0 +1,76 @@
+import Files
+import SystemPackage
+import Wire
+
+/// Files that do not verify, as they were last seen: `mailbox/settling.json`. Desktop copies show a file under its final name
+/// while it grows, and a share may show an old content for a while, so that a first look proves nothing.
+///
+/// A file is settled when its size and digest are the same in two runs at least ``interval`` apart. Names only find the
+/// earlier look again; modification times mean nothing. To lose this file costs a minute's patience and no more.
+struct Settling: Equatable {
+    /// In seconds.
+    static let interval: Int64 = 60
+    private static let maximumBytes = 64 << 20
+
+    struct Observation: Equatable {
+        let size: Int64
+        let digest: Digest
+        let since: Timestamp
+    }
+
+    private(set) var observations: [String: Observation] = [:]
+    /// Entries that are no files, and were reported once.
+    private(set) var oddities: Set<String> = []
+
+    /// Notes a look at a file that does not verify.
+    /// - Returns: whether it has settled.
+    mutating func observe(_ name: String, size: Int64, digest: Digest, now: Timestamp) -> Bool {
+        if let earlier = observations[name], earlier.size == size, earlier.digest == digest, earlier.since <= now {
+            return now.seconds - earlier.since.seconds >= Self.interval
+        }
+        observations[name] = Observation(size: size, digest: digest, since: now)
+        return false
+    }
+
+    /// - Returns: whether it is new.
+    mutating func report(_ name: String) -> Bool { oddities.insert(name).inserted }
+
+    mutating func forget(_ name: String) { observations[name] = nil }
+
+    /// Forgets what is no longer there.
+    mutating func keep(only names: Set<String>) {
+        observations = observations.filter { names.contains($0.key) }
+        oddities = oddities.filter { names.contains($0) }
+    }
+
+    // MARK: file
+
+    /// Starts anew if the file cannot be read.
+    static func load(from path: FilePath, files: any FileSystem) -> Settling {
+        var settling = Settling()
+        guard let bytes = try? files.readFile(path, limit: maximumBytes),
+            let json = try? StrictJSON.parse(bytes, maximumBytes: maximumBytes), case .object(let fields) = json,
+            case .array(let items) = fields["files"], case .array(let oddities) = fields["oddities"]
+        else { return settling }
+        for item in items {
+            guard var reader = try? ObjectReader(item, context: "settling.json"), let name = try? reader.string("name"),
+                let size = try? reader.integer("size"), let digest = try? reader.digest("sha256"),
+                let since = try? reader.integer("since")
+            else { continue }
+            settling.observations[name] = Observation(size: size, digest: digest, since: Timestamp(seconds: since))
+        }
+        for case .string(let name) in oddities { settling.oddities.insert(name) }
+        return settling
+    }
+
+    func save(to path: FilePath, files: any FileSystem) throws(MailboxError) {
+        let items = observations.sorted { $0.key < $1.key }.map { name, seen -> JSONValue in
+            [
+                "name": .string(name), "size": .integer(seen.size), "sha256": .string(seen.digest.hex),
+                "since": .integer(seen.since.seconds),
+            ]
+        }
+        let json: JSONValue = ["files": .array(items), "oddities": .array(oddities.sorted().map { .string($0) })]
+        try onDisk { () throws(FileError) in try files.writeFile(path, StrictJSON.serialize(json)) }
+    }
+}

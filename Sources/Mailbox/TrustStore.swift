@@ -1,0 +1,170 @@
+package import Bundles
+import Files
+import SystemPackage
+package import Wire
+
+/// Whom a home believes: the folder `trust/`.
+///
+/// 1. `allowed_signers`: who may sign what, as `ssh-keygen -Y verify -f` reads it. The namespaces make the role: a key that
+///    may sign `global@consilium` is a server's.
+/// 2. `revoked`: public keys that are believed no more, as `ssh-keygen -Y verify -r` reads it. It begins with a fixed comment
+///    line: a file that is missing, emptied or garbled stops everything instead of revoking nothing.
+/// 3. `recipients`: `NAME age1...` for each party; who has none gets nothing encrypted.
+///
+/// A line that cannot be read makes the whole file an error.
+package struct TrustStore: Equatable, Sendable {
+    package struct Party: Equatable, Sendable {
+        package let name: PartyName
+        package let role: HomeRole
+        /// Those not revoked, in the file's order; the last one is the newest.
+        package let keys: [PublicKey]
+        package let ageRecipient: AgeRecipient?
+    }
+
+    /// How long after its key's end a bundle may still arrive, in seconds: sticks are slow.
+    static let graceAfterKeyEnd: Int64 = 60 * 86_400
+    private static let revokedHeader = "# consilium: revoked keys, one public key a line"
+
+    package private(set) var signers = AllowedSigners()
+    package private(set) var revoked = RevokedKeys()
+    private var recipients: [PartyName: AgeRecipient] = [:]
+
+    init() {}
+
+    // MARK: questions
+
+    /// Sorted by name.
+    package var parties: [Party] {
+        Set(signers.entries.map(\.principal)).sorted().compactMap { party($0) }
+    }
+
+    package func party(_ name: PartyName) -> Party? {
+        let entries = signers.entries(of: name)
+        guard !entries.isEmpty else { return nil }
+        var keys: [PublicKey] = []
+        for entry in entries where !keys.contains(entry.key) && !isRevoked(entry.key) { keys.append(entry.key) }
+        return Party(
+            name: name, role: entries.contains { $0.allows(.global) } ? .server : .client, keys: keys,
+            ageRecipient: recipients[name])
+    }
+
+    /// - Returns: nil for a stranger's key.
+    package func party(of key: PublicKey) -> Party? { signers.entries(for: key).first.flatMap { party($0.principal) } }
+
+    package func isRevoked(_ key: PublicKey) -> Bool { revoked.contains(key) }
+
+    // MARK: changes
+
+    /// Believes `key` as this party's, beside keys that it has already. Doing it again changes nothing.
+    package mutating func add(
+        _ name: PartyName, role: HomeRole, key: PublicKey, ageRecipient: AgeRecipient?, validFrom: Timestamp? = nil
+    ) throws(MailboxError) {
+        guard !isRevoked(key) else {
+            throw MailboxError(
+                .trust, "the key \(key.fingerprint) of \(name) is revoked", hint: "\(name) needs a new key")
+        }
+        if let other = signers.entries(for: key).first(where: { $0.principal != name }) {
+            throw MailboxError(
+                .trust, "the key \(key.fingerprint) is \(other.principal)'s already",
+                hint: "each party needs its own key")
+        }
+        if let present = party(name), present.role != role {
+            throw MailboxError(
+                .trust, "\(name) is a \(present.role.rawValue) here already", hint: "choose another name")
+        }
+        if let ageRecipient { recipients[name] = ageRecipient }
+        guard signers.entries(for: key).isEmpty else { return }
+        let kinds = role == .server ? BundleKind.ofServer : BundleKind.ofClients
+        signers.entries.append(.init(principal: name, kinds: kinds, validAfter: validFrom, key: key))
+    }
+
+    /// Forgets a party; its bundles are a stranger's then.
+    package mutating func remove(_ name: PartyName) {
+        signers.entries.removeAll { $0.principal == name }
+        recipients[name] = nil
+    }
+
+    /// Bundles signed with `key` are refused from now on, whenever they were made.
+    package mutating func revoke(_ key: PublicKey) {
+        if !isRevoked(key) { revoked.keys.append(key) }
+    }
+
+    // MARK: files
+
+    /// The files of a home that knows nobody. Those that are there already stay.
+    package static func create(in home: Home) throws(MailboxError) {
+        for (name, text) in TrustStore().contents {
+            let path = home.trust.appending(name)
+            try onDisk { () throws(FileError) in
+                if try !home.files.exists(path) { try home.files.writeFile(path, Array(text.utf8)) }
+            }
+        }
+    }
+
+    package static func load(from home: Home) throws(MailboxError) -> TrustStore {
+        var store = TrustStore()
+        do {
+            store.signers = try AllowedSigners(parsing: try read("allowed_signers", home))
+            let revoked = try read("revoked", home)
+            guard revoked.hasPrefix(revokedHeader + "\n") else {
+                throw MailboxError(
+                    .trust, "\(home.trust.appending("revoked")) does not begin with its header line",
+                    hint: "restore it; where nothing was ever revoked, write the one line '\(revokedHeader)'")
+            }
+            store.revoked = try RevokedKeys(parsing: revoked)
+            for (index, line) in try read("recipients", home).split(separator: "\n").enumerated()
+            where !line.hasPrefix("#") {
+                let words = line.split(separator: " ", omittingEmptySubsequences: false)
+                guard words.count == 2, let name = PartyName(String(words[0])), store.recipients[name] == nil else {
+                    throw MailboxError(.trust, "recipients, line \(index + 1): must be 'NAME age1...', one line a name")
+                }
+                store.recipients[name] = try AgeRecipient(String(words[1]))
+            }
+        } catch let error as BundleError {
+            throw MailboxError(.trust, error)
+        } catch let error as MailboxError {
+            throw error
+        } catch {
+            throw MailboxError(.trust, "\(error)")
+        }
+        return store
+    }
+
+    /// Revocations are written first: a crash in between leaves too little trust, never too much.
+    package func save(to home: Home) throws(MailboxError) {
+        for (name, text) in contents {
+            let path = home.trust.appending(name)
+            try onDisk { () throws(FileError) in
+                let present = try? home.files.readFile(path, limit: KeyFileLimits.trustBytes)
+                if present != Array(text.utf8) { try home.files.writeFile(path, Array(text.utf8)) }
+            }
+        }
+    }
+
+    private var contents: [(name: String, text: String)] {
+        let lines = recipients.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)\n" }.joined()
+        return [
+            ("revoked", Self.revokedHeader + "\n" + revoked.text),
+            ("recipients", "# consilium: whom to encrypt to, 'NAME age1...' a line\n" + lines),
+            ("allowed_signers", signers.text),
+        ]
+    }
+
+    private static func read(_ name: String, _ home: Home) throws(MailboxError) -> String {
+        let path = home.trust.appending(name)
+        do {
+            let bytes = try home.files.readFile(path, limit: KeyFileLimits.trustBytes)
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw MailboxError(.trust, "\(path) is not text", hint: "restore it from a backup")
+            }
+            return text
+        } catch let error as FileError {
+            throw MailboxError(
+                .trust, error.description, hint: "restore it from a backup; without it nobody is believed")
+        } catch let error as MailboxError {
+            throw error
+        } catch {
+            throw MailboxError(.trust, "\(error)")
+        }
+    }
+}
