@@ -72,7 +72,8 @@ struct StepRun {
         switch step {
         case .convolution(let step):
             step.convolution.forward(
-                input: read(step.input), weight: parameter(step.weight), bias: step.bias.map { UnsafePointer(parameter($0)) },
+                input: read(step.input), weight: parameter(step.weight),
+                bias: step.bias.map { UnsafePointer(parameter($0)) },
                 output: write(step.output), workspace: write(step.workspace))
         case .convolutionWeightGradient(let step):
             convolutionWeightGradient(step)

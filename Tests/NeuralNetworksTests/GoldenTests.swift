@@ -54,7 +54,7 @@ import Wire
 
     /// The pictures of `curve` in the script.
     private struct CurvePictures: PictureSource {
-        let count = 20
+        let count = 40
         func label(_ index: Int) -> Int { index % 4 }
         func fill(_ index: Int, epoch: Int?, into picture: UnsafeMutableBufferPointer<Float>) {
             let random = RandomSource(seed: 99).derived(UInt64(index))
@@ -71,22 +71,29 @@ import Wire
         let golden = try Golden.read("curves.json").array[index]
         let model = try Model(
             initializing: ModelSpecification(
-                architecture: .smallcnn, classes: ["a", "b", "c", "d"], imageSize: 32), seed: 7)
+                architecture: .smallcnn, classes: ["a", "b", "c", "d"], imageSize: 64), seed: 7)
         let start = model.tensors["conv1.weight"]?.tensor.values.prefix(20) ?? []
         #expect(relativeError(Array(start), golden["initial conv1.weight"].doubles) < 1e-7)
         #expect(
             relativeError(model.tensors["fc.bias"]?.tensor.values ?? [], golden["initial fc.bias"].doubles) < 1e-7)
         #expect(
-            RandomSource(seed: 7).derived("order").derived(0).permutation(20) == golden["permutation"].integers)
+            RandomSource(seed: 7).derived("order").derived(0).permutation(40) == golden["permutation"].integers)
 
-        var options = TrainingOptions(epochs: 4, batchSize: 8, classWeights: [1, 2, 0.5, 1.5], seed: 7)
+        var options = TrainingOptions(epochs: 4, batchSize: 16, classWeights: [1, 2, 0.5, 1.5], seed: 7)
         if golden["name"].string == "adam" {
             options.weightDecay = 1e-4
         } else {
             options.optimizer = .sgd(momentum: 0.9)
-            (options.learningRate, options.weightDecay, options.proximalMu) = (0.02, 1e-3, 0.1)
+            (options.learningRate, options.weightDecay, options.proximalMu) = (0.002, 1e-3, 0.1)
         }
-        let trainer = try Trainer(model: model, options: options, data: CurvePictures(), context: ComputeContext())
+        for instructionSet in InstructionSet.allCases where instructionSet.isSupported {
+            let context = ComputeContext(instructionSet: instructionSet)
+            let trainer = try Trainer(model: model, options: options, data: CurvePictures(), context: context)
+            try check(trainer, golden)
+        }
+    }
+
+    private func check(_ trainer: Trainer, _ golden: JSONValue) throws {
         var losses: [Double] = []
         #expect(try trainer.run(shouldStop: { false }, progress: { losses.append($0.loss) }))
 
@@ -94,8 +101,10 @@ import Wire
         #expect(losses.count == expected.count)
         for (loss, wanted) in zip(losses, expected) { #expect(abs(loss - wanted) < 1e-3) }
         let trained = trainer.model.tensors
+        // Adam divides by the gradient's size, which magnifies rounding where that is near zero.
+        let tolerance = golden["name"].string == "adam" ? 3e-2 : 2e-3
         for (name, values) in golden["statistics"].object {
-            #expect(relativeError(trained[name]?.tensor.values ?? [], values.doubles) < 2e-3, "\(name)")
+            #expect(relativeError(trained[name]?.tensor.values ?? [], values.doubles) < tolerance, "\(name)")
         }
         for name in ["fc.weight", "bn1.weight"] {
             #expect(relativeError(trained[name]?.tensor.values ?? [], golden[name].doubles) < 1e-3, "\(name)")

@@ -17,8 +17,8 @@ struct SyntheticPictures: PictureSource {
         if unreadable.contains(index) { throw Unreadable(index: index) }
         let random = RandomSource(seed: 99).derived(UInt64(index)).derived(UInt64(epoch.map { $0 + 1 } ?? 0))
         for pixel in picture.indices {
-            // Stripes that differ by class, under noise.
-            let stripe: Float = pixel % 8 == label(index) * 2 ? 1.5 : 0
+            // Stripes as wide as the class's number says, under noise.
+            let stripe: Float = pixel / (2 * label(index) + 2) % 2 == 0 ? 1.5 : 0
             picture[pixel] = Float(random.uniform(UInt64(pixel))) - 0.5 + stripe
         }
     }

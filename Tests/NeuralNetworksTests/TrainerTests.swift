@@ -1,0 +1,282 @@
+import NeuralNetworks
+import Tensors
+import Testing
+
+/// One test for each rule of ``Trainer``.
+@Suite struct TrainerTests {
+    static let specification = Result {
+        try ModelSpecification(architecture: .smallcnn, classes: ["a", "b", "c", "d"], imageSize: 32)
+    }
+    /// 11 pictures in batches of 4: two usual batches and one of 3.
+    let data = SyntheticPictures(count: 11, size: 32)
+    let context = ComputeContext(workers: 2)
+    let model: Model
+
+    init() throws { model = try Model(initializing: Self.specification.get(), seed: 3) }
+
+    func options(_ change: (inout TrainingOptions) -> Void = { _ in }) -> TrainingOptions {
+        var options = TrainingOptions(
+            epochs: 2, batchSize: 4, weightDecay: 1e-4, proximalMu: 0.01, dropout: 0.2, seed: 5)
+        change(&options)
+        return options
+    }
+
+    func trained(
+        _ options: TrainingOptions, data: SyntheticPictures? = nil, context: ComputeContext? = nil
+    ) throws -> Trainer {
+        let trainer = try Trainer(
+            model: model, options: options, data: data ?? self.data, context: context ?? self.context)
+        #expect(try trainer.run(shouldStop: { false }))
+        return trainer
+    }
+
+    @Test("the same bytes on any number of workers, on every instruction set")
+    func determinism() throws {
+        for set in InstructionSet.allCases where set.isSupported {
+            let single = try trained(options(), context: ComputeContext(workers: 1, instructionSet: set))
+            for workers in [2, 3] {
+                let several = try trained(options(), context: ComputeContext(workers: workers, instructionSet: set))
+                #expect(several.model == single.model)
+                #expect(several.statistics == single.statistics)
+            }
+        }
+    }
+
+    @Test("another seed, another first epoch: another result")
+    func seeds() throws {
+        let base = try trained(options())
+        #expect(try trained(options { $0.seed = 6 }).model != base.model)
+        #expect(try trained(options { $0.firstEpoch = 2 }).model != base.model)
+    }
+
+    @Test(
+        "stopped after any step and resumed: the bytes of never having stopped",
+        arguments: [Optimizer.adam, .sgd(momentum: 0.9), .sgd(momentum: 0)])
+    func resumption(_ optimizer: Optimizer) throws {
+        let options = options { $0.optimizer = optimizer }
+        let whole = try trained(options)
+        for stop in 0...6 {
+            let first = try Trainer(model: model, options: options, data: data, context: context)
+            var steps = 0
+            let isDone = try first.run(shouldStop: { steps == stop }, progress: { _ in steps += 1 })
+            #expect(isDone == (stop == 6))
+            let second = try Trainer(
+                resuming: first.checkpoint(), model: model, options: options, data: data, context: context)
+            #expect(second.model == first.model)
+            #expect(try second.run(shouldStop: { false }))
+            #expect(second.model == whole.model)
+            #expect(second.statistics == whole.statistics)
+            #expect(second.checkpoint() == whole.checkpoint())
+        }
+    }
+
+    @Test("stopping and going on in the same trainer changes nothing")
+    func pausing() throws {
+        let trainer = try Trainer(model: model, options: options(), data: data, context: context)
+        var asked = 0
+        while try !trainer.run(shouldStop: {
+            asked += 1; return asked.isMultiple(of: 2)
+        }) {}
+        #expect(trainer.model == (try trained(options())).model)
+    }
+
+    @Test("a checkpoint of another model, other options or other data is refused, and a damaged one")
+    func foreignCheckpoints() throws {
+        let trainer = try trained(options())
+        let checkpoint = trainer.checkpoint()
+        func expectRefusal(
+            _ bytes: [UInt8], model other: Model? = nil, options changed: TrainingOptions? = nil,
+            data otherData: SyntheticPictures? = nil
+        ) {
+            do {
+                _ = try Trainer(
+                    resuming: bytes, model: other ?? model, options: changed ?? options(), data: otherData ?? data,
+                    context: context)
+                Issue.record("accepted")
+            } catch {
+                #expect(error.reason == .invalidCheckpoint)
+            }
+        }
+        expectRefusal(checkpoint, model: try Model(initializing: Self.specification.get(), seed: 4))
+        let changes: [(inout TrainingOptions) -> Void] = [
+            { $0.epochs = 3 }, { $0.learningRate = 0.1 }, { $0.proximalMu = 0.02 }, { $0.trainFrom = "head" },
+            { $0.seed = 6 }, { $0.firstEpoch = 2 }, { $0.classWeights = [1, 1, 1, 2] }, { $0.dropout = 0.1 },
+            { $0.frozenBatchNorm = true }, { $0.optimizer = .sgd(momentum: 0.9) }, { $0.weightDecay = 0 },
+            { $0.batchSize = 5 },
+        ]
+        for change in changes { expectRefusal(checkpoint, options: options(change)) }
+        expectRefusal(checkpoint, data: SyntheticPictures(count: 10, size: 32))
+        expectRefusal(checkpoint, data: SyntheticPictures(count: 11, size: 32, classes: 3))
+        expectRefusal([])
+        expectRefusal(Array(checkpoint.dropLast()))
+        expectRefusal(checkpoint + [0])
+        for position in stride(from: 0, to: checkpoint.count, by: checkpoint.count / 40) {
+            var damaged = checkpoint
+            damaged[position] ^= 0x10
+            expectRefusal(damaged)
+        }
+    }
+
+    @Test("FedProx: with mu, a step moves by -rate (gradient + mu (w - w_global)), computed by hand")
+    func proximalTerm() throws {
+        let options = { (epochs: Int, mu: Float) in
+            TrainingOptions(
+                epochs: epochs, batchSize: 11, optimizer: .sgd(momentum: 0), learningRate: 0.05, proximalMu: mu, seed: 5
+            )
+        }
+        // One step from the anchor: the term is zero.
+        let first = try trained(options(1, 0.5)).model
+        #expect(first == (try trained(options(1, 0))).model)
+        // The second step: both start at `first` with the same gradient, so they differ by -rate mu (w - w_global).
+        let with = try trained(options(2, 0.5)).model
+        let without = try trained(options(2, 0)).model
+        for name in model.tensors.names {
+            guard let start = model.tensors[name]?.tensor.values, let middle = first.tensors[name]?.tensor.values,
+                let pulled = with.tensors[name]?.tensor.values, let free = without.tensors[name]?.tensor.values
+            else {
+                Issue.record("no tensor \(name)")
+                continue
+            }
+            if model.tensors[name]?.role == .bnStatistic {
+                #expect(pulled == free, "mu never touches \(name)")
+                continue
+            }
+            for index in start.indices {
+                let expected = free[index] - 0.05 * 0.5 * (middle[index] - start[index])
+                #expect(abs(pulled[index] - expected) <= 1e-6 * max(1, abs(expected)))
+            }
+        }
+    }
+
+    @Test(
+        "only trained parts change, with the running statistics of their BatchNorm layers",
+        arguments: ["all", "layer2", "layer4", "head"], [false, true])
+    func trainedParts(_ trainFrom: String, _ frozen: Bool) throws {
+        let result = try trained(
+            options {
+                $0.trainFrom = trainFrom
+                $0.frozenBatchNorm = frozen
+            }
+        ).model
+        let trainable = try model.trainable(from: trainFrom, frozenBatchNorm: frozen)
+        for name in model.tensors.names {
+            #expect((result.tensors[name] != model.tensors[name]) == trainable.contains(name), "\(name)")
+        }
+    }
+
+    @Test("steps, examples, epochs and losses are counted; a last batch of one is left out where BatchNorm trains")
+    func statistics() throws {
+        let usual = try trained(options()).statistics
+        #expect(usual.steps == 6 && usual.examples == 22 && usual.epochsCompleted == 2)
+        #expect(usual.lossPerEpoch.count == 2)
+
+        let nine = SyntheticPictures(count: 9, size: 32)
+        let dropped = try trained(options(), data: nine).statistics
+        #expect(dropped.steps == 4 && dropped.examples == 16)
+        let frozen = try trained(options { $0.frozenBatchNorm = true }, data: nine).statistics
+        #expect(frozen.steps == 6 && frozen.examples == 18)
+        let small = try trained(options(), data: SyntheticPictures(count: 3, size: 32)).statistics
+        #expect(small.steps == 2 && small.examples == 6)
+    }
+
+    @Test("progress is told after each step")
+    func progress() throws {
+        let trainer = try Trainer(model: model, options: options(), data: data, context: context)
+        var told: [TrainingProgress] = []
+        _ = try trainer.run(shouldStop: { false }, progress: { told.append($0) })
+        #expect(told.map(\.step) == [1, 2, 3, 1, 2, 3])
+        #expect(told.map(\.epoch) == [0, 0, 0, 1, 1, 1])
+        #expect(told.map(\.examples) == [4, 8, 11, 15, 19, 22])
+        #expect(told.last?.fraction == 1)
+    }
+
+    @Test("it learns: the loss falls, and predictions on the pictures themselves become right")
+    func learning() throws {
+        let pictures = SyntheticPictures(count: 48, size: 32)
+        let trainer = try trained(options { ($0.epochs, $0.batchSize, $0.dropout) = (6, 8, 0) }, data: pictures)
+        let losses = trainer.statistics.lossPerEpoch
+        #expect((losses.last ?? 9) < 0.3 * losses[0])
+        let probabilities = try predictProbabilities(
+            model: trainer.model, data: pictures, batchSize: 10, context: context)
+        let metrics = ClassificationMetrics(
+            probabilities: probabilities, labels: (0..<48).map(pictures.label), classes: ["a", "b", "c", "d"])
+        #expect(metrics.accuracy > 0.9)
+    }
+
+    @Test("a prediction does not depend on its batch or on the number of workers, and rows sum to 1")
+    func prediction() throws {
+        let single = try predictProbabilities(
+            model: model, data: data, batchSize: 1, context: ComputeContext(workers: 1))
+        for batchSize in [2, 4, 11, 32] {
+            let several = try predictProbabilities(model: model, data: data, batchSize: batchSize, context: context)
+            #expect(several == single)
+        }
+        for row in single { #expect(abs(row.reduce(0, +) - 1) < 1e-5) }
+        let none = SyntheticPictures(count: 0, size: 32)
+        #expect(try predictProbabilities(model: model, data: none, context: context).isEmpty)
+    }
+
+    @Test("a picture that cannot be read stops the run with the source's error, and the state stays whole")
+    func unreadablePictures() throws {
+        var broken = data
+        broken.unreadable = [7, 3]
+        let trainer = try Trainer(model: model, options: options(), data: broken, context: context)
+        #expect(throws: SyntheticPictures.Unreadable.self) { try trainer.run(shouldStop: { false }) }
+        let resumed = try Trainer(
+            resuming: trainer.checkpoint(), model: model, options: options(), data: data, context: context)
+        #expect(try resumed.run(shouldStop: { false }))
+        #expect(resumed.model == (try trained(options())).model)
+        #expect(throws: SyntheticPictures.Unreadable.self) {
+            try predictProbabilities(model: model, data: broken, context: context)
+        }
+    }
+
+    @Test("a training that diverges says so")
+    func divergence() throws {
+        let options = options { ($0.optimizer, $0.learningRate, $0.proximalMu) = (.sgd(momentum: 0.9), 100, 100) }
+        let trainer = try Trainer(model: model, options: options, data: data, context: context)
+        #expect { try trainer.run(shouldStop: { false }) } throws: { ($0 as? NetworkError)?.reason == .diverged }
+    }
+
+    @Test("memory is known beforehand")
+    func plannedMemory() throws {
+        let trainer = try Trainer(model: model, options: options(), data: data, context: context)
+        let planned = try Trainer.plannedPeakBytes(model: model, options: options(), pictures: 11, context: context)
+        #expect(trainer.plannedPeakBytes == planned)
+        let larger = try Trainer.plannedPeakBytes(
+            model: model, options: options { $0.batchSize = 11 }, pictures: 11, context: context)
+        #expect(larger > planned)
+    }
+
+    @Test("options and data out of range are refused before anything is done")
+    func refusals() throws {
+        func expectRefusal(
+            _ reason: NetworkError.Reason, data other: SyntheticPictures? = nil,
+            _ change: (inout TrainingOptions) -> Void = { _ in }
+        ) {
+            do {
+                _ = try Trainer(model: model, options: options(change), data: other ?? data, context: context)
+                Issue.record("accepted")
+            } catch {
+                #expect(error.reason == reason)
+            }
+        }
+        expectRefusal(.invalidOptions) { $0.epochs = 0 }
+        expectRefusal(.invalidOptions) { $0.batchSize = 0 }
+        expectRefusal(.invalidOptions) { $0.batchSize = 1 }
+        expectRefusal(.invalidOptions) { $0.learningRate = .nan }
+        expectRefusal(.invalidOptions) { $0.learningRate = 0 }
+        expectRefusal(.invalidOptions) { $0.weightDecay = -1 }
+        expectRefusal(.invalidOptions) { $0.proximalMu = .infinity }
+        expectRefusal(.invalidOptions) { $0.dropout = 1 }
+        expectRefusal(.invalidOptions) { $0.optimizer = .sgd(momentum: 1) }
+        expectRefusal(.invalidOptions) { $0.optimizer = .adam(beta1: 0.9, beta2: .nan, epsilon: 1e-8) }
+        expectRefusal(.invalidOptions) { $0.classWeights = [1, 1] }
+        expectRefusal(.invalidOptions) { $0.classWeights = [0, 0, 0, 0] }
+        expectRefusal(.invalidOptions) { $0.classWeights = [1, 1, -1, 1] }
+        expectRefusal(.invalidSpecification) { $0.trainFrom = "layer9" }
+        expectRefusal(.invalidData, data: SyntheticPictures(count: 0, size: 32))
+        expectRefusal(.invalidData, data: SyntheticPictures(count: 1, size: 32))
+        expectRefusal(.invalidData, data: SyntheticPictures(count: 11, size: 32, classes: 5))
+    }
+}
