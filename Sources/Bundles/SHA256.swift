@@ -21,7 +21,6 @@ package struct SHA256Stream {
     package init() {}
 
     package mutating func update(_ bytes: [UInt8]) { hash.update(data: bytes) }
-    package mutating func update(_ bytes: UnsafeRawBufferPointer) { hash.update(bufferPointer: bytes) }
 
     /// The digest of everything so far; more may follow.
     package func finish() -> Digest {

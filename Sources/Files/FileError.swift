@@ -45,6 +45,7 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
         case .permissionDenied, .notPermitted: "check the owner and the permissions of the file and its folder"
         case .readOnlyFileSystem: "mount it for writing"
         case .socketNotConnected, .staleNFSFileHandle: "mount the share again"
+        case .fileTooLarge: "the file system may not take files this large: FAT32 stops at 4 GiB"
         case .tooManyOpenFiles: "raise the limit on open files"
         case .tooManySymbolicLinkLevels: "symbolic links are not followed here"
         default: nil

@@ -149,7 +149,7 @@ struct HostileArchiveTests {
         }
     }
 
-    @Test("a million entries and 15 GiB of holes are refused at once")
+    @Test("a flood of entries and 15 GiB of holes are refused at once")
     func floods() throws {
         try withTemporaryFolder { folder in
             let path = folder.appending("flood.tar")
