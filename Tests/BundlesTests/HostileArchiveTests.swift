@@ -171,6 +171,19 @@ struct HostileArchiveTests {
         }
     }
 
+    @Test("a payload of 5 GiB is found in place without reading it")
+    func large() throws {
+        try withTemporaryFolder { folder throws in
+            let path = folder.appending("large.tar")
+            let start = try head() + Tar.header(Array("a.txt".utf8), size: "50000000000")
+            try files.writeFile(path, start)
+            #expect(truncate(path.string, off_t(start.count) + off_t(5) << 30 + 1024) == 0)
+            let bundle = try BundleReader.open(path, files: files)
+            let error = #expect(throws: BundleError.self) { try bundle.manifest() }
+            #expect(error?.detail == "'a.txt' has 5368709120 bytes, not the listed 7")
+        }
+    }
+
     private func sparseHeader() -> [UInt8] { Tar.header(Array("a.txt".utf8), size: "77777777777") }
 
     @Test("a bundle compressed by gzip is not a bundle", .enabled(if: Tool.isThere("gzip")))
