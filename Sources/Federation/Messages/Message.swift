@@ -86,6 +86,15 @@ extension ObjectReader {
         return names
     }
 
+    mutating func digests(_ key: String) throws(JSONError) -> [Digest] {
+        var digests: [Digest] = []
+        for text in try strings(key) {
+            guard let digest = Digest(hex: text) else { throw problem(key, "must be SHA-256 digests") }
+            digests.append(digest)
+        }
+        return digests
+    }
+
     mutating func timestamp(_ key: String) throws(JSONError) -> Timestamp {
         guard let time = Timestamp(rfc3339: try string(key, maximumLength: 32)) else {
             throw problem(key, "must be a UTC time such as 2026-03-01T04:05:06Z")

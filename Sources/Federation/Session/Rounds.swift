@@ -98,6 +98,8 @@ package struct OpenRound: Equatable, Sendable {
     package internal(set) var refused: [RefusedUpdate]
     /// Updates of earlier rounds that came while this one was open.
     package internal(set) var late: [LateUpdate]
+    /// Updates of this round in whose place a newer one of the same client is, sorted: known, should they come again.
+    package internal(set) var superseded: [Digest]
     /// Every participant's fate, sorted by name: set once, when the round closes, before aggregation starts.
     package internal(set) var frozen: [ParticipantLine]?
 
@@ -118,7 +120,8 @@ package struct OpenRound: Equatable, Sendable {
             "issues": .array(
                 issues.map { ["recipients": JSONValue($0.recipients), "with_base": .bool($0.withBase)] }),
             "received": .array(received.map(\.json)), "refused": .array(refused.map(\.json)),
-            "late": .array(late.map(\.json)), "frozen": frozen.map { .array($0.map(\.json)) },
+            "late": .array(late.map(\.json)), "superseded": .array(superseded.map { JSONValue($0) }),
+            "frozen": frozen.map { .array($0.map(\.json)) },
         ])
     }
 
@@ -131,6 +134,7 @@ package struct OpenRound: Equatable, Sendable {
         received = []
         refused = []
         late = []
+        superseded = []
     }
 
     init(reading object: inout ObjectReader) throws {
@@ -144,6 +148,7 @@ package struct OpenRound: Equatable, Sendable {
         received = try object.list("received", ReceivedUpdate.init(reading:))
         refused = try object.list("refused", RefusedUpdate.init(reading:))
         late = try object.list("late", maximumCount: 100_000, LateUpdate.init(reading:))
+        superseded = try object.digests("superseded")
         frozen =
             try object.optionalValue("frozen") == nil ? nil : object.list("frozen", ParticipantLine.init(reading:))
     }
@@ -161,6 +166,7 @@ package struct ClosedRound: Equatable, Sendable {
     /// Every participant's fate, sorted by name.
     package let participants: [ParticipantLine]
     package let late: [LateUpdate]
+    package let superseded: [Digest]
     package let metrics: AggregatedMetrics
     /// How many bundles carried this round's global.
     package let issues: Int
@@ -172,13 +178,15 @@ package struct ClosedRound: Equatable, Sendable {
         [
             "number": JSONValue(number), "base": JSONValue(base), "model": JSONValue(model),
             "opened": JSONValue(opened), "closed": JSONValue(closed), "participants": .array(participants.map(\.json)),
-            "late": .array(late.map(\.json)), "metrics": metrics.json, "issues": JSONValue(issues),
+            "late": .array(late.map(\.json)), "superseded": .array(superseded.map { JSONValue($0) }),
+            "metrics": metrics.json, "issues": JSONValue(issues),
         ]
     }
 
     init(
         number: Int, base: Digest, model: Digest, opened: Timestamp, closed: Timestamp,
-        participants: [ParticipantLine], late: [LateUpdate], metrics: AggregatedMetrics, issues: Int
+        participants: [ParticipantLine], late: [LateUpdate], superseded: [Digest],
+        metrics: AggregatedMetrics, issues: Int
     ) {
         self.number = number
         self.base = base
@@ -187,6 +195,7 @@ package struct ClosedRound: Equatable, Sendable {
         self.closed = closed
         self.participants = participants
         self.late = late
+        self.superseded = superseded
         self.metrics = metrics
         self.issues = issues
     }
@@ -199,6 +208,7 @@ package struct ClosedRound: Equatable, Sendable {
         closed = try object.timestamp("closed")
         participants = try object.list("participants", ParticipantLine.init(reading:))
         late = try object.list("late", maximumCount: 100_000, LateUpdate.init(reading:))
+        superseded = try object.digests("superseded")
         guard let read = try object.optionalNested("metrics", AggregatedMetrics.init(reading:)) else {
             throw object.problem("metrics", "is missing")
         }

@@ -18,11 +18,11 @@ extension Session {
 
     mutating func record(_ update: ReceivedUpdate) -> [SessionEffect] {
         let client = update.client
+        if knows(update.bundle) { return [] }
+        guard !isOver else { return [.updateIgnored(client, reason: "the session is \(state.rawValue)")] }
         guard let open = round, let participant = self[client] else {
             return [.updateIgnored(client, reason: "it takes no part in a running round")]
         }
-        if knows(update.bundle) { return [] }
-        guard !isOver else { return [.updateIgnored(client, reason: "the session is \(state.rawValue)")] }
         guard participant.standing == .active || participant.standing == .excluded else {
             return [.updateIgnored(client, reason: "the client is \(participant.standing.rawValue)")]
         }
@@ -40,7 +40,10 @@ extension Session {
             round?.received.sort { $0.client < $1.client }
             return [.updateRecorded(client, round: update.round)]
         }
-        guard update.sequence > older.sequence else {
+        let isNewer = update.sequence > older.sequence
+        round?.superseded.append(isNewer ? older.bundle : update.bundle)
+        round?.superseded.sort()
+        guard isNewer else {
             return [.updateIgnored(client, reason: "a newer update of it is here")]
         }
         round?.received = open.received.map { $0.client == client ? update : $0 }
@@ -49,16 +52,22 @@ extension Session {
 
     /// Whether this update has left its trace in the state already.
     private func knows(_ bundle: Digest) -> Bool {
-        let counted = history.contains { $0.participants.contains { $0.counted?.update == bundle } }
-        let late = history.contains { $0.late.contains { $0.update == bundle } }
-        let current = round?.received.contains { $0.bundle == bundle } ?? false
-        return counted || late || current || round?.late.contains { $0.update == bundle } ?? false
+        if let round, round.received.contains(where: { $0.bundle == bundle }) || round.superseded.contains(bundle) {
+            return true
+        }
+        if let round, round.late.contains(where: { $0.update == bundle }) { return true }
+        return history.contains { closed in
+            closed.superseded.contains(bundle) || closed.late.contains { $0.update == bundle }
+                || closed.participants.contains { $0.counted?.update == bundle }
+        }
     }
 
     mutating func refuse(_ client: PartyName, round number: Int, bundle: Digest, reason: String) -> [SessionEffect] {
         guard let open = round, open.number == number, open.frozen == nil, !isOver, self[client] != nil,
-            !open.refused.contains(where: { $0.bundle == bundle })
+            !open.refused.contains(where: { $0.bundle == bundle }), !open.superseded.contains(bundle)
         else { return [] }
+        round?.superseded += open.refused.filter { $0.client == client }.map(\.bundle)
+        round?.superseded.sort()
         round?.refused.removeAll { $0.client == client }
         round?.refused.append(RefusedUpdate(client: client, bundle: bundle, reason: reason))
         round?.refused.sort { $0.client < $1.client }
@@ -137,7 +146,8 @@ extension Session {
         history.append(
             ClosedRound(
                 number: number, base: open.model, model: model, opened: open.opened, closed: now,
-                participants: lines, late: open.late, metrics: AggregatedMetrics(pooling: metrics),
+                participants: lines, late: open.late, superseded: open.superseded,
+                metrics: AggregatedMetrics(pooling: metrics),
                 issues: open.issues.count))
         let effects = [SessionEffect.aggregated(round: number, model: model)]
         stoppedEarly = number < plan.rounds && shouldStopEarly
