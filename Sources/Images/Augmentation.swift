@@ -17,8 +17,12 @@ package struct Augmentation: Equatable, Sendable {
         guard (0...180).contains(rotationDegrees) else {
             throw ImageError(.invalidOption, "augmentation: rotation must be from 0 to 180 degrees")
         }
-        guard (0...0.9).contains(zoom) else { throw ImageError(.invalidOption, "augmentation: zoom must be from 0 to 0.9") }
-        guard (0...1).contains(shift) else { throw ImageError(.invalidOption, "augmentation: shift must be from 0 to 1") }
+        guard (0...0.9).contains(zoom) else {
+            throw ImageError(.invalidOption, "augmentation: zoom must be from 0 to 0.9")
+        }
+        guard (0...1).contains(shift) else {
+            throw ImageError(.invalidOption, "augmentation: shift must be from 0 to 1")
+        }
         self.init(rotationDegrees, zoom, shift, horizontalFlip)
     }
 

@@ -97,7 +97,8 @@ package struct DataCheck: Sendable {
         var histogram = [UInt16](repeating: 0, count: 256)
         for value in picture.luma.resized(width: 64, height: 64).pixels { histogram[Int(value)] += 1 }
         return Facts(
-            size: Size(width: picture.luma.width, height: picture.luma.height), kind: picture.kind, histogram: histogram,
+            size: Size(width: picture.luma.width, height: picture.luma.height), kind: picture.kind,
+            histogram: histogram,
             brightest: picture.luma.pixels.max() ?? 0, hash: PerceptualHash(picture.luma))
     }
 
@@ -105,15 +106,20 @@ package struct DataCheck: Sendable {
         _ classes: [ClassSummary], _ unreadable: [SkippedImage], _ dark: [FilePath], _ contradictions: [[FilePath]]
     ) -> [String] {
         var warnings: [String] = []
-        if !unreadable.isEmpty { warnings.append("\(unreadable.count) files cannot be used and are skipped in training") }
+        if !unreadable.isEmpty {
+            warnings.append("\(unreadable.count) files cannot be used and are skipped in training")
+        }
         if !contradictions.isEmpty {
-            warnings.append("\(contradictions.count) groups of near-duplicates lie in more than one class: check their labels")
+            warnings.append(
+                "\(contradictions.count) groups of near-duplicates lie in more than one class: check their labels")
         }
         if !dark.isEmpty {
-            warnings.append("\(dark.count) pictures are almost black: export them with a window that uses the whole range")
+            warnings.append(
+                "\(dark.count) pictures are almost black: export them with a window that uses the whole range")
         }
         let filled = classes.filter { $0.pictures > 0 }
-        if let least = filled.min(by: { $0.pictures < $1.pictures }), let most = filled.max(by: { $0.pictures < $1.pictures }),
+        if let least = filled.min(by: { $0.pictures < $1.pictures }),
+            let most = filled.max(by: { $0.pictures < $1.pictures }),
             most.pictures > 10 * least.pictures
         {
             warnings.append("class \(most.name) has more than ten times the pictures of class \(least.name)")

@@ -32,7 +32,9 @@ package struct DatasetScan: Equatable, Sendable {
 /// 5. With expected classes (a model's), each must have a folder, which may be empty, and no other may be there. Labels
 ///    follow the model's order; without expected classes they follow the byte order of the names.
 package enum Dataset {
-    private static let litter: Set<String> = ["Thumbs.db", "desktop.ini", "__MACOSX", "lost+found", "System Volume Information"]
+    private static let litter: Set<String> = [
+        "Thumbs.db", "desktop.ini", "__MACOSX", "lost+found", "System Volume Information",
+    ]
     private static let maximumDepth = 8
 
     /// - Parameter minimumClasses: how many classes must have pictures; 2 for training, 1 for evaluation.
@@ -43,7 +45,8 @@ package enum Dataset {
         let found = try list(folder, files).filter { $0.kind == .directory }
         guard !found.isEmpty else {
             throw ImageError(
-                .noClasses, "no class folders in \(folder): put each class's pictures into a folder with the class's name")
+                .noClasses,
+                "no class folders in \(folder): put each class's pictures into a folder with the class's name")
         }
         let classes = try expected.map { names throws(ImageError) in
             try compare(found.map(\.name), with: names, in: folder)
@@ -59,7 +62,8 @@ package enum Dataset {
             if walk.items.count == before { walk.warnings.append("class \(name): its folder has no pictures") }
         }
         if walk.links > 0 {
-            walk.warnings.append("\(walk.links) symbolic links were not followed: copy the pictures into the data folder")
+            walk.warnings.append(
+                "\(walk.links) symbolic links were not followed: copy the pictures into the data folder")
         }
         if walk.tooDeep > 0 {
             walk.warnings.append("\(walk.tooDeep) folders lie deeper than \(maximumDepth) levels and were not read")
@@ -78,7 +82,8 @@ package enum Dataset {
         for name in found where !expected.contains(name) {
             let hint = didYouMean(name, among: expected).map { "; did you mean \($0)?" } ?? ""
             throw ImageError(
-                .unknownClass, "class folder \(name) in \(folder): the model's classes are "
+                .unknownClass,
+                "class folder \(name) in \(folder): the model's classes are "
                     + expected.joined(separator: ", ") + hint)
         }
         for name in expected where !found.contains(name) {

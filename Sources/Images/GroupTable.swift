@@ -33,7 +33,8 @@ package struct GroupTable: Equatable, Sendable {
             guard record.fields.count == heading.fields.count else {
                 throw ImageError(
                     .invalidGroups,
-                    "groups: line \(record.line) has \(record.fields.count) fields, the heading \(heading.fields.count)")
+                    "groups: line \(record.line) has \(record.fields.count) fields, the heading \(heading.fields.count)"
+                )
             }
             let number = numbers[record.fields[groupColumn]] ?? numbers.count
             numbers[record.fields[groupColumn]] = number

@@ -51,7 +51,8 @@ package enum ImageDecoder {
     ) throws(ImageError) -> DecodedImage {
         guard !bytes.isEmpty else { throw ImageError(.empty, "is empty (0 bytes)") }
         guard bytes.count <= limits.maximumFileBytes else {
-            throw ImageError(.tooLarge, "is too large: \(bytes.count) bytes, at most \(limits.maximumFileBytes) are read")
+            throw ImageError(
+                .tooLarge, "is too large: \(bytes.count) bytes, at most \(limits.maximumFileBytes) are read")
         }
         guard let kind = kind(of: bytes) else { throw ImageError(.notAnImage, "is neither a PNG nor a JPEG picture") }
         let image = try decodePixels(bytes, kind: kind, gray: form == .luma, limits: limits)
@@ -97,7 +98,8 @@ package enum ImageDecoder {
         case CIMAGE_TOO_LARGE:
             ImageError(
                 .tooLarge,
-                "is too large a \(name)\(because); at most \(limits.maximumSide) a side, \(limits.maximumPixels) in all")
+                "is too large a \(name)\(because); at most \(limits.maximumSide) a side, \(limits.maximumPixels) in all"
+            )
         case CIMAGE_NO_MEMORY: ImageError(.outOfMemory, "is a \(name) that does not fit into memory")
         default: ImageError(.corrupt, "is a damaged \(name)\(because)")
         }

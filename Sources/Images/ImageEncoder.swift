@@ -24,7 +24,9 @@ package enum ImageEncoder {
     }
 
     /// Inverted CMYK (255 = no ink), as Adobe writes it. `pixels` holds four bytes a pixel.
-    package static func jpegCMYK(_ pixels: [UInt8], width: Int, height: Int, quality: Int = 95) throws(ImageError) -> [UInt8] {
+    package static func jpegCMYK(_ pixels: [UInt8], width: Int, height: Int, quality: Int = 95) throws(ImageError)
+        -> [UInt8]
+    {
         try jpeg(pixels, width, height, channels: 4, quality: quality, progressive: false, subsampled: false)
     }
 
@@ -37,7 +39,8 @@ package enum ImageEncoder {
         return try encode { output in
             pixels.withUnsafeBufferPointer { buffer in
                 cimage_encode_jpeg(
-                    buffer.baseAddress, UInt32(clamping: width), UInt32(clamping: height), UInt32(channels), options, &output)
+                    buffer.baseAddress, UInt32(clamping: width), UInt32(clamping: height), UInt32(channels), options,
+                    &output)
             }
         }
     }

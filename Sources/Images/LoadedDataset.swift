@@ -67,7 +67,8 @@ package struct LoadedDataset: Sendable {
             case .success(let hash):
                 rows.append(index)
                 hashes.append(hash)
-            case .failure(let error): skipped.append(SkippedImage(path: scan.items[index].path, error: error))
+            case .failure(let error):
+                skipped.append(SkippedImage(path: scan.items[index].path, error: error))
                 hashes.append(.flat)
             case nil: hashes.append(.flat)
             }
@@ -110,7 +111,8 @@ package struct LoadedDataset: Sendable {
     /// - Parameter epoch: which augmented view; nil for the picture itself. Thread-safe.
     package func fill(_ index: Int, epoch: Int?, into target: UnsafeMutableBufferPointer<Float>) throws(ImageError) {
         guard rows.indices.contains(index), target.count == preprocessing.inputCount else {
-            throw ImageError(.invalidOption, "picture \(index) of \(rows.count): no such picture, or no room for its input")
+            throw ImageError(
+                .invalidOption, "picture \(index) of \(rows.count): no such picture, or no room for its input")
         }
         let size = preprocessing.imageSize
         let start = rows[index] * size * size

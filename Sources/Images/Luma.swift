@@ -22,7 +22,9 @@ package struct LumaImage: Equatable, Sendable {
             [UInt8](unsafeUninitializedCapacity: image.width * image.height) { gray, count in
                 count = image.width * image.height
                 for pixel in 0..<count {
-                    let (red, green, blue) = (UInt32(rgb[3 * pixel]), UInt32(rgb[3 * pixel + 1]), UInt32(rgb[3 * pixel + 2]))
+                    let (red, green, blue) = (
+                        UInt32(rgb[3 * pixel]), UInt32(rgb[3 * pixel + 1]), UInt32(rgb[3 * pixel + 2])
+                    )
                     gray[pixel] = UInt8(truncatingIfNeeded: (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16)
                 }
             }

@@ -52,7 +52,9 @@ package enum Orientation: UInt8, Sendable, CaseIterable {
             guard let tag = read(start, 2) else { return nil }
             guard tag == 0x0112 else { continue }
             let short = 3
-            guard read(start + 2, 2) == short, read(start + 4, 4) == 1, let value = read(start + 8, 2) else { return nil }
+            guard read(start + 2, 2) == short, read(start + 4, 4) == 1, let value = read(start + 8, 2) else {
+                return nil
+            }
             self.init(rawValue: UInt8(clamping: value))
             return
         }

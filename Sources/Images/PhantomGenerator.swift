@@ -16,7 +16,7 @@ package enum PhantomGenerator {
         var random = CounterRandom(0x7068_616e, seed, number, UInt64(index))
         let head = PhantomHead(kind, random: &random)
         let pose = Pose(&random)
-        let gain = random.uniform(0.55, 1.0)
+        let gain = random.uniform(0.6, 1.0)
         let floor = random.uniform(0, 0.06)
         let slope = (x: random.uniform(-0.15, 0.15), y: random.uniform(-0.15, 0.15))
         let noise = random.uniform(0.015, 0.045)
@@ -52,11 +52,11 @@ package enum PhantomGenerator {
         private let sine, cosine, width, height, x, y: Double
 
         init(_ random: inout CounterRandom) {
-            (sine, cosine) = DeterministicMath.sineCosine(degrees: random.uniform(-12, 12))
-            height = random.uniform(0.76, 0.92)
+            (sine, cosine) = DeterministicMath.sineCosine(degrees: random.uniform(-15, 15))
+            height = random.uniform(0.68, 0.86)
             width = height * random.uniform(0.78, 0.94)
-            x = random.uniform(-0.08, 0.08)
-            y = random.uniform(-0.07, 0.07)
+            x = random.uniform(-0.13, 0.13)
+            y = random.uniform(-0.12, 0.12)
         }
 
         /// From picture coordinates (-1...1) to the head's.

@@ -39,7 +39,8 @@ struct PhantomHead: Sendable {
         let height = random.uniform(-0.12, 0.02)
         let size = random.uniform(0.07, 0.12)
         ventricles = [-1.0, 1.0].map { side in
-            WavyDisc(side * spread, height, radius: size, stretch: random.uniform(1.6, 2.4), waviness: 0.15, random: &random)
+            WavyDisc(
+                side * spread, height, radius: size, stretch: random.uniform(1.6, 2.4), waviness: 0.15, random: &random)
         }
         // The base: bone and air below the brain's middle, with the pituitary gland on top of it.
         let base = random.uniform(0.80, 0.86)
@@ -48,7 +49,7 @@ struct PhantomHead: Sendable {
         let count = 3 + random.index(below: 4)
         vessels = (0..<count).map { _ in
             let (x, y) = Self.place(radius: 0.2...0.78, &random)
-            return WavyDisc(x, y, radius: random.uniform(0.015, 0.03), waviness: 0.2, random: &random)
+            return WavyDisc(x, y, radius: random.uniform(0.012, 0.024), waviness: 0.2, random: &random)
         }
         lesion = Self.drawLesion(kind, gland: gland, innerTable: 1 - skullDepth, &random)
     }
@@ -56,13 +57,14 @@ struct PhantomHead: Sendable {
     private static func drawTissue(_ random: inout CounterRandom) -> Tissue {
         // Half the heads as in a T1-weighted scan (fluid dark, white matter bright), half as in T2 (the other way).
         let t1 = random.unit() < 0.5
-        let (gray, step) = (random.uniform(0.38, 0.50), random.uniform(0.10, 0.18))
+        let (gray, step) = (random.uniform(0.34, 0.44), random.uniform(0.08, 0.14))
         let white = t1 ? gray + step : gray - step
-        let fluid = t1 ? random.uniform(0.10, 0.22) : random.uniform(0.68, 0.85)
+        let fluid = t1 ? random.uniform(0.10, 0.22) : random.uniform(0.55, 0.68)
         // What was given a contrast agent lights up: tumours always, vessels and the gland in every class.
         return Tissue(
-            scalp: random.uniform(0.55, 0.95), skull: random.uniform(0.04, 0.14), fluid: fluid, gray: gray, white: white,
-            tumour: random.uniform(0.82, 1.0))
+            scalp: random.uniform(0.45, 0.75), skull: random.uniform(0.04, 0.14), fluid: fluid, gray: gray,
+            white: white,
+            tumour: random.uniform(0.92, 1.0))
     }
 
     /// A random place between two radii, no trigonometry: a point in the square, kept when it lies in the ring.
@@ -83,19 +85,20 @@ struct PhantomHead: Sendable {
             var (x, y) = place(radius: 0.28...0.50, &random)
             while abs(x) < 0.18 || y > 0.35 { (x, y) = place(radius: 0.28...0.50, &random) }
             let shape = WavyDisc(
-                x, y, radius: random.uniform(0.17, 0.26), stretch: random.uniform(0.75, 1.3), waviness: 0.22, random: &random)
+                x, y, radius: random.uniform(0.20, 0.30), stretch: random.uniform(0.75, 1.3), waviness: 0.22,
+                random: &random)
             return Lesion(
-                shape: shape, kind: kind, core: random.uniform(0.35, 0.65), swelling: random.uniform(1.4, 1.9))
+                shape: shape, kind: kind, core: random.uniform(0.35, 0.6), swelling: random.uniform(1.4, 1.9))
         case .meningioma:
             // Against the inside of the skull, anywhere but at the base; round and even.
             var (x, y) = place(radius: 0.5...1, &random)
             while y > 0.45 { (x, y) = place(radius: 0.5...1, &random) }
-            let radius = random.uniform(0.15, 0.23)
+            let radius = random.uniform(0.18, 0.26)
             let pull = (innerTable - 0.75 * radius) / (x * x + y * y).squareRoot()
             let shape = WavyDisc(x * pull, y * pull, radius: radius, waviness: 0.03, random: &random)
             return Lesion(shape: shape, kind: kind, core: 0, swelling: 1)
         case .pituitary:
-            let radius = random.uniform(0.10, 0.15)
+            let radius = random.uniform(0.12, 0.17)
             let shape = WavyDisc(
                 gland.x, gland.y - 0.3 * radius, radius: radius, stretch: random.uniform(0.9, 1.3), waviness: 0.05,
                 random: &random)

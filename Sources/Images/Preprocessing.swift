@@ -23,7 +23,9 @@ package struct Preprocessing: Equatable, Sendable {
         }
         guard mean.count == channels, std.count == channels, mean.allSatisfy(\.isFinite),
             std.allSatisfy({ $0.isFinite && $0 > 0 })
-        else { throw ImageError(.invalidOption, "normalisation: needs a mean and a positive std for each image channel") }
+        else {
+            throw ImageError(.invalidOption, "normalisation: needs a mean and a positive std for each image channel")
+        }
         self.imageSize = imageSize
         self.channels = channels
         self.mean = mean

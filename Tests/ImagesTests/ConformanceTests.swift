@@ -46,7 +46,10 @@ import Testing
             // Gamma and background chunks are ignored.
             ("bgai4a08", "basn4a08"), ("bgyn6a16", "basn6a16"),
         ]
-        for form in ["0g01", "0g02", "0g04", "0g08", "0g16", "2c08", "2c16", "3p01", "3p02", "3p04", "3p08", "4a08", "4a16", "6a08", "6a16"] {
+        for form in [
+            "0g01", "0g02", "0g04", "0g08", "0g16", "2c08", "2c16", "3p01", "3p02", "3p04", "3p08", "4a08", "4a16",
+            "6a08", "6a16",
+        ] {
             pairs.append(("basi" + form, "basn" + form))
         }
         for side in (1...9).map({ "0\($0)" }) + (32...40).map({ "\($0)" }) {

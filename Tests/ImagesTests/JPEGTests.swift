@@ -66,7 +66,9 @@ import Testing
         var random = CounterRandom(1)
         for _ in 0..<3000 {
             var broken = bytes
-            for _ in 0...random.index(below: 4) { broken[random.index(below: bytes.count)] = UInt8(random.index(below: 256)) }
+            for _ in 0...random.index(below: 4) {
+                broken[random.index(below: bytes.count)] = UInt8(random.index(below: 256))
+            }
             do throws(ImageError) {
                 let image = try ImageDecoder.decode(broken)
                 #expect(image.pixels.count == image.width * image.height * image.channels)
@@ -99,7 +101,8 @@ import Testing
     @Test("what is no picture is said to be none")
     func notPictures() {
         let texts: [[UInt8]] = [
-            Array("This is a text that somebody named .jpg\n".utf8), [0xff], [0x47, 0x49, 0x46, 0x38], Array("%PDF-1.4".utf8),
+            Array("This is a text that somebody named .jpg\n".utf8), [0xff], [0x47, 0x49, 0x46, 0x38],
+            Array("%PDF-1.4".utf8),
         ]
         for text in texts {
             #expect(reason { () throws(ImageError) in _ = try ImageDecoder.decode(text) } == .notAnImage)

@@ -74,7 +74,10 @@ struct PNGFixture {
         repeat {
             let end = min(start + 65_535, data.count)
             let size = end - start
-            out += [end == data.count ? 1 : 0, UInt8(size & 255), UInt8(size >> 8), UInt8(~size & 255), UInt8(~size >> 8 & 255)]
+            out += [
+                end == data.count ? 1 : 0, UInt8(size & 255), UInt8(size >> 8), UInt8(~size & 255),
+                UInt8(~size >> 8 & 255),
+            ]
             out += data[start..<end]
             start = end
         } while start < data.count

@@ -19,7 +19,8 @@ import Testing
     @Test("colour of 8 and 16 bits", arguments: [8, 16], [false, true])
     func colour(depth: Int, interlaced: Bool) throws {
         let samples = Self.ramp(10 * 6 * 3, depth)
-        let file = PNGFixture(width: 10, height: 6, depth: depth, colour: .rgb, samples: samples, interlaced: interlaced)
+        let file = PNGFixture(
+            width: 10, height: 6, depth: depth, colour: .rgb, samples: samples, interlaced: interlaced)
         let image = try ImageDecoder.decode(file.bytes)
         #expect(image.channels == 3)
         #expect(image.pixels == samples.map { UInt8((Double($0) * 255 / Double(1 << depth - 1)).rounded()) })
@@ -41,7 +42,8 @@ import Testing
         let image = try ImageDecoder.decode(gray.bytes)
         #expect(image.channels == 1 && image.pixels == [200, 100, 0])
 
-        let colour = PNGFixture(width: 2, height: 1, depth: 8, colour: .rgba, samples: [10, 20, 30, 255, 100, 200, 50, 51])
+        let colour = PNGFixture(
+            width: 2, height: 1, depth: 8, colour: .rgba, samples: [10, 20, 30, 255, 100, 200, 50, 51])
         #expect(try ImageDecoder.decode(colour.bytes).pixels == [10, 20, 30, 20, 40, 10])
 
         let deep = PNGFixture(width: 1, height: 1, depth: 16, colour: .grayAlpha, samples: [65_535, 32_896])
@@ -98,7 +100,9 @@ import Testing
         }
     }
 
-    @Test("declared sizes beyond the limits are refused from the header", arguments: [(30_000, 30_000), (20_001, 1), (9000, 9000)])
+    @Test(
+        "declared sizes beyond the limits are refused from the header",
+        arguments: [(30_000, 30_000), (20_001, 1), (9000, 9000)])
     func declared(width: Int, height: Int) {
         let file = PNGFixture(width: width, height: height, depth: 8, colour: .gray, samples: [])
         let header = Array(file.bytesOfHeader)
