@@ -1,107 +1,123 @@
 // Kernels that work element by element or channel by channel, on `vec` of CK_LANES floats. Included by one file per
 // instruction set, after `Vector.h`.
 
-// ---- channels: x is [rows][channels]; a column of vectors at a time keeps the per-channel values in registers.
+// ---- channels: x is [rows][channels]. A column of vectors at a time keeps the per-channel values in registers; rows in
+// short bands, so that a band is read from memory once and its other columns from the first cache.
+
+CK_INLINE long band_end(long row, long rows, long channels) {
+  long height = 2048 / channels;
+  if (height < 8) height = 8;
+  return rows - row < height ? rows : row + height;
+}
 
 static void ck_scale_shift(const float *x, long rows, long channels, const float *scale, const float *shift,
                            const float *residual, int relu, float *out) {
-  long c = 0;
-  for (; c + CK_LANES <= channels; c += CK_LANES) {
-    vec a = load(scale + c), b = load(shift + c);
-    for (long r = 0; r < rows; r++) {
-      long i = r * channels + c;
-      vec y = load(x + i) * a + b;
-      if (residual) y += load(residual + i);
-      store(out + i, relu ? positive(y) : y);
+  for (long first = 0, end; first < rows; first = end) {
+    end = band_end(first, rows, channels);
+    long c = 0;
+    for (; c + CK_LANES <= channels; c += CK_LANES) {
+      vec a = load(scale + c), b = load(shift + c);
+      for (long r = first; r < end; r++) {
+        long i = r * channels + c;
+        vec y = load(x + i) * a + b;
+        if (residual) y += load(residual + i);
+        store(out + i, relu ? positive(y) : y);
+      }
     }
-  }
-  for (; c < channels; c++) {
-    for (long i = c; i < rows * channels; i += channels) {
-      float y = x[i] * scale[c] + shift[c];
-      if (residual) y += residual[i];
-      out[i] = relu && y < 0 ? 0 : y;
+    for (; c < channels; c++) {
+      for (long i = first * channels + c; i < end * channels; i += channels) {
+        float y = x[i] * scale[c] + shift[c];
+        if (residual) y += residual[i];
+        out[i] = relu && y < 0 ? 0 : y;
+      }
     }
   }
 }
 
 static void ck_moments(const float *x, long rows, long channels, double *sums) {
-  long c = 0;
-  for (; c + CK_LANES <= channels; c += CK_LANES) {
-    wide s = {0}, q = {0};
-    for (long r = 0; r < rows; r++) {
-      wide v = widen(load(x + r * channels + c));
-      s += v;
-      q += v * v;
+  memset(sums, 0, (size_t)(2 * channels) * sizeof(double));
+  for (long first = 0, end; first < rows; first = end) {
+    end = band_end(first, rows, channels);
+    long c = 0;
+    for (; c + CK_LANES <= channels; c += CK_LANES) {
+      wide s = load_wide(sums + c), q = load_wide(sums + channels + c);
+      for (long r = first; r < end; r++) {
+        wide v = widen(load(x + r * channels + c));
+        s += v;
+        q += v * v;
+      }
+      store_wide(sums + c, s);
+      store_wide(sums + channels + c, q);
     }
-    store_wide(sums + c, s);
-    store_wide(sums + channels + c, q);
-  }
-  for (; c < channels; c++) {
-    double s = 0, q = 0;
-    for (long r = 0; r < rows; r++) {
-      double v = x[r * channels + c];
-      s += v;
-      q += v * v;
+    for (; c < channels; c++) {
+      for (long r = first; r < end; r++) {
+        double v = x[r * channels + c];
+        sums[c] += v;
+        sums[channels + c] += v * v;
+      }
     }
-    sums[c] = s;
-    sums[channels + c] = q;
   }
 }
 
 static void ck_column_sums(const float *x, long rows, long channels, double *sums) {
-  long c = 0;
-  for (; c + CK_LANES <= channels; c += CK_LANES) {
-    wide s = {0};
-    for (long r = 0; r < rows; r++) s += widen(load(x + r * channels + c));
-    store_wide(sums + c, s);
-  }
-  for (; c < channels; c++) {
-    double s = 0;
-    for (long r = 0; r < rows; r++) s += x[r * channels + c];
-    sums[c] = s;
+  memset(sums, 0, (size_t)channels * sizeof(double));
+  for (long first = 0, end; first < rows; first = end) {
+    end = band_end(first, rows, channels);
+    long c = 0;
+    for (; c + CK_LANES <= channels; c += CK_LANES) {
+      wide s = load_wide(sums + c);
+      for (long r = first; r < end; r++) s += widen(load(x + r * channels + c));
+      store_wide(sums + c, s);
+    }
+    for (; c < channels; c++) {
+      for (long r = first; r < end; r++) sums[c] += x[r * channels + c];
+    }
   }
 }
 
 static void ck_gradient_sums(const float *x, const float *dy, long rows, long channels, const float *mean,
                              const float *inv_std, double *sums) {
-  long c = 0;
-  for (; c + CK_LANES <= channels; c += CK_LANES) {
-    vec m = load(mean + c), v = load(inv_std + c);
-    wide s = {0}, q = {0};
-    for (long r = 0; r < rows; r++) {
-      long i = r * channels + c;
-      vec g = load(dy + i);
-      s += widen(g);
-      q += widen(g) * widen((load(x + i) - m) * v);
+  memset(sums, 0, (size_t)(2 * channels) * sizeof(double));
+  for (long first = 0, end; first < rows; first = end) {
+    end = band_end(first, rows, channels);
+    long c = 0;
+    for (; c + CK_LANES <= channels; c += CK_LANES) {
+      vec m = load(mean + c), v = load(inv_std + c);
+      wide s = load_wide(sums + c), q = load_wide(sums + channels + c);
+      for (long r = first; r < end; r++) {
+        long i = r * channels + c;
+        wide g = widen(load(dy + i));
+        s += g;
+        q += g * widen((load(x + i) - m) * v);
+      }
+      store_wide(sums + c, s);
+      store_wide(sums + channels + c, q);
     }
-    store_wide(sums + c, s);
-    store_wide(sums + channels + c, q);
-  }
-  for (; c < channels; c++) {
-    double s = 0, q = 0;
-    for (long r = 0; r < rows; r++) {
-      long i = r * channels + c;
-      s += dy[i];
-      q += (double)dy[i] * (double)((x[i] - mean[c]) * inv_std[c]);
+    for (; c < channels; c++) {
+      for (long i = first * channels + c; i < end * channels; i += channels) {
+        sums[c] += dy[i];
+        sums[channels + c] += (double)dy[i] * (double)((x[i] - mean[c]) * inv_std[c]);
+      }
     }
-    sums[c] = s;
-    sums[channels + c] = q;
   }
 }
 
 static void ck_normal_gradient(const float *x, const float *dy, long rows, long channels, const float *mean,
                                const float *factor, const float *shift, const float *slope, float *dx) {
-  long c = 0;
-  for (; c + CK_LANES <= channels; c += CK_LANES) {
-    vec m = load(mean + c), f = load(factor + c), s = load(shift + c), k = load(slope + c);
-    for (long r = 0; r < rows; r++) {
-      long i = r * channels + c;
-      store(dx + i, f * (load(dy + i) - s - (load(x + i) - m) * k));
+  for (long first = 0, end; first < rows; first = end) {
+    end = band_end(first, rows, channels);
+    long c = 0;
+    for (; c + CK_LANES <= channels; c += CK_LANES) {
+      vec m = load(mean + c), f = load(factor + c), s = load(shift + c), k = load(slope + c);
+      for (long r = first; r < end; r++) {
+        long i = r * channels + c;
+        store(dx + i, f * (load(dy + i) - s - (load(x + i) - m) * k));
+      }
     }
-  }
-  for (; c < channels; c++) {
-    for (long i = c; i < rows * channels; i += channels) {
-      dx[i] = factor[c] * (dy[i] - shift[c] - (x[i] - mean[c]) * slope[c]);
+    for (; c < channels; c++) {
+      for (long i = first * channels + c; i < end * channels; i += channels) {
+        dx[i] = factor[c] * (dy[i] - shift[c] - (x[i] - mean[c]) * slope[c]);
+      }
     }
   }
 }
@@ -126,23 +142,54 @@ static void ck_scale(float factor, long count, float *x) {
   for (; i < count; i++) x[i] *= factor;
 }
 
-// ---- pooling: plain loops, because the compiler handles the mixed widths of float and byte well
+// ---- pooling
 
-static void ck_maximum(const float *x, long x_stride, uint8_t tap, long pixels, long channels, float *best,
-                       uint8_t *index) {
-  for (long p = 0; p < pixels; p++) {
-    const float *restrict from = x + p * x_stride;
-    float *restrict to = best + p * channels;
-    uint8_t *restrict at = index + p * channels;
-    for (long c = 0; c < channels; c++) {
-      float value = from[c], old = to[c];
-      int take = value > old || value != value;
-      to[c] = take ? value : old;
-      at[c] = take ? tap : at[c];
+static void ck_max_pool(const ck_pool *s) {
+  const long top = s->first_row < 0 ? -s->first_row : 0;
+  const long bottom = s->first_row + s->kernel_height > s->height ? s->height - s->first_row : s->kernel_height;
+  for (long p = 0; p < s->pixels; p++) {
+    const long column = s->first_column + p * s->stride;
+    const long left = column < 0 ? -column : 0;
+    const long right = column + s->kernel_width > s->width ? s->width - column : s->kernel_width;
+    const float *window = s->x + (s->first_row * s->width + column) * s->channels;
+    float *y = s->y + p * s->channels;
+    uint8_t *index = s->index + p * s->channels;
+    // Where all values are minus infinity, the window's first pixel counts as the maximum.
+    const int start = (int)(top * s->kernel_width + left);
+    long c = 0;
+    for (; c + CK_LANES <= s->channels; c += CK_LANES) {
+      vec best = (vec)(-__builtin_inff());
+      mask at = (mask)(start);
+      for (long ky = top; ky < bottom; ky++) {
+        for (long kx = left; kx < right; kx++) {
+          vec x = load(window + (ky * s->width + kx) * s->channels + c);
+          mask take = (x > best) | (x != x);
+          best = (vec)(((mask)x & take) | ((mask)best & ~take));
+          at = ((mask)((int)(ky * s->kernel_width + kx)) & take) | (at & ~take);
+        }
+      }
+      store(y + c, best);
+      *(bytes_memory *)(index + c) = __builtin_convertvector(at, bytes);
+    }
+    for (; c < s->channels; c++) {
+      float best = -__builtin_inff();
+      int at = start;
+      for (long ky = top; ky < bottom; ky++) {
+        for (long kx = left; kx < right; kx++) {
+          float x = window[(ky * s->width + kx) * s->channels + c];
+          if (x > best || x != x) {
+            best = x;
+            at = (int)(ky * s->kernel_width + kx);
+          }
+        }
+      }
+      y[c] = best;
+      index[c] = (uint8_t)at;
     }
   }
 }
 
+// A plain loop: the compiler handles the mixed widths of float and byte well.
 static void ck_select_add(const float *dy, const uint8_t *index, uint8_t tap, long pixels, long channels, float *dx,
                           long dx_stride) {
   for (long p = 0; p < pixels; p++) {

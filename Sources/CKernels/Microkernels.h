@@ -32,7 +32,10 @@ CK_INLINE void tile_multiply(const int rows, const int vectors, const ck_multipl
       start0 = load(s->bias);
       start1 = load(s->bias + CK_LANES);
     }
+    // The lines of `c` travel while the sums are made; a store that misses would wait for them.
     CK_UNROLL for (int i = 0; i < rows; i++) {
+      __builtin_prefetch(c + i * s->c_stride, 1, 3);
+      if (CK_LANES * vectors > 16) __builtin_prefetch(c + i * s->c_stride + 16, 1, 3);
       sum0[i] = start0;
       sum1[i] = start1;
     }

@@ -7,6 +7,8 @@ typedef float vec_memory __attribute__((ext_vector_type(CK_LANES), aligned(4), m
 typedef int32_t mask __attribute__((ext_vector_type(CK_LANES)));
 typedef double wide __attribute__((ext_vector_type(CK_LANES)));
 typedef double wide_memory __attribute__((ext_vector_type(CK_LANES), aligned(8), may_alias));
+typedef uint8_t bytes __attribute__((ext_vector_type(CK_LANES)));
+typedef uint8_t bytes_memory __attribute__((ext_vector_type(CK_LANES), aligned(1), may_alias));
 
 #define CK_INLINE static inline __attribute__((always_inline))
 
@@ -15,6 +17,7 @@ CK_INLINE void store(float *p, vec v) { *(vec_memory *)p = v; }
 
 // Macros, because these vectors are wider than a register and would change the calling convention.
 #define widen(v) __builtin_convertvector((v), wide)
+#define load_wide(p) (*(const wide_memory *)(p))
 #define store_wide(p, v) (*(wide_memory *)(p) = (v))
 
 // Comparisons give lanes of all ones or all zeros.

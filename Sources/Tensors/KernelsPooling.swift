@@ -15,32 +15,22 @@ extension Kernels {
         let (x, y, argmax) = (SharedInput(x), SharedPointer(y), SharedPointer(argmax))
         parallelRows(shape.batch * shape.outputHeight, channels: shape.outputWidth * shape.channels, context: context) {
             first, count in
-            let rowCount = shape.outputWidth * shape.channels
+            var row = ck_pool()
+            row.height = shape.inputHeight
+            row.width = shape.inputWidth
+            row.channels = shape.channels
+            row.first_column = -shape.padLeft
+            row.kernel_height = shape.kernelHeight
+            row.kernel_width = shape.kernelWidth
+            row.stride = shape.stride
+            row.pixels = shape.outputWidth
             for line in first..<first + count {
                 let (n, oy) = (line / shape.outputHeight, line % shape.outputHeight)
-                let best = y.pointer + line * rowCount
-                let index = argmax.pointer + line * rowCount
-                best.update(repeating: -.infinity, count: rowCount)
-                // Where all values are minus infinity, the first pixel of the window counts as the maximum.
-                let topTap = max(0, shape.padTop - oy * shape.stride)
-                for ox in 0..<shape.outputWidth {
-                    let tap = topTap * shape.kernelWidth + max(0, shape.padLeft - ox * shape.stride)
-                    memset(index + ox * shape.channels, Int32(tap), shape.channels)
-                }
-                for ky in 0..<shape.kernelHeight {
-                    let row = oy * shape.stride + ky - shape.padTop
-                    guard row >= 0, row < shape.inputHeight else { continue }
-                    for kx in 0..<shape.kernelWidth {
-                        let columns = shape.columns(tap: kx)
-                        guard !columns.isEmpty else { continue }
-                        let column = columns.lowerBound * shape.stride + kx - shape.padLeft
-                        let from = ((n * shape.inputHeight + row) * shape.inputWidth + column) * shape.channels
-                        table.maximum(
-                            x.pointer + from, shape.stride * shape.channels, UInt8(ky * shape.kernelWidth + kx),
-                            columns.count, shape.channels, best + columns.lowerBound * shape.channels,
-                            index + columns.lowerBound * shape.channels)
-                    }
-                }
+                row.x = x.pointer + n * shape.inputHeight * shape.inputWidth * shape.channels
+                row.first_row = oy * shape.stride - shape.padTop
+                row.y = y.pointer + line * shape.outputWidth * shape.channels
+                row.index = argmax.pointer + line * shape.outputWidth * shape.channels
+                table.max_pool(&row)
             }
         }
     }

@@ -30,7 +30,7 @@ typedef struct {
   float *c;
   long c_stride;
   long columns;
-  /// Read ahead, one cache line per product step; NULL for none.
+  /// Memory that will be needed soon, read ahead by one cache line for every row of `panel`; NULL for none.
   const float *prefetch;
 } ck_multiply;
 
@@ -48,6 +48,24 @@ typedef struct {
   long columns;
   float *tile;
 } ck_correlate;
+
+/// One output row of a max pooling. `x` is one picture, [height][width][channels]; the first window begins at
+/// (`first_row`, `first_column`), which may lie in the padding (negative); every window holds a pixel of the picture.
+typedef struct {
+  const float *x;
+  long height;
+  long width;
+  long channels;
+  long first_row;
+  long first_column;
+  long kernel_height;
+  long kernel_width;
+  long stride;
+  long pixels;
+  /// [pixels][channels]: the maximum, and its tap `ky*kernel_width + kx`.
+  float *y;
+  uint8_t *index;
+} ck_pool;
 
 /// One optimiser sweep, PyTorch's formulas with weight decay coupled to the gradient (L2):
 /// `g = gradient + weight_decay*w + mu*(w - anchor)`, the last term where `anchor` is given (FedProx, arXiv 1812.06127).
@@ -121,11 +139,11 @@ typedef struct {
   /// `x *= factor`.
   void (*scale)(float factor, long count, float *x);
 
-  // Pooling, one kernel tap along one row of pixels; `x_stride` and so on lead from pixel to pixel.
+  /// One row of max pooling: the first maximum is kept, NaN wins, padding never does, as in PyTorch.
+  void (*max_pool)(const ck_pool *row);
 
-  /// `best = max(best, x)` with the first maximum kept and NaN passed on, as PyTorch; `index = tap` where x was taken.
-  /// `best` and `index` are [pixels][channels].
-  void (*maximum)(const float *x, long x_stride, uint8_t tap, long pixels, long channels, float *best, uint8_t *index);
+  // One kernel tap along one row of pixels; `x_stride` and so on lead from pixel to pixel.
+
   /// `dx += index == tap ? dy : 0`, with `dy` and `index` [pixels][channels].
   void (*select_add)(const float *dy, const uint8_t *index, uint8_t tap, long pixels, long channels, float *dx,
                      long dx_stride);

@@ -1,0 +1,114 @@
+import CKernels
+import Glibc
+
+/// One matrix product `c = a * b`, cut into panels of `b` (packed first) and strips of rows (the parallel tasks).
+/// Every element is summed in the order of the depth, wherever the cuts lie. See `Kernels.matrixMultiply` for shapes.
+struct MatrixProduct: @unchecked Sendable {
+    let table: KernelTable
+    let m, n, k: Int
+    let a: UnsafePointer<Float>
+    let aRowStride, aDepthStride: Int
+    let b: UnsafePointer<Float>
+    let transposeB: Bool
+    let bias: UnsafePointer<Float>?
+    let c: UnsafeMutablePointer<Float>
+    let accumulate: Bool
+    /// Scratch: `b` in panels `[panel][k][width]`; a strip of `a` for each worker.
+    let packed, strips: UnsafeMutablePointer<Float>
+
+    /// Depth of one pass: a panel of this depth stays in the second cache while the strip's tiles pass over it.
+    private static let depthBlock = 384
+    /// Tiles of rows in a strip: their rows of `a` stay in the second cache while all panels pass over them.
+    private static let stripTiles = 4
+    /// Copied rows lie this much further apart, so that they do not compete for one set of the first cache.
+    private static let skew = 16
+
+    /// Floats of one worker's copy of a strip.
+    static func stripCount(_ table: KernelTable) -> Int { stripTiles * table.rows * (depthBlock + skew) }
+
+    private var panels: Int { (n + table.width - 1) / table.width }
+
+    /// Rows a multiple of 2 KiB apart meet in two sets of the first cache.
+    private var copiesRows: Bool { aDepthStride == 1 && k % 512 == 0 && n > table.width }
+
+    func run(_ context: ComputeContext) {
+        let flops = 2 * m * n * k
+        context.parallel(tasks: panels, flops: flops / 4) { panel, _ in pack(panel) }
+        let stripRows = MatrixProduct.stripTiles * table.rows
+        let strips = (m + stripRows - 1) / stripRows
+        // Several strips a task, so that a strip can read ahead for the next.
+        let stripsPerTask = max(1, min(8, strips / (4 * context.workers)))
+        let rows = stripsPerTask * stripRows
+        context.parallel(tasks: (m + rows - 1) / rows, flops: flops) { task, worker in
+            let end = min(m, (task + 1) * rows)
+            var first = task * rows
+            while first < end {
+                let next = min(end, first + stripRows)
+                multiply(first..<next, next: next < end ? next : nil, worker: worker)
+                first = next
+            }
+        }
+    }
+
+    /// The last panel is filled up with zeros.
+    private func pack(_ panel: Int) {
+        let first = panel * table.width
+        let columns = min(table.width, n - first)
+        let target = packed + first * k
+        if transposeB {
+            table.packTransposed(b + first * k, stride: k, depth: k, columns: columns, panel: target)
+        } else {
+            table.packRows(b + first, stride: n, depth: k, columns: columns, panel: target)
+        }
+    }
+
+    private func multiply(_ rows: Range<Int>, next: Int?, worker: Int) {
+        var strip = ck_multiply()
+        strip.rows = rows.count
+        strip.taps = 1
+        strip.c_stride = n
+        var depth = 0
+        repeat {
+            strip.depth = min(MatrixProduct.depthBlock, k - depth)
+            strip.accumulate = accumulate || depth > 0 ? 1 : 0
+            strip.a = a + rows.lowerBound * aRowStride + depth * aDepthStride
+            strip.row_stride = aRowStride
+            strip.depth_stride = aDepthStride
+            if copiesRows {
+                let copy = strips + worker * MatrixProduct.stripCount(table)
+                strip.row_stride = MatrixProduct.depthBlock + MatrixProduct.skew
+                for row in 0..<rows.count {
+                    memcpy(
+                        copy + row * strip.row_stride, strip.a + row * aRowStride,
+                        strip.depth * MemoryLayout<Float>.stride)
+                }
+                strip.a = UnsafePointer(copy)
+            }
+            for panel in 0..<panels {
+                let first = panel * table.width
+                strip.columns = min(table.width, n - first)
+                strip.panel = UnsafePointer(packed + first * k + depth * table.width)
+                strip.c = c + rows.lowerBound * n + first
+                // The first panel's pass reads ahead all of the next strip, as far as it lies in one piece.
+                strip.prefetch = nil
+                if panel == 0, let next, aDepthStride == 1, !copiesRows, depth == 0 {
+                    strip.prefetch = a + next * aRowStride
+                }
+                multiply(&strip, bias: bias.map { $0 + first })
+            }
+            depth += strip.depth
+        } while depth < k
+    }
+
+    /// A panel at the right edge needs its bias filled up to the panel's width.
+    private func multiply(_ strip: inout ck_multiply, bias: UnsafePointer<Float>?) {
+        strip.bias = bias
+        guard let bias, strip.columns < table.width else { return table.multiply(&strip) }
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: table.width) { whole in
+            for j in 0..<table.width { whole[j] = j < strip.columns ? bias[j] : 0 }
+            strip.bias = UnsafePointer(whole.baseAddress)
+            table.multiply(&strip)
+        }
+        strip.bias = nil
+    }
+}
