@@ -49,55 +49,59 @@ package struct ClientSession: Equatable, Sendable {
 
 extension ClientState {
     /// A signed decision of the server.
-    mutating func apply(_ decision: Decision, server: PartyName) -> [ClientNotice] {
-        switch decision.subject {
-        case .enrolment:
+    ///
+    /// Decisions overtake each other; of those about one subject in one session the highest sequence number wins.
+    mutating func apply(_ decision: Decision, sequence: Int64, server: PartyName) -> [ClientNotice] {
+        let subject = "\(decision.about) \(decision.session?.hex ?? "-")"
+        guard sequence > newestDecision[subject] ?? 0 else { return [] }
+        newestDecision[subject] = sequence
+        if decision.subject == .enrolment {
             let approved = decision.verdict == .approved
-            guard enrolled != approved else { return [] }
             enrolled = approved
             enrolmentReason = decision.reason
             return [approved ? .enrolled(server) : .enrolmentRejected(decision.reason)]
-        case .request:
-            guard let index = requests.firstIndex(where: { $0.id == decision.about }) else { return [] }
-            let approved = decision.verdict == .approved
-            let status: RequestStatus = approved ? .approved : .rejected
-            guard requests[index].status != status, requests[index].status != .withdrawn else { return [] }
-            requests[index].status = status
-            requests[index].reason = decision.reason
-            requests[index].session = decision.session
-            guard approved, let session = decision.session else { return [.requestRejected(decision.reason)] }
-            return [.requestApproved(session)]
-        case .withdrawal, .session:
-            return applyToSession(decision)
+        }
+        switch decision.verdict {
+        case .approved:
+            guard let session = decision.session else { return [] }
+            return setRequests(of: decision, to: .approved) { _ in .requestApproved(session) }
+        case .rejected:
+            return setRequests(of: decision, to: .rejected) { .requestRejected($0.reason) }
+        case .withdrawn:
+            return setRequests(of: decision, to: .withdrawn) { _ in .requestWithdrawn }
+                + end(decision.session, "withdrawn")
+        case .dropped:
+            return end(decision.session, suffixed("the server dropped this hospital", decision.reason))
+        case .excluded:
+            return decision.session.map { [.excluded($0, reason: decision.reason)] } ?? []
+        case .readmitted:
+            return decision.session.map { [.readmitted($0)] } ?? []
         }
     }
 
-    private mutating func applyToSession(_ decision: Decision) -> [ClientNotice] {
+    private mutating func setRequests(
+        of decision: Decision, to status: RequestStatus, _ notice: (OwnRequest) -> ClientNotice
+    ) -> [ClientNotice] {
         var notices: [ClientNotice] = []
-        if decision.verdict == .withdrawn {
-            for index in requests.indices where requests[index].id == decision.about || (decision.session != nil && requests[index].session == decision.session) {
-                if requests[index].status != .withdrawn {
-                    requests[index].status = .withdrawn
-                    notices.append(.requestWithdrawn)
-                }
-            }
-        }
-        guard let id = decision.session, let index = sessions.firstIndex(where: { $0.id == id }) else { return notices }
-        switch decision.verdict {
-        case .dropped, .withdrawn, .rejected:
-            if sessions[index].ended == nil {
-                let reason = decision.verdict == .withdrawn ? "withdrawn" : "the server dropped this hospital"
-                sessions[index].ended = decision.reason.isEmpty ? reason : "\(reason): \(decision.reason)"
-                notices.append(.sessionEnded(id, reason: sessions[index].ended ?? ""))
-            }
-        case .excluded:
-            if announce("excluded-\(decision.about.hex)") {
-                notices.append(.notCounted(id, round: sessions[index].global.round, reason: "excluded by the server: \(decision.reason)"))
-            }
-        case .approved, .readmitted: break
+        for index in requests.indices {
+            let isMeant = requests[index].id == decision.about
+                || (status == .withdrawn && decision.session != nil && requests[index].session == decision.session)
+            guard isMeant, requests[index].status != status else { continue }
+            requests[index].status = status
+            requests[index].reason = decision.reason
+            if let session = decision.session { requests[index].session = session }
+            notices.append(notice(requests[index]))
         }
         return notices
     }
+
+    private mutating func end(_ id: RandomID?, _ reason: String) -> [ClientNotice] {
+        guard let id, let session = session(id), session.ended == nil else { return [] }
+        change(session: id) { $0.ended = reason }
+        return [.sessionEnded(id, reason: reason)]
+    }
+
+    private func suffixed(_ text: String, _ reason: String) -> String { reason.isEmpty ? text : "\(text): \(reason)" }
 
     /// A verified global. The caller has checked the bundle, its digests and that the server sent it.
     ///
@@ -153,9 +157,6 @@ extension ClientState {
     }
 
     mutating func apply(abort reason: Reason, session id: RandomID) -> [ClientNotice] {
-        guard let session = session(id), session.ended == nil else { return [] }
-        let text = reason.reason.isEmpty ? "aborted by the server" : "aborted by the server: \(reason.reason)"
-        change(session: id) { $0.ended = text }
-        return [.sessionEnded(id, reason: text)]
+        end(id, suffixed("aborted by the server", reason.reason))
     }
 }

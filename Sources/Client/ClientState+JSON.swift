@@ -6,6 +6,7 @@ extension ClientState {
     package var json: JSONValue {
         [
             "announced": .array(announced.sorted().map { .string($0) }),
+            "decisions": .object(newestDecision.mapValues { .integer($0) }),
             "enrolled": enrolled.map { .bool($0) } ?? .null,
             "enrolment_reason": .string(enrolmentReason),
             "offers": .array(offers.map(\.json)),
@@ -17,6 +18,8 @@ extension ClientState {
     package init(json: JSONValue, context: String) throws {
         var object = try ObjectReader(json, context: context)
         announced = Set(try object.strings("announced"))
+        var decisions = try object.object("decisions")
+        for subject in decisions.keys { newestDecision[subject] = try decisions.integer(subject) }
         enrolled = try object.optionalBool("enrolled")
         enrolmentReason = try object.string("enrolment_reason")
         offers = try object.entries("offers", Offer.init(reading:))

@@ -30,6 +30,8 @@ package struct ClientState: Equatable, Sendable {
     package internal(set) var enrolled: Bool?
     package internal(set) var enrolmentReason = ""
     package internal(set) var announced: Set<String> = []
+    /// Highest sequence number of a decision, by what it is about and in which session.
+    var newestDecision: [String: Int64] = [:]
 
     package init() {}
 
@@ -90,6 +92,8 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
     case roundOpened(RandomID, round: Int)
     case counted(RandomID, round: Int, weight: Int, of: Int)
     case notCounted(RandomID, round: Int, reason: String)
+    case excluded(RandomID, reason: String)
+    case readmitted(RandomID)
     case sessionEnded(RandomID, reason: String)
     case versionOffered(Offer)
 
@@ -106,6 +110,9 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
             "session \(session.short): the update of round \(round) was counted with weight \(weight) of \(total)"
         case .notCounted(let session, let round, let reason):
             "session \(session.short): the update of round \(round) was not counted" + suffix(reason)
+        case .excluded(let session, let reason):
+            "session \(session.short): the server has excluded this hospital" + suffix(reason)
+        case .readmitted(let session): "session \(session.short): the server has readmitted this hospital"
         case .sessionEnded(let session, let reason): "session \(session.short) is over" + suffix(reason)
         case .versionOffered(let offer): "version \(offer.version) of session \(offer.session.short) waits for you"
         }
@@ -114,8 +121,8 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
     /// Printed under cron too: a person has to decide or to know.
     package var needsAttention: Bool {
         switch self {
-        case .enrolmentRejected, .requestRejected, .planWaits, .sessionEnded, .versionOffered, .notCounted: true
-        case .enrolled, .requestApproved, .requestWithdrawn, .roundOpened, .counted: false
+        case .enrolmentRejected, .requestRejected, .planWaits, .sessionEnded, .versionOffered, .notCounted, .excluded: true
+        case .enrolled, .requestApproved, .requestWithdrawn, .roundOpened, .counted, .readmitted: false
         }
     }
 

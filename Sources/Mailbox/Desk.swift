@@ -13,6 +13,9 @@ package enum DeskState: String, CaseIterable, Sendable { case pending, approved,
 /// 2. The same bundle at two places counts once: rejected before approved before pending.
 /// 3. On the requests' desk a folder in `approved/` is a group, and `plan.yaml` in it its plan.
 package struct Desk: Sendable {
+    /// Beside a rejected file: why, in a person's words.
+    package static let reasonSuffix = ".reason.txt"
+
     package let root: FilePath
     /// The name of the folder for ``DeskState/approved``.
     private let approvedName: String
@@ -85,7 +88,7 @@ package struct Desk: Sendable {
                 try look(into: state, group: entry.name, &scan, isAccepted)
             case .regular where entry.name == "plan.yaml" && group != nil:
                 if let group { scan.planFiles[group] = path }
-            case .regular where TemporaryName.isUnfinished(entry.name):
+            case .regular where TemporaryName.isUnfinished(entry.name) || entry.name.hasSuffix(Desk.reasonSuffix):
                 continue
             case .regular:
                 look(at: path, entry.name, state, group, &scan, isAccepted)

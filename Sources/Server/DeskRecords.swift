@@ -1,4 +1,5 @@
 package import Federation
+package import Mailbox
 package import Wire
 
 /// What the server remembers of the requests and enrolments that lay on its desk, so that numbers stay, every decision is
@@ -13,6 +14,8 @@ package struct DeskRecords: Equatable, Sendable {
     /// An enrolment, by the id of its bundle.
     package struct EnrolmentRecord: Equatable, Sendable {
         package let id: Digest
+        /// The N of ENR-N.
+        package let number: Int
         package let name: PartyName
         /// As `ssh-keygen -lf` prints it.
         package let fingerprint: String
@@ -20,6 +23,8 @@ package struct DeskRecords: Equatable, Sendable {
         package let received: Timestamp
         package internal(set) var status: Status
         package internal(set) var reason: String
+
+        package var deskName: DeskName { DeskName(prefix: "ENR", number: number, party: name) }
     }
 
     /// A request to train, by the id of its bundle.
@@ -36,8 +41,9 @@ package struct DeskRecords: Equatable, Sendable {
         /// The session that it trains in.
         package internal(set) var session: RandomID?
 
-        package var label: String { "REQ-\(number)" }
-        package var fileName: String { "REQ-\(number)-\(client).tar" }
+        package var deskName: DeskName { DeskName(prefix: "REQ", number: number, party: client) }
+        package var label: String { deskName.short }
+        package var fileName: String { deskName.text }
     }
 
     package internal(set) var enrolments: [EnrolmentRecord] = []
@@ -72,9 +78,10 @@ package struct DeskRecords: Equatable, Sendable {
 
     mutating func add(enrolment: Enrolment, id: Digest, fingerprint: String, received: Timestamp) {
         guard self.enrolment(id) == nil else { return }
+        let number = (enrolments.map(\.number).max() ?? 0) + 1
         enrolments.append(
             EnrolmentRecord(
-                id: id, name: enrolment.name, fingerprint: fingerprint, contact: enrolment.contact,
+                id: id, number: number, name: enrolment.name, fingerprint: fingerprint, contact: enrolment.contact,
                 received: received, status: .pending, reason: ""))
     }
 
@@ -99,7 +106,7 @@ extension DeskRecords {
             "enrolments": .array(
                 enrolments.map { record in
                     [
-                        "id": .string(record.id.hex), "name": .string(record.name.text),
+                        "id": .string(record.id.hex), "number": .integer(Int64(record.number)), "name": .string(record.name.text),
                         "fingerprint": .string(record.fingerprint), "contact": .string(record.contact),
                         "received": .string(record.received.rfc3339), "status": .string(record.status.rawValue),
                         "reason": .string(record.reason),
@@ -124,7 +131,8 @@ extension DeskRecords {
         enrolments = try object.array("enrolments").map { value in
             var entry = try ObjectReader(value, context: "\(context): enrolments")
             let record = EnrolmentRecord(
-                id: try entry.digest("id"), name: try entry.partyName("name"),
+                id: try entry.digest("id"), number: Int(try entry.integer("number", in: 1...Int64(Int32.max))),
+                name: try entry.partyName("name"),
                 fingerprint: try entry.string("fingerprint"), contact: try entry.string("contact"),
                 received: try entry.time("received"), status: try entry.status(), reason: try entry.string("reason"))
             try entry.finish()

@@ -1,0 +1,123 @@
+import Bundles
+package import Federation
+import Files
+import Images
+import Mailbox
+import NeuralNetworks
+import SystemPackage
+package import Tensors
+package import Wire
+
+/// The hospital's commands.
+extension ClientRun {
+    /// Sends a request to train.
+    ///
+    /// - Parameters:
+    ///   - wishes: only the fields that the hospital cares about.
+    ///   - specification: of the model to be trained, from the invite; counts the pictures by class.
+    package func request(
+        wishes: PlanWishes, message: String, actor: String
+    ) throws -> ClientState.OwnRequest {
+        if state.enrolled == false {
+            throw ClientError(
+                .notAllowed, "the server rejected the enrolment: \(state.enrolmentReason)", hint: "ask its admin")
+        }
+        let invitation = try HomeInvitation.load(from: home)
+        let scan = try Dataset.scan(try dataFolder(), classes: invitation.classes, files: files)
+        let counts = invitation.classes.enumerated().map { ($1, scan.count(ofClass: $0)) }
+        let request = TrainingRequest(
+            wishes: wishes, pictures: Dictionary(counts, uniquingKeysWith: { first, _ in first }), message: message)
+        let key = "request/\(state.requests.count + 1)"
+        let record = try mailbox.send(
+            key: key, kind: .request, to: [server],
+            payload: [.bytes(name: TrainingRequest.fileName, request.encoded)])
+        state.sent(request: request, id: record.id, created: now)
+        try saveState()
+        try audit("request", subject: record.id.hex, detail: key, actor: actor)
+        guard let own = state.request(record.id) else {
+            throw ClientError(.damaged, "the request was sent but is not on record")
+        }
+        return own
+    }
+
+    /// Takes back a request, or leaves a session.
+    package func withdraw(request own: ClientState.OwnRequest, reason: String, actor: String) throws {
+        guard own.status == .sent || own.status == .approved else {
+            throw ClientError(.notAllowed, "the request is \(own.status.rawValue) already")
+        }
+        try sendWithdrawal(request: own.id, session: own.session, reason: reason)
+        try audit("withdraw", subject: own.id.hex, detail: reason, actor: actor)
+    }
+
+    func withdraw(session: ClientSession, reason: String) throws {
+        guard let request = session.request else { return }
+        try sendWithdrawal(request: request, session: session.id, reason: reason)
+    }
+
+    private func sendWithdrawal(request: Digest, session: RandomID?, reason: String) throws {
+        try mailbox.send(
+            key: "withdraw/\(request)", kind: .withdraw, to: [server], session: session ?? .none, request: request,
+            payload: [.bytes(name: Reason.fileName, Reason(reason).encoded)])
+        state.withdrawing(request: request)
+        if let session { state.change(session: session) { $0.ended = $0.ended ?? "withdrawn" } }
+        try saveState()
+    }
+
+    // MARK: the desks' twins
+
+    package func accept(version: Int, actor: String) throws {
+        let offer = try pendingOffer(version)
+        try move(offer, to: .approved)
+        try install(offer, actor: actor)
+    }
+
+    package func reject(version: Int, actor: String) throws {
+        let offer = try pendingOffer(version)
+        try move(offer, to: .rejected)
+        try refuse(offer, actor: actor)
+    }
+
+    private func pendingOffer(_ version: Int) throws -> Offer {
+        guard let offer = state.offer(version: version) else {
+            let known = state.offers.map { "\($0.version)" }.joined(separator: ", ")
+            throw ClientError(
+                .missing, "version \(version) was not offered to this hospital",
+                hint: known.isEmpty ? "none was offered yet; 'consilium client run' fetches what came" : "there are \(known)")
+        }
+        guard offer.status == .pending else {
+            throw ClientError(.notAllowed, "version \(version) is \(offer.status.rawValue) already")
+        }
+        return offer
+    }
+
+    private func move(_ offer: Offer, to decision: DeskState) throws {
+        let desk = Desk.updates(home)
+        let scan = try desk.scan { _ in true }
+        if let item = scan.item(id: offer.bundle) { try desk.move(item, to: decision) }
+    }
+
+    /// Approves or refuses the plan PLAN-N.
+    package func decidePlan(number: Int, approve: Bool, actor: String) throws {
+        guard state.sessions.indices.contains(number - 1) else {
+            throw ClientError(.missing, "there is no plan PLAN-\(number)")
+        }
+        let session = state.sessions[number - 1]
+        guard session.consent == .asked, session.ended == nil else {
+            throw ClientError(.notAllowed, "PLAN-\(number) waits for no decision")
+        }
+        let desk = Desk.plans(home)
+        let scan = try desk.scan { _ in true }
+        if let item = scan.items.first(where: { $0.manifest.session == session.id }) {
+            try desk.move(item, to: approve ? .approved : .rejected)
+        }
+        try decide(session, consent: approve ? .granted : .refused, actor: actor)
+    }
+
+    /// How an offered version scores on the hospital's own validation pictures, beside the model in use.
+    package func score(_ model: Model, context: ComputeContext) throws -> ClassificationMetrics {
+        let pictures = try LocalPictures.load(
+            try dataFolder(), specification: model.specification, augmentation: .none,
+            validation: configuration.validation, seed: 0, files: files, context: context)
+        return try evaluate(model, on: pictures.validation, context: context)
+    }
+}

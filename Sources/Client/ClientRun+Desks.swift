@@ -1,0 +1,158 @@
+import Bundles
+import Federation
+import Files
+import Mailbox
+import NeuralNetworks
+package import SystemPackage
+import Tensors
+import Wire
+
+/// The hospital's own desks: plans that it did not ask for, and finished models.
+extension ClientRun {
+    func readDesks() throws {
+        let plans = try look(at: .plans(home))
+        for session in state.sessions where session.consent == .asked && session.ended == nil {
+            guard let item = plans.items.first(where: { $0.manifest.session == session.id }) else { continue }
+            switch item.state {
+            case .pending: break
+            case .approved: try decide(session, consent: .granted, actor: unknownMover)
+            case .rejected: try decide(session, consent: .refused, actor: unknownMover)
+            }
+        }
+        let updates = try look(at: .updates(home))
+        for offer in state.offers where offer.status == .pending {
+            guard let item = updates.item(id: offer.bundle) else { continue }
+            switch item.state {
+            case .pending: break
+            case .approved: try install(offer, actor: unknownMover)
+            case .rejected: try refuse(offer, actor: unknownMover)
+            }
+        }
+        try saveState()
+    }
+
+    private func look(at desk: Desk) throws -> DeskScan {
+        let scan = try desk.scan { mailbox.isAccepted($0) || state.isOnDesk($0) }
+        for line in scan.refusals where state.announce("desk-\(line)") { attention(line) }
+        return scan
+    }
+
+    /// Lays what waits for a person on the desks. Doing it again changes nothing.
+    func layOnDesks(_ id: RandomID) throws {
+        guard let session = state.session(id) else { return }
+        if session.consent == .asked {
+            let name = DeskName(prefix: "PLAN", number: state.number(of: session), party: server)
+            try Desk.plans(home).place(home.archived(session.global.bundle), as: name)
+        }
+        for offer in state.offers where offer.session == id && offer.status == .pending {
+            try Desk.updates(home).place(home.archived(offer.bundle), as: offer.deskName(server))
+        }
+    }
+
+    // MARK: decisions
+
+    func decide(_ session: ClientSession, consent: ClientSession.Consent, actor: String) throws {
+        state.change(session: session.id) { $0.consent = consent }
+        try saveState()
+        try audit("plan-\(consent.rawValue)", subject: session.id.hex, detail: session.planDigest.hex, actor: actor)
+        if consent == .refused { try withdraw(session: session, reason: "the hospital refuses the plan") }
+    }
+
+    /// Writes the model where `predict` finds it.
+    func install(_ offer: Offer, actor: String) throws {
+        let model = try offeredModel(offer)
+        let specification = model.specification
+        let metadata = ModelMetadata(
+            architecture: specification.architecture.rawValue, classes: specification.classes,
+            imageSize: specification.imageSize)
+        let path = modelPath(version: offer.version)
+        try files.writeFile(path, try Safetensors.encode(model.tensors, metadata: metadata.fields))
+        state.change(offer: offer.bundle) { $0.status = .accepted }
+        try saveState()
+        try audit("version-accepted", subject: offer.bundle.hex, detail: "version \(offer.version)", actor: actor)
+        attention("version \(offer.version) is installed: \(path)")
+    }
+
+    func refuse(_ offer: Offer, actor: String) throws {
+        state.change(offer: offer.bundle) { $0.status = .rejected }
+        try saveState()
+        try audit("version-rejected", subject: offer.bundle.hex, detail: "version \(offer.version)", actor: actor)
+        detail("version \(offer.version) is rejected")
+    }
+
+    /// The whole model of a final global.
+    package func offeredModel(_ offer: Offer) throws -> Model {
+        guard let session = state.session(offer.session), session.global.bundle == offer.bundle else {
+            throw ClientError(.damaged, "the session of version \(offer.version) is not on record")
+        }
+        return try globalModel(of: session)
+    }
+
+    package func modelPath(version: Int) -> FilePath {
+        home.models.appending("\(home.name)_FinalGlobal_v\(version).safetensors")
+    }
+
+    // MARK: what waits
+
+    func writePending() throws {
+        let plans = try look(at: .plans(home)).items(.pending).compactMap { item -> PendingItem? in
+            guard let session = state.session(item.manifest.session), session.consent == .asked, session.ended == nil
+            else { return nil }
+            return PendingItem(
+                item, lines: state.differences(of: session),
+                moves: [.init("train by this plan", to: .approved), .init("refuse", to: .rejected)])
+        }
+        try show(plans, on: .plans(home))
+        let updates = try look(at: .updates(home)).items(.pending).compactMap { item -> PendingItem? in
+            guard let offer = state.offers.first(where: { $0.bundle == item.id }), offer.status == .pending else {
+                return nil
+            }
+            return PendingItem(
+                item,
+                lines: [
+                    "version \(offer.version); 'consilium client updates' shows what changed and how it scores here",
+                ], moves: [.init("install it", to: .approved), .init("refuse", to: .rejected)])
+        }
+        try show(updates, on: .updates(home))
+    }
+
+    private func show(_ items: [PendingItem], on desk: Desk) throws {
+        try desk.writePending(items)
+        for item in items where state.announce("pending-\(item.item.id)") {
+            attention("waits for you\n" + desk.text(for: item))
+        }
+    }
+
+    /// A file that a person moved tells nothing about who that was.
+    private var unknownMover: String { "moved in folder, mover unknown" }
+}
+
+extension Offer {
+    func deskName(_ server: PartyName) -> DeskName {
+        DeskName(prefix: "UPD", number: max(version, 1), party: server)
+    }
+}
+
+extension ClientState {
+    /// Bundles that this state itself laid on a desk: between a kill and the next run the mailbox does not know them yet.
+    func isOnDesk(_ id: Digest) -> Bool {
+        sessions.contains { $0.global.bundle == id } || offers.contains { $0.bundle == id }
+    }
+
+    /// Sessions are numbered for people in the order in which they came.
+    package func number(of session: ClientSession) -> Int {
+        (sessions.firstIndex { $0.id == session.id } ?? 0) + 1
+    }
+
+    /// What the plan says otherwise than the request; the whole plan where there was no request.
+    package func differences(of session: ClientSession) -> [String] {
+        guard let request = session.request.flatMap({ request($0) }) else {
+            let plan = session.plan
+            return [
+                "this hospital made no request for it: \(plan.rounds) rounds of \(plan.localEpochs) epochs, "
+                    + "training from \(plan.trainFrom.rawValue)",
+            ]
+        }
+        return session.plan.differences(from: request.request.wishes).map(\.description)
+    }
+}

@@ -1,0 +1,143 @@
+import Bundles
+import Configuration
+import Federation
+import Files
+import Mailbox
+import SystemPackage
+import Tensors
+import Wire
+
+/// What the server sent: verified by the mailbox, judged here, written down before it is committed.
+extension ClientRun {
+    func takeIn() throws {
+        let received = try mailbox.receive(retryEarly: true)
+        for refusal in received.refusals {
+            let line = "a bundle was put into quarantine: \(refusal.detail)"
+            if refusal.isQuiet { detail(line) } else { attention(line) }
+            try audit("refused", subject: refusal.id?.hex ?? "", detail: "\(refusal.reason.rawValue): \(refusal.detail)")
+        }
+        if received.settling > 0 { detail("\(received.settling) files in the inbox are incomplete so far") }
+        if received.remaining > 0 { detail("\(received.remaining) files are left for the next run") }
+        // A decision explains the globals of its session, so decisions come first whatever their numbers.
+        let decisionsFirst = received.deliveries.filter { $0.manifest.kind == .decision }
+            + received.deliveries.filter { $0.manifest.kind != .decision }
+        for delivery in decisionsFirst { try take(delivery) }
+        for alarm in mailbox.equivocations {
+            if state.announce("equivocation-\(alarm.second.hex)") {
+                attention(
+                    "the server sent two different bundles with the number \(alarm.seq); ask by telephone before you go on")
+            }
+            try say(state.apply(abort: Reason("two different bundles carry one number"), session: alarm.session))
+            try saveState()
+        }
+    }
+
+    private func take(_ delivery: VerifiedDelivery) throws {
+        do {
+            switch delivery.manifest.kind {
+            case .decision: try takeDecision(delivery)
+            case .global: try takeGlobal(delivery)
+            case .abort: try takeAbort(delivery)
+            case .receipt: try mailbox.commit(delivery, .ignored)
+            case .invite, .enrol, .request, .update, .withdraw, .trust, .recovery:
+                try mailbox.commit(
+                    delivery, .rejected("a client takes no bundle of kind \(delivery.manifest.kind.rawValue)"))
+            }
+        } catch let error as FederationError {
+            try refuse(delivery, "\(error)")
+        } catch let error as BundleError where error.cause == nil {
+            try refuse(delivery, "\(error)")
+        } catch let error as SafetensorsError {
+            try refuse(delivery, "\(error)")
+        }
+    }
+
+    private func refuse(_ delivery: VerifiedDelivery, _ reason: String) throws {
+        attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
+        try audit("refused", subject: delivery.id.hex, detail: reason)
+        try mailbox.commit(delivery, .rejected(reason))
+    }
+
+    private func takeDecision(_ delivery: VerifiedDelivery) throws {
+        let decision = try Decision(
+            decoding: try delivery.bundle.payload(Decision.fileName, limit: FederationLimits.messageBytes))
+        try say(state.apply(decision, sequence: delivery.manifest.seq, server: delivery.sender))
+        try saveState()
+        try mailbox.commit(delivery, .accepted)
+    }
+
+    private func takeAbort(_ delivery: VerifiedDelivery) throws {
+        let reason = try Reason(
+            decoding: try delivery.bundle.payload(Reason.fileName, limit: FederationLimits.messageBytes))
+        try say(state.apply(abort: reason, session: delivery.manifest.session))
+        try saveState()
+        try mailbox.commit(delivery, .accepted)
+    }
+
+    // MARK: globals
+
+    private func takeGlobal(_ delivery: VerifiedDelivery) throws {
+        let manifest = delivery.manifest
+        let bundle = delivery.bundle
+        let planBytes = try bundle.payload(Plan.fileName, limit: FederationLimits.messageBytes)
+        let plan = try Plan(decoding: planBytes)
+        let report = try RoundReport(
+            decoding: try bundle.payload(RoundReport.fileName, limit: FederationLimits.messageBytes))
+        guard let model = manifest.files.first(where: { $0.name == "model.safetensors" })?.sha256,
+            model == report.model, report.round == manifest.round
+        else { throw FederationError(.malformed, "round.json is not about this bundle's model and round") }
+        let known = state.session(manifest.session)
+        let requests = state.requests
+        let isExpected = known != nil || requests.contains {
+            $0.session == manifest.session || $0.status == .sent || $0.status == .approved || $0.status == .withdrawing
+        }
+        switch Freshness.judge(
+            global: Envelope(delivery), model: model, taken: known.map { ($0.global.round, $0.global.model) },
+            isExpected: isExpected, isOver: known?.ended != nil)
+        {
+        case .accept: break
+        case .duplicate, .reject(.rollback), .reject(.sessionOver):
+            // Sticks overtake each other: an old round's global is no attack, and of no use.
+            detail("an old global of session \(manifest.session.short) was ignored")
+            return try mailbox.commit(delivery, .ignored)
+        case .hold(let reason): return try mailbox.commit(delivery, .held(reason.rawValue))
+        case .reject(let reason): return try refuse(delivery, reason.rawValue)
+        case .equivocation: return try refuse(delivery, "two different bundles carry one number")
+        }
+        try check(plan, against: known)
+        let carriesBase = manifest.files.contains { $0.name == "base.safetensors" }
+        try mailbox.archive(delivery)
+        if carriesBase {
+            try files.makeDirectories(home.session(manifest.session))
+            let archived = try BundleReader.open(home.archived(delivery.id), files: files).verified()
+            try archived.extract("base.safetensors", to: basePath(manifest.session))
+        }
+        try say(
+            state.apply(
+                global: report, plan: plan, planDigest: SHA256Hash.digest(of: planBytes), session: manifest.session,
+                bundle: delivery.id, hasBase: carriesBase, created: manifest.created, received: now, own: home.name,
+                asksConsent: configuration.consent == .ask))
+        try saveState()
+        try layOnDesks(manifest.session)
+        try mailbox.commit(delivery, .accepted)
+    }
+
+    /// A session's plan never changes; neither may the classes differ from what the hospital's folders hold.
+    private func check(_ plan: Plan, against known: ClientSession?) throws {
+        if let known, known.plan != plan {
+            throw FederationError(.badPlan, "plan.json is another one than the session began with")
+        }
+    }
+}
+
+extension Envelope {
+    init(_ delivery: VerifiedDelivery) {
+        let manifest = delivery.manifest
+        // Both enumerations name the manifest's kinds; Federation may not import Bundles.
+        self.init(
+            kind: MessageKind(rawValue: manifest.kind.rawValue) ?? .receipt, id: delivery.id,
+            federation: manifest.federation, session: manifest.session, round: manifest.round,
+            sequence: manifest.seq, sender: manifest.sender, recipients: manifest.recipients,
+            created: manifest.created, expires: manifest.expires, base: manifest.base)
+    }
+}

@@ -1,0 +1,191 @@
+import Bundles
+import Federation
+import Files
+import Glibc
+import Images
+import Mailbox
+import NeuralNetworks
+package import SystemPackage
+package import Tensors
+import Wire
+
+/// How the caller of a tick watches and stops training.
+package struct TrainingWatch {
+    /// Asked before each step; a signal handler or a test says true.
+    package var shouldStop: () -> Bool
+    /// Told after each step: the session's round and how far it is.
+    package var progress: (_ round: Int, _ rounds: Int, TrainingProgress) -> Void
+
+    package init(
+        shouldStop: @escaping () -> Bool = { false },
+        progress: @escaping (Int, Int, TrainingProgress) -> Void = { _, _, _ in }
+    ) {
+        self.shouldStop = shouldStop
+        self.progress = progress
+    }
+}
+
+extension ClientRun {
+    /// How often a running training writes its checkpoint: what a power cut can cost, in seconds.
+    static let checkpointInterval: Int64 = 120
+    /// A partial update is sent when the deadline is nearer than this, or than a tenth of the round's time.
+    static let partialBefore: Int64 = 86_400
+
+    /// Trains what is open, session by session, within the time budget, and publishes the updates.
+    func train(_ watch: TrainingWatch, instructionSet: InstructionSet?) throws {
+        let began = monotonicSeconds()
+        let budget = configuration.timeBudget ?? .max
+        for session in state.sessions where session.roundToTrain != nil {
+            let left = budget - (monotonicSeconds() - began)
+            guard left > 0, !watch.shouldStop() else { return detail("the time budget is used up") }
+            do {
+                try train(session, watch, seconds: left, instructionSet: instructionSet)
+            } catch let error as NetworkError {
+                attention("session \(session.id.short), round \(session.global.round): \(error)")
+            } catch let error as ImageError {
+                attention("session \(session.id.short): the pictures cannot be used: \(error)")
+            } catch let error as ClientError {
+                attention("session \(session.id.short): \(error)")
+            }
+        }
+    }
+
+    private func train(
+        _ session: ClientSession, _ watch: TrainingWatch, seconds: Int64, instructionSet: InstructionSet?
+    ) throws {
+        let context = ComputeContext(workers: configuration.threads, instructionSet: instructionSet)
+        let global = try globalModel(of: session)
+        let pictures = try LocalPictures.load(
+            try dataFolder(), specification: global.specification, augmentation: session.plan.augmentation,
+            validation: configuration.validation,
+            seed: LocalTraining.seed(plan: session.plan, client: home.name), files: files, context: context)
+        tellSkipped(pictures)
+        let round = session.global.round
+        let training = LocalTraining(
+            plan: session.plan, round: round, client: home.name, global: global, pictures: pictures, context: context)
+        try files.makeDirectories(home.session(session.id))
+        let path = checkpointPath(session.id)
+        let saved = try files.exists(path) ? try files.readFile(path, limit: .max) : nil
+        let (trainer, resumed) = try training.trainer(checkpoint: saved)
+        try requireMemory(trainer.plannedPeakBytes)
+        detail(
+            "session \(session.id.short), round \(round): " + (resumed ? "training goes on" : "training")
+                + " on \(pictures.training.count) pictures, \(trainer.plannedPeakBytes >> 20) MiB planned")
+
+        let end = monotonicSeconds() + min(seconds, Int64.max / 4)
+        var nextCheckpoint = monotonicSeconds() + Self.checkpointInterval
+        var finished = false
+        while !finished {
+            finished = try trainer.run(
+                shouldStop: {
+                    watch.shouldStop() || monotonicSeconds() >= end || monotonicSeconds() >= nextCheckpoint
+                },
+                progress: { watch.progress(round, session.plan.rounds, $0) })
+            if finished { break }
+            try files.writeFile(path, trainer.checkpoint(), permissions: 0o600)
+            nextCheckpoint = monotonicSeconds() + Self.checkpointInterval
+            if watch.shouldStop() || monotonicSeconds() >= end { break }
+        }
+        guard finished || isDeadlineNear(session) && trainer.statistics.steps > 0 else {
+            return detail("session \(session.id.short), round \(round): not done yet, goes on in the next run")
+        }
+        try publishUpdate(of: trainer, training, session)
+    }
+
+    /// The result goes to disk first, so that a run that is killed while it publishes finds the same bytes again.
+    private func publishUpdate(of trainer: Trainer, _ training: LocalTraining, _ session: ClientSession) throws {
+        let result = try training.result(of: trainer)
+        let sent = result.model.tensors.filter { _, entry in session.plan.trainFrom.trains(part: entry.part) }
+        try files.writeFile(updatePath(session.id), try Safetensors.encode(sent))
+        try files.writeFile(metricsPath(session.id), result.metrics.encoded)
+        try appendHistory(result.metrics, session)
+        try mailbox.send(
+            key: updateKey(session.id, training.round), kind: .update, to: [server], session: session.id,
+            round: training.round, request: session.request, base: session.global.model,
+            payload: [
+                .file(name: "update.safetensors", updatePath(session.id)),
+                .file(name: UpdateMetrics.fileName, metricsPath(session.id)),
+            ])
+        try afterPublishing(session.id, round: training.round)
+        detail(
+            "session \(session.id.short), round \(training.round): update published"
+                + (result.metrics.partial ? " (partial: \(result.metrics.steps) steps)" : ""))
+    }
+
+    func updateKey(_ session: RandomID, _ round: Int) -> String { "update/\(session)/\(round)" }
+
+    /// An update whose bundle was recorded before a kill is published by the mailbox; only the state lags behind.
+    func catchUpWithPublished() throws {
+        for session in state.sessions {
+            guard let round = session.roundToTrain, mailbox.sent(key: updateKey(session.id, round)) != nil else {
+                continue
+            }
+            try afterPublishing(session.id, round: round)
+        }
+    }
+
+    private func afterPublishing(_ id: RandomID, round: Int) throws {
+        state.change(session: id) { $0.answeredRound = max($0.answeredRound, round) }
+        try saveState()
+        try files.remove(checkpointPath(id))
+        try files.remove(updatePath(id))
+        // A newer update makes the earlier rounds' ones useless.
+        try mailbox.withdraw { $0.kind == .update && $0.session == id && $0.round < round }
+    }
+
+    // MARK: parts
+
+    /// The received global over the frozen base, checked against the architecture.
+    func globalModel(of session: ClientSession) throws -> Model {
+        let plan = session.plan
+        guard let architecture = Architecture(rawValue: plan.architecture) else {
+            throw ClientError(
+                .badInput, "this version cannot train the architecture '\(plan.architecture)'",
+                hint: "update consilium")
+        }
+        let specification = try ModelSpecification(
+            architecture: architecture, classes: plan.classes, imageSize: plan.imageSize)
+        let bundle = try BundleReader.open(home.archived(session.global.bundle), files: files).verified()
+        var tensors = TensorDictionary()
+        if session.baseBundle != nil {
+            tensors = try Safetensors.decode(try files.readFile(basePath(session.id), limit: 4 << 30)).tensors
+        }
+        let trained = try Safetensors.decode(try bundle.payload("model.safetensors", limit: 4 << 30)).tensors
+        return try Model(specification, tensors: tensors.merging(trained))
+    }
+
+    private func isDeadlineNear(_ session: ClientSession) -> Bool {
+        now.seconds >= session.deadline.seconds - min(Self.partialBefore, session.plan.deadline / 10)
+    }
+
+    private func requireMemory(_ planned: Int) throws {
+        guard let memory = configuration.memory, Int64(planned) > memory else { return }
+        throw ClientError(
+            .notAllowed, "training needs \(planned >> 20) MiB, 'memory' in consilium.yaml allows \(memory >> 20) MiB",
+            hint: "raise it, or ask the server for a smaller batch_size")
+    }
+
+    /// One line for the count; the files' names are for 'data check' on the hospital's own terminal.
+    private func tellSkipped(_ pictures: LocalPictures) {
+        for warning in pictures.warnings { detail(warning) }
+        let count = pictures.skipped.count
+        guard count > 0 else { return }
+        let line = "\(count) pictures cannot be read and are skipped; 'consilium data check' names them"
+        if state.announce("skipped-\(count)") { attention(line) } else { detail(line) }
+    }
+
+    /// A line of the hospital's own record, for plots.
+    private func appendHistory(_ metrics: UpdateMetrics, _ session: ClientSession) throws {
+        let line: JSONValue = [
+            "time": .string(now.rfc3339), "session": .string(session.id.hex), "metrics": metrics.json,
+        ]
+        try files.appendFile(home.history.appending("rounds.jsonl"), StrictJSON.serialize(line))
+    }
+}
+
+/// Seconds of a clock that nobody sets; for budgets only.
+private func monotonicSeconds() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec)
+}

@@ -1,0 +1,111 @@
+import Bundles
+package import Configuration
+package import Federation
+package import Files
+package import Mailbox
+package import SystemPackage
+package import Wire
+
+/// What a run has to say. Lines under `attention` are printed under cron too: a person has to act, or has to know.
+package struct RunReport: Equatable, Sendable {
+    package var attention: [String] = []
+    package var details: [String] = []
+    package init() {}
+}
+
+/// One hold on a hospital's home: the cron tick, or one of the hospital's commands.
+///
+/// The tick's order: desks, inbox, training, publications, clean-up. State is one file, `sessions/state.json`, written
+/// before the mailbox forgets the bundle that changed it.
+package final class ClientRun {
+    package let home: Home
+    package let configuration: ClientConfiguration
+    package let mailbox: Mailbox
+    package let now: Timestamp
+    package internal(set) var state: ClientState
+    package internal(set) var report = RunReport()
+    private var savedState: ClientState
+
+    package var files: any FileSystem { home.files }
+    package var server: PartyName { home.record.server }
+
+    /// - Returns: nil while another run holds the home.
+    package static func open(_ home: Home, now: Timestamp) throws -> ClientRun? {
+        let configuration = try ClientConfiguration(parsing: try home.readConfiguration())
+        guard configuration.name == home.name else {
+            throw ClientError(
+                .badInput, "consilium.yaml: name is \(configuration.name), but this home is \(home.name)'s",
+                hint: "put the old name back; the server knows this hospital by it")
+        }
+        guard let mailbox = try Mailbox.open(home, now: now) else { return nil }
+        return try ClientRun(home, configuration: configuration, mailbox: mailbox, now: now)
+    }
+
+    private init(
+        _ home: Home, configuration: ClientConfiguration, mailbox: Mailbox, now: Timestamp
+    ) throws {
+        self.home = home
+        self.configuration = configuration
+        self.mailbox = mailbox
+        self.now = now
+        state = try ClientState.load(from: home)
+        savedState = state
+    }
+
+    func saveState() throws {
+        guard state != savedState else { return }
+        try home.files.writeFile(ClientState.path(in: home), StrictJSON.serialize(state.json))
+        savedState = state
+    }
+
+    // MARK: saying
+
+    func attention(_ line: String) { report.attention.append(line) }
+    func detail(_ line: String) { report.details.append(line) }
+
+    func say(_ notices: [ClientNotice]) throws {
+        for notice in notices {
+            if notice.needsAttention { attention(notice.description) } else { detail(notice.description) }
+            try audit("notice", subject: "", detail: notice.description)
+        }
+    }
+
+    func audit(_ event: String, subject: String, detail: String, actor: String? = nil) throws {
+        try AuditLog(home).append(
+            event: event, subject: subject, detail: detail, actor: actor ?? "tick", now: now)
+    }
+
+    // MARK: folders
+
+    /// The pictures' folder, as configured.
+    package func dataFolder() throws -> FilePath {
+        guard let data = configuration.data else {
+            throw ClientError(
+                .missing, "consilium.yaml names no pictures", hint: "set 'data' to the folder of class folders")
+        }
+        return home.root.pushing(FilePath(data))
+    }
+
+    func basePath(_ session: RandomID) -> FilePath { home.session(session).appending("base.safetensors") }
+    func checkpointPath(_ session: RandomID) -> FilePath { home.session(session).appending("checkpoint") }
+    func updatePath(_ session: RandomID) -> FilePath { home.session(session).appending("update.safetensors") }
+    func metricsPath(_ session: RandomID) -> FilePath { home.session(session).appending("metrics.json") }
+}
+
+extension ClientState {
+    private static let maximumBytes = 64 << 20
+    static func path(in home: Home) -> FilePath { home.sessions.appending("state.json") }
+
+    /// The state on disk; an empty one where the home is new.
+    package static func load(from home: Home) throws -> ClientState {
+        let path = path(in: home)
+        guard try home.files.exists(path) else { return ClientState() }
+        let bytes = try home.files.readFile(path, limit: maximumBytes)
+        do {
+            return try ClientState(
+                json: try StrictJSON.parse(bytes, maximumBytes: maximumBytes), context: "state.json")
+        } catch {
+            throw ClientError(.damaged, "\(path): \(error)", hint: "restore it from a backup")
+        }
+    }
+}

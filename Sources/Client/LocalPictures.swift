@@ -1,0 +1,63 @@
+package import Federation
+package import Files
+package import Images
+package import NeuralNetworks
+package import SystemPackage
+package import Tensors
+
+extension LoadedDataset: PictureSource {}
+
+/// A hospital's own pictures, loaded for one model: what is trained on, and what only measures.
+package struct LocalPictures: Sendable {
+    package let training: LoadedDataset
+    package let validation: LoadedDataset
+    package let warnings: [String]
+
+    /// The same pictures are always the validation pictures, in every session and round, whatever the plan's seed: a
+    /// picture that one session trained on must not measure the next.
+    private static let splitSeed: UInt64 = 1
+
+    package var skipped: [SkippedImage] { training.skipped }
+
+    /// - Parameters:
+    ///   - folder: of class folders; they must be exactly the model's classes.
+    ///   - validation: the fraction kept for measuring.
+    ///   - seed: of the augmentation.
+    /// - Throws: ``ClientError`` where no picture can be trained on, `ImageError` where the folder is not usable.
+    package static func load(
+        _ folder: FilePath, specification: ModelSpecification, augmentation: Federation.Augmentation,
+        validation: Double, seed: UInt64, files: any FileSystem, context: ComputeContext
+    ) throws -> LocalPictures {
+        let scan = try Dataset.scan(folder, classes: specification.classes, files: files)
+        let whole = LoadedDataset(
+            scan, preprocessing: try Preprocessing(for: specification),
+            augmentation: try Images.Augmentation(
+                rotationDegrees: augmentation.rotation, zoom: augmentation.zoom, shift: augmentation.shift,
+                horizontalFlip: augmentation.horizontalFlip), seed: seed, files: files, context: context)
+        guard whole.count > 0 else {
+            throw ClientError(
+                .missing, "none of the \(scan.items.count) pictures can be read",
+                hint: "run 'consilium data check' on the folder")
+        }
+        let parts = try whole.split(validation: validation, seed: splitSeed)
+        guard parts.training.count > 0 else {
+            throw ClientError(.missing, "no picture is left to train on", hint: "lower 'validation' in consilium.yaml")
+        }
+        return LocalPictures(training: parts.training, validation: parts.validation, warnings: scan.warnings)
+    }
+
+    /// Picture counts by class, training and validation together: what a request declares.
+    package var countsByClass: [String: Int] {
+        let counts = zip(training.classCounts, validation.classCounts).map { $0 + $1 }
+        return Dictionary(uniqueKeysWithValues: zip(training.classes, counts))
+    }
+}
+
+extension Preprocessing {
+    /// What the architecture expects of its input.
+    package init(for specification: ModelSpecification) throws(ImageError) {
+        try self.init(
+            imageSize: specification.imageSize, channels: specification.inputChannels,
+            mean: specification.normalization.mean, std: specification.normalization.std)
+    }
+}

@@ -1,0 +1,115 @@
+import Bundles
+package import Federation
+import Images
+package import NeuralNetworks
+import Tensors
+import Wire
+
+/// One round's training at one hospital: from a global model to an update's tensors and metrics. No files; the caller
+/// keeps the checkpoint.
+package struct LocalTraining {
+    package let plan: Plan
+    package let round: Int
+    package let global: Model
+    package let pictures: LocalPictures
+    package let context: ComputeContext
+    private let options: TrainingOptions
+
+    /// What comes of a round, whole or partial.
+    package struct Result {
+        package let model: Model
+        package let metrics: UpdateMetrics
+    }
+
+    package init(
+        plan: Plan, round: Int, client: PartyName, global: Model, pictures: LocalPictures, context: ComputeContext
+    ) {
+        self.plan = plan
+        self.round = round
+        self.global = global
+        self.pictures = pictures
+        self.context = context
+        let optimizer: Optimizer =
+            switch plan.optimizer {
+            case .adam: .adam
+            case .sgd: .sgd(momentum: Float(plan.momentum))
+            }
+        options = TrainingOptions(
+            epochs: plan.localEpochs, batchSize: plan.batchSize, optimizer: optimizer,
+            learningRate: Float(plan.learningRate), weightDecay: Float(plan.weightDecay),
+            proximalMu: Float(plan.strategy.mu), trainFrom: plan.trainFrom.rawValue,
+            frozenBatchNorm: plan.batchNorm == .frozen, dropout: Float(plan.dropout),
+            classWeights: plan.classWeights == .balanced ? Self.balancedWeights(pictures.training.classCounts) : nil,
+            seed: Self.seed(plan: plan, client: client), firstEpoch: (round - 1) * plan.localEpochs)
+    }
+
+    /// A client's seed: the first eight bytes of SHA-256 over the plan's seed and the client's name, so that no two
+    /// hospitals draw the same order, dropout and augmentation, and a rehearsal of the same federation draws them again.
+    package static func seed(plan: Plan, client: PartyName) -> UInt64 {
+        let digest = SHA256Hash.digest(of: Array("consilium training seed\n\(plan.seed)\n\(client.text)\n".utf8))
+        return digest.bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// N / (K n_c), as scikit-learn's "balanced"; a class without pictures weighs nothing.
+    static func balancedWeights(_ counts: [Int]) -> [Float] {
+        let total = counts.reduce(0, +)
+        return counts.map { $0 == 0 ? 0 : Float(total) / (Float(counts.count) * Float($0)) }
+    }
+
+    /// A trainer at the start of the round, or where a checkpoint of this very round left off. A checkpoint of anything
+    /// else (an earlier round, other pictures by now) is of no use and training begins anew.
+    package func trainer(checkpoint: [UInt8]?) throws -> (trainer: Trainer, resumed: Bool) {
+        if let checkpoint {
+            do {
+                return (
+                    try Trainer(
+                        resuming: checkpoint, model: global, options: options, data: pictures.training,
+                        context: context), true
+                )
+            } catch let error as NetworkError where error.reason == .invalidCheckpoint {}
+        }
+        return (try Trainer(model: global, options: options, data: pictures.training, context: context), false)
+    }
+
+    /// Scores the global and the trained model on the hospital's validation pictures.
+    package func result(of trainer: Trainer) throws -> Result {
+        let statistics = trainer.statistics
+        let model = trainer.model
+        let metrics = UpdateMetrics(
+            round: round, steps: statistics.steps, examples: statistics.examples, pictures: pictures.training.count,
+            epochsDone: statistics.epochsCompleted, epochsPlanned: plan.localEpochs,
+            partial: statistics.epochsCompleted < plan.localEpochs, lossPerEpoch: statistics.lossPerEpoch,
+            instructionSet: context.instructionSet.rawValue, global: try scores(of: global),
+            trained: try scores(of: model))
+        return Result(model: model, metrics: metrics)
+    }
+
+    /// Nil where too few validation pictures are there to say anything that may leave the hospital.
+    private func scores(of model: Model) throws -> Scores? {
+        guard pictures.validation.count >= FederationLimits.minimumSupport else { return nil }
+        return Scores(try evaluate(model, on: pictures.validation, context: context))
+    }
+}
+
+/// A model's figures on labelled pictures.
+package func evaluate(
+    _ model: Model, on pictures: LoadedDataset, context: ComputeContext
+) throws -> ClassificationMetrics {
+    let probabilities = try predictProbabilities(model: model, data: pictures, context: context)
+    return ClassificationMetrics(
+        probabilities: probabilities, labels: pictures.labels, classes: model.specification.classes)
+}
+
+extension Scores {
+    /// Counts and sums, which add up over hospitals.
+    package init(_ metrics: ClassificationMetrics) {
+        let predicted = metrics.confusion.indices.map { column in metrics.confusion.reduce(0) { $0 + $1[column] } }
+        self.init(
+            support: metrics.support, correct: metrics.correct, loss: metrics.loss,
+            classes: metrics.perClass.enumerated().map { index, score in
+                ClassScore(
+                    name: score.name, support: score.support, correct: metrics.confusion[index][index],
+                    predicted: predicted[index], auroc: score.auroc)
+            })
+    }
+}

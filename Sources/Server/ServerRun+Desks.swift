@@ -1,0 +1,221 @@
+import Bundles
+import Federation
+import Files
+import Glibc
+import Mailbox
+import SystemPackage
+import Wire
+
+/// The desks: what people decided by moving files, and what waits for them.
+extension ServerRun {
+    func readDesks() throws {
+        try readEnrolments()
+        try readRequests()
+        try saveRecords()
+    }
+
+    private func look(at desk: Desk) throws -> DeskScan {
+        let scan = try desk.scan { mailbox.isAccepted($0) }
+        for line in scan.refusals { announce("desk-\(line)", line) }
+        return scan
+    }
+
+    // MARK: enrolments
+
+    private func readEnrolments() throws {
+        let scan = try look(at: .enrolments(home))
+        for item in scan.items {
+            guard let record = records.enrolment(item.id) else { continue }
+            switch (record.status, item.state) {
+            case (.pending, .approved): try enrol(record, item)
+            case (.pending, .rejected), (.approved, .rejected): try refuse(record, item)
+            default: break
+            }
+        }
+    }
+
+    private func enrol(_ record: DeskRecords.EnrolmentRecord, _ item: DeskItem) throws {
+        let enrolment = try Enrolment(
+            decoding: try item.bundle.payload(Enrolment.fileName, limit: FederationLimits.messageBytes))
+        let recipient = try AgeRecipient(enrolment.ageRecipient)
+        do {
+            try mailbox.updateTrust { (trust) throws(MailboxError) in
+                try trust.add(record.name, role: .client, key: item.bundle.signer, ageRecipient: recipient)
+            }
+        } catch let error as MailboxError where error.kind == .trust {
+            announce("enrol-\(record.id)-\(error)", "\(item.name) cannot be approved: \(error)")
+            return
+        }
+        records.update(enrolment: record.id) { $0.status = .approved }
+        try saveRecords()
+        detail("\(record.name) is enrolled with the key \(record.fingerprint)")
+        try audit(
+            "enrolment-approved", subject: record.id.hex, detail: "\(record.name) \(record.fingerprint)",
+            actor: unknownMover)
+    }
+
+    private func refuse(_ record: DeskRecords.EnrolmentRecord, _ item: DeskItem) throws {
+        let reason = try reason(beside: item.path)
+        if record.status == .approved {
+            // Whoever is taken out is believed no more; the decision tells it.
+            try mailbox.updateTrust { (trust) throws(MailboxError) in trust.remove(record.name) }
+            attention("\(record.name) is enrolled no more: its enrolment was moved to rejected/")
+        }
+        records.update(enrolment: record.id) {
+            $0.status = .rejected
+            $0.reason = reason
+        }
+        try saveRecords()
+        try audit("enrolment-rejected", subject: record.id.hex, detail: "\(record.name) \(reason)", actor: unknownMover)
+    }
+
+    // MARK: requests
+
+    private func readRequests() throws {
+        let scan = try look(at: .requests(home))
+        let places = Dictionary(
+            scan.items.map { item -> (Digest, RequestDesk.Place) in
+                switch item.state {
+                case .pending: (item.id, .pending)
+                case .approved: (item.id, .approved(session: item.group))
+                case .rejected: (item.id, .rejected)
+                }
+            }, uniquingKeysWith: { first, _ in first })
+        for action in RequestDesk.actions(places: places, records: records, now: now) {
+            do {
+                try carryOut(action, scan)
+            } catch let error as FederationError {
+                let subject = subject(of: action)
+                announce("request-\(subject)-\(error)", "\(label(subject)): \(error)")
+            }
+        }
+    }
+
+    private func carryOut(_ action: RequestDesk.Action, _ scan: DeskScan) throws {
+        switch action {
+        case .approve(let id, let name): try approve(id, name)
+        case .reject(let id):
+            let reason = try scan.item(id: id).map { try self.reason(beside: $0.path) } ?? ""
+            records.update(request: id) {
+                $0.status = .rejected
+                $0.reason = reason
+            }
+            try saveRecords()
+            detail("\(label(id)) is rejected" + (reason.isEmpty ? "" : ": \(reason)"))
+            try audit("request-rejected", subject: id.hex, detail: "\(label(id)) \(reason)", actor: unknownMover)
+        case .drop(let id, let session):
+            guard let record = records.request(id), self.session(session)?.isOver == false else { return }
+            let reason = try scan.item(id: id).map { try self.reason(beside: $0.path) } ?? ""
+            try apply(.drop(record.client, reason: reason), to: session)
+        case .expire(let id):
+            records.update(request: id) { $0.status = .expired }
+            try saveRecords()
+            attention("\(label(id)) has expired: nobody decided in time")
+        case .tooLate(let id):
+            announce("late-\(id)", "\(label(id)) was approved after it had expired; ask the hospital for a new request")
+        }
+    }
+
+    private func approve(_ id: Digest, _ name: String?) throws {
+        guard let record = records.request(id) else { return }
+        let sessionName = name ?? "\(record.label)@\(record.client)"
+        // A run that was killed here has made the session, but not the note of it.
+        let begun = sessions.last { $0.participants.contains { $0.request == id } }
+        let open = begun ?? sessions.last { $0.name == sessionName }
+        if begun == nil, let open, open.isOver {
+            announce(
+                "over-\(id)-\(sessionName)",
+                "\(record.label): session \(sessionName) is \(open.state.rawValue); move the file to a folder with a new name")
+            return
+        }
+        let session = try open ?? begin(sessionName, minimumClients: name == nil ? 1 : configuration.minimumClients)
+        try apply(.join(client: record.client, request: id, pictures: record.request.pictureCount), to: session.id)
+        records.update(request: id) {
+            $0.status = .approved
+            $0.session = session.id
+        }
+        try saveRecords()
+        try audit(
+            "request-approved", subject: id.hex, detail: "\(record.label) of \(record.client) in \(sessionName)",
+            actor: unknownMover)
+    }
+
+    private func begin(_ name: String, minimumClients: Int) throws -> Session {
+        var generator = SystemRandomNumberGenerator()
+        let session = Session(
+            id: RandomID(using: &generator), name: name, created: now, minimumClients: minimumClients)
+        try store.save(session)
+        sessions.append(session)
+        return session
+    }
+
+    // MARK: what waits
+
+    /// `PENDING.txt` on both desks; what is new is said once.
+    func writePending() throws {
+        let enrolments = try look(at: .enrolments(home)).items(.pending).compactMap { item -> PendingItem? in
+            guard let record = records.enrolment(item.id), record.status == .pending else { return nil }
+            var lines = ["wants to be enrolled; compare the key's fingerprint by telephone"]
+            if !record.contact.isEmpty { lines.append("contact: \(record.contact)") }
+            return PendingItem(
+                item, lines: lines, moves: [.init("approve", to: .approved), .init("reject", to: .rejected)])
+        }
+        try show(enrolments, on: .enrolments(home))
+        let requests = try look(at: .requests(home)).items(.pending).compactMap { item -> PendingItem? in
+            guard let record = records.request(item.id), record.status == .pending else { return nil }
+            return PendingItem(
+                item, lines: record.lines,
+                moves: [
+                    .init("train alone", to: .approved),
+                    .init("train together in session NAME", to: .approved, group: "NAME"),
+                    .init("reject", to: .rejected),
+                ])
+        }
+        try show(requests, on: .requests(home))
+    }
+
+    private func show(_ items: [PendingItem], on desk: Desk) throws {
+        try desk.writePending(items)
+        for item in items { announce("pending-\(item.item.id)", "waits for you\n" + desk.text(for: item)) }
+    }
+
+    // MARK: helpers
+
+    /// A file that a person moved tells nothing about who that was.
+    private var unknownMover: String { "moved in folder, mover unknown" }
+
+    private func label(_ id: Digest) -> String { records.request(id)?.label ?? id.short }
+
+    private func subject(of action: RequestDesk.Action) -> Digest {
+        switch action {
+        case .approve(let id, _), .reject(let id), .drop(let id, _), .expire(let id), .tooLate(let id): id
+        }
+    }
+
+    /// `FILE.reason.txt` beside a rejected file: what the command wrote, or the admin by hand. Its first line counts.
+    private func reason(beside path: FilePath) throws -> String {
+        guard let name = path.lastComponent?.string else { return "" }
+        let file = path.removingLastComponent().appending(Self.reasonName(name))
+        guard try files.exists(file) else { return "" }
+        let text = String(decoding: try files.readFile(file, limit: 64 << 10), as: UTF8.self)
+        let line = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+        return String(line.filter { isPrintable(String($0)) }.prefix(500))
+    }
+}
+
+extension DeskRecords.RequestRecord {
+    /// What is asked, for `PENDING.txt` and `server requests`.
+    package var lines: [String] {
+        var lines: [String] = []
+        if case .object(let wishes) = request.wishes.json, !wishes.isEmpty {
+            let text = wishes.keys.sorted().compactMap { key in
+                wishes[key].map { "\(key) \(String(decoding: StrictJSON.serialize($0).dropLast(), as: UTF8.self))" }
+            }
+            lines.append("wishes: " + text.joined(separator: ", "))
+        }
+        let classes = request.pictures.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        lines.append("contributes \(request.pictureCount) pictures: " + classes.joined(separator: ", "))
+        if !request.message.isEmpty { lines.append("message: \(request.message)") }
+        return lines
+    }
+}

@@ -1,0 +1,225 @@
+import Bundles
+import Federation
+import Files
+import Mailbox
+import SystemPackage
+import Tensors
+import Wire
+
+/// What came in: verified by the mailbox, judged here for what it means, and written down before it is committed.
+extension ServerRun {
+    func takeIn() throws {
+        let received = try mailbox.receive(retryEarly: true)
+        for refusal in received.refusals {
+            let sender = refusal.sender.map { " of \($0)" } ?? ""
+            let line = "a bundle\(sender) was put into quarantine: \(refusal.detail)"
+            if refusal.isQuiet { detail(line) } else { attention(line) }
+            try audit("refused", subject: refusal.id?.hex ?? "", detail: "\(refusal.reason.rawValue): \(refusal.detail)")
+        }
+        for held in received.held {
+            attention(
+                "a bundle that says it is from \(held.sender) waits: \(held.reason); it is taken once the enrolment is approved")
+        }
+        if received.settling > 0 { detail("\(received.settling) files in the inbox are incomplete so far") }
+        if received.remaining > 0 { detail("\(received.remaining) files are left for the next run") }
+        for delivery in received.deliveries { try take(delivery) }
+        try tellAlarms()
+    }
+
+    private func take(_ delivery: VerifiedDelivery) throws {
+        do {
+            switch delivery.manifest.kind {
+            case .enrol: try takeEnrolment(delivery)
+            case .request: try takeRequest(delivery)
+            case .update: try takeUpdate(delivery)
+            case .withdraw: try takeWithdrawal(delivery)
+            case .receipt: try mailbox.commit(delivery, .ignored)
+            case .invite, .decision, .global, .abort, .trust, .recovery:
+                try mailbox.commit(
+                    delivery, .rejected("a server takes no bundle of kind \(delivery.manifest.kind.rawValue)"))
+            }
+        } catch let error as FederationError {
+            try refuse(delivery, "\(error)")
+        } catch let error as BundleError where error.cause == nil {
+            try refuse(delivery, "\(error)")
+        } catch let error as SafetensorsError {
+            try refuse(delivery, "\(error)")
+        }
+        try noteAcknowledgements(of: delivery)
+    }
+
+    private func refuse(_ delivery: VerifiedDelivery, _ reason: String) throws {
+        attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
+        try audit("refused", subject: delivery.id.hex, detail: reason)
+        try mailbox.commit(delivery, .rejected(reason))
+    }
+
+    // MARK: enrolments and requests
+
+    private func takeEnrolment(_ delivery: VerifiedDelivery) throws {
+        let enrolment = try Enrolment(
+            decoding: try delivery.bundle.payload(Enrolment.fileName, limit: FederationLimits.messageBytes))
+        guard let announced = try? PublicKey(openSSHLine: enrolment.key), announced == delivery.signer else {
+            throw FederationError(.malformed, "the key that it announces is not the key that signed it")
+        }
+        guard enrolment.name == delivery.sender else {
+            throw FederationError(.malformed, "the name in it is not its sender's")
+        }
+        _ = try AgeRecipient(enrolment.ageRecipient)
+        records.add(
+            enrolment: enrolment, id: delivery.id, fingerprint: delivery.signer.fingerprint, received: now)
+        guard let record = records.enrolment(delivery.id) else { return }
+        try saveRecords()
+        if record.status == .pending { try layOnDesk(delivery, on: .enrolments(home), name: record.deskName) }
+        try audit("enrolment", subject: delivery.id.hex, detail: "\(enrolment.name) \(delivery.signer.fingerprint)")
+        try mailbox.commit(delivery, .accepted)
+    }
+
+    private func takeRequest(_ delivery: VerifiedDelivery) throws {
+        let request = try TrainingRequest(
+            decoding: try delivery.bundle.payload(TrainingRequest.fileName, limit: FederationLimits.messageBytes))
+        guard request.pictureCount > 0 else {
+            throw FederationError(.malformed, "request.json: contributes no picture")
+        }
+        records.add(
+            request: request, id: delivery.id, client: delivery.sender, received: now,
+            expires: delivery.manifest.expires)
+        guard let record = records.request(delivery.id) else { return }
+        try saveRecords()
+        if record.status == .pending { try layOnDesk(delivery, on: .requests(home), name: record.deskName) }
+        try audit("request", subject: delivery.id.hex, detail: "\(record.label) of \(record.client)")
+        try mailbox.commit(delivery, .accepted)
+    }
+
+    /// The signed bundle itself lies on the desk, under a name for people. One that somebody has moved on already, between
+    /// a kill and this repetition, is not laid there again.
+    private func layOnDesk(_ delivery: VerifiedDelivery, on desk: Desk, name: DeskName) throws {
+        let scan = try desk.scan { _ in true }
+        guard scan.item(id: delivery.id) == nil else { return }
+        try desk.place(delivery.bundle.path, as: name)
+    }
+
+    // MARK: sessions
+
+    private func takeUpdate(_ delivery: VerifiedDelivery) throws {
+        let manifest = delivery.manifest
+        let session = session(manifest.session)
+        switch Freshness.judge(update: Envelope(delivery), session: session) {
+        case .accept: break
+        case .duplicate: return try mailbox.commit(delivery, .ignored)
+        case .hold(let reason): return try mailbox.commit(delivery, .held(reason.rawValue))
+        case .reject(.sessionOver):
+            detail("update of \(manifest.sender) came after its session had ended")
+            return try mailbox.commit(delivery, .ignored)
+        case .reject(let reason): return try refuse(delivery, reason.rawValue)
+        case .equivocation: return try apply(.equivocation(manifest.sender), to: manifest.session)
+        }
+        guard let session else { return }
+        do {
+            let update = try read(delivery, session: session)
+            // The session refers to the archived bundle, so that has to be there first.
+            try mailbox.archive(delivery)
+            try apply(.update(update), to: session.id)
+            try mailbox.commit(delivery, .accepted)
+        } catch {
+            guard error is FederationError || error is SafetensorsError || (error as? BundleError)?.cause == nil else {
+                throw error
+            }
+            try apply(
+                .refuse(
+                    client: manifest.sender, round: manifest.round, bundle: delivery.id, reason: "\(error)"),
+                to: session.id)
+            throw error
+        }
+    }
+
+    /// Checks an update's meaning: metrics against the plan, tensors against the base.
+    private func read(_ delivery: VerifiedDelivery, session: Session) throws -> ReceivedUpdate {
+        let bundle = delivery.bundle
+        let manifest = delivery.manifest
+        guard manifest.files.map(\.name).sorted() == [UpdateMetrics.fileName, "update.safetensors"] else {
+            throw FederationError(.malformed, "an update holds metrics.json and update.safetensors, nothing else")
+        }
+        let metrics = try UpdateMetrics(
+            decoding: try bundle.payload(UpdateMetrics.fileName, limit: FederationLimits.messageBytes))
+        guard let participant = session[manifest.sender], let plan = session.plan, let baseDigest = manifest.base else {
+            throw FederationError(.malformed, "the sender takes no part in the session")
+        }
+        guard participant.request == manifest.request else {
+            throw FederationError(.malformed, "it does not name the approved request")
+        }
+        let range = try bundle.payloadRange("update.safetensors")
+        let tensors = try MappedSafetensors(path: bundle.path.string, offset: range.offset, length: range.size)
+        let base = try ModelFiles.open(try store.path(of: baseDigest, in: session))
+        _ = try UpdateValidation.check(tensors, base: base)
+        let weight = try UpdateValidation.weight(
+            of: metrics, round: manifest.round, plan: plan, pictures: participant.pictures)
+        guard let weights = manifest.files.first(where: { $0.name == "update.safetensors" })?.sha256 else {
+            throw FederationError(.malformed, "update.safetensors is missing")
+        }
+        return ReceivedUpdate(
+            client: manifest.sender, bundle: delivery.id, round: manifest.round, sequence: manifest.seq,
+            weights: weights, weight: weight, metrics: metrics)
+    }
+
+    private func takeWithdrawal(_ delivery: VerifiedDelivery) throws {
+        let reason = try Reason(
+            decoding: try delivery.bundle.payload(Reason.fileName, limit: FederationLimits.messageBytes))
+        let client = delivery.sender
+        let suffix = reason.reason.isEmpty ? "" : ": \(reason.reason)"
+        if let id = delivery.manifest.request, let record = records.request(id), record.client == client,
+            record.status == .pending
+        {
+            records.update(request: id) {
+                $0.status = .withdrawn
+                $0.reason = reason.reason
+            }
+            try saveRecords()
+            attention("\(record.label) of \(client) is withdrawn\(suffix)")
+        }
+        let sessionID = delivery.manifest.session.isNone
+            ? delivery.manifest.request.flatMap { records.request($0)?.session } : delivery.manifest.session
+        if let sessionID, session(sessionID)?[client] != nil {
+            try apply(.withdraw(client, bundle: delivery.id), to: sessionID)
+        }
+        try audit("withdrawal", subject: delivery.id.hex, detail: "\(client)\(suffix)")
+        try mailbox.commit(delivery, .accepted)
+    }
+
+    /// A client that acknowledges a global that carried the frozen tensors need not be sent them again.
+    private func noteAcknowledgements(of delivery: VerifiedDelivery) throws {
+        for session in sessions where session.start?.base != nil && session[delivery.sender]?.hasBase == false {
+            let carried = session.wishes.contains { wish in
+                guard case .global(let order) = wish, order.base != nil else { return false }
+                return mailbox.isAcknowledged(key: order.key, by: delivery.sender)
+            }
+            if carried { try apply(.baseAcknowledged(delivery.sender), to: session.id) }
+        }
+    }
+
+    // MARK: alarms
+
+    private func tellAlarms() throws {
+        for alarm in mailbox.equivocations {
+            announce(
+                "equivocation-\(alarm.second.hex)",
+                "\(alarm.sender) sent two different bundles with the number \(alarm.seq): its key is used twice, or its home was "
+                    + "restored from a backup; ask by telephone")
+            if session(alarm.session)?[alarm.sender] != nil {
+                try apply(.equivocation(alarm.sender), to: alarm.session)
+            }
+        }
+    }
+}
+
+extension Envelope {
+    init(_ delivery: VerifiedDelivery) {
+        let manifest = delivery.manifest
+        // Both enumerations name the manifest's kinds; Federation may not import Bundles.
+        self.init(
+            kind: MessageKind(rawValue: manifest.kind.rawValue) ?? .receipt, id: delivery.id,
+            federation: manifest.federation, session: manifest.session, round: manifest.round,
+            sequence: manifest.seq, sender: manifest.sender, recipients: manifest.recipients,
+            created: manifest.created, expires: manifest.expires, base: manifest.base)
+    }
+}

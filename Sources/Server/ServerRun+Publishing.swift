@@ -1,0 +1,71 @@
+import Bundles
+import Federation
+import Files
+import Mailbox
+import SystemPackage
+import Wire
+
+/// Makes the outbox what the state asks for. Every publication has a key under which it happens once.
+extension ServerRun {
+    func publish() throws {
+        for record in records.enrolments where record.status == .approved || record.status == .rejected {
+            let decision = Decision(
+                subject: .enrolment, about: record.id,
+                verdict: record.status == .approved ? .approved : .rejected, reason: record.reason)
+            try send(decision, key: "enrolment/\(record.id)/\(record.status.rawValue)", to: record.name)
+        }
+        for record in records.requests {
+            switch record.status {
+            case .rejected:
+                let decision = Decision(
+                    subject: .request, about: record.id, verdict: .rejected, reason: record.reason)
+                try send(decision, key: "request/\(record.id)/rejected", to: record.client)
+            case .expired:
+                let decision = Decision(
+                    subject: .request, about: record.id, verdict: .rejected, reason: "nobody decided before it expired")
+                try send(decision, key: "request/\(record.id)/expired", to: record.client)
+            case .withdrawn where record.session == nil:
+                let decision = Decision(subject: .withdrawal, about: record.id, verdict: .withdrawn)
+                try send(decision, key: "request/\(record.id)/withdrawn", to: record.client)
+            case .pending, .approved, .withdrawn: break
+            }
+        }
+        for session in sessions { try publish(session) }
+    }
+
+    private func publish(_ session: Session) throws {
+        let superseded = Set(session.supersededKeys)
+        if !superseded.isEmpty { try mailbox.withdraw { superseded.contains($0.key) } }
+        for wish in session.wishes {
+            switch wish {
+            case .decision(let key, let client, let decision): try send(decision, key: key, to: client)
+            case .global(let order): try send(order, session: session)
+            case .abort(let key, let clients, let reason):
+                try mailbox.send(
+                    key: key, kind: .abort, to: clients, session: session.id,
+                    payload: [.bytes(name: Reason.fileName, reason.encoded)])
+            case .aggregate, .saveVersion, .announcePause: break
+            }
+        }
+    }
+
+    private func send(_ decision: Decision, key: String, to client: PartyName) throws {
+        try mailbox.send(
+            key: key, kind: .decision, to: [client], session: decision.session ?? .none, request: decision.about,
+            payload: [.bytes(name: Decision.fileName, decision.encoded)])
+    }
+
+    private func send(_ order: GlobalOrder, session: Session) throws {
+        guard mailbox.sent(key: order.key) == nil else { return }
+        var payload: [PayloadSource] = [
+            .bytes(name: Plan.fileName, order.plan.encoded),
+            .bytes(name: RoundReport.fileName, order.report.encoded),
+            .file(name: "model.safetensors", try store.path(of: order.model, in: session)),
+        ]
+        if order.base != nil { payload.append(.file(name: "base.safetensors", store.basePath(session.id))) }
+        try mailbox.send(
+            key: order.key, kind: .global, to: order.recipients, session: session.id, round: order.round,
+            base: order.report.base, retention: .untilWithdrawn, payload: payload)
+        detail("session \(session.name): global of round \(order.round) published")
+    }
+}

@@ -1,0 +1,152 @@
+import Bundles
+import Configuration
+import Federation
+import Files
+import Mailbox
+import SystemPackage
+import Tensors
+import Wire
+
+/// Sessions from start to version: what time and arrived updates make of them.
+extension ServerRun {
+    /// One step of every session that goes on. A session whose step fails is told and left as it is; the others go on.
+    func stepSessions() throws {
+        for id in sessions.map(\.id) {
+            guard let session = session(id), !session.isOver || session.version == nil else { continue }
+            do {
+                if session.state == .waiting { try startIfReady(session) }
+                try apply(.tick, to: id)
+                try work(on: id)
+            } catch let error as ServerError {
+                attention("session \(session.name): \(error)")
+            } catch let error as FederationError {
+                attention("session \(session.name): \(error)")
+            } catch let error as SafetensorsError {
+                attention("session \(session.name): \(error)")
+            }
+        }
+    }
+
+    /// Aggregation, saving, telling: answers the wishes that are not publications until none is left.
+    private func work(on id: RandomID) throws {
+        while let session = session(id) {
+            var didWork = false
+            for wish in session.wishes {
+                switch wish {
+                case .aggregate(let order):
+                    let model = try aggregate(order, session: session)
+                    try apply(.aggregated(round: order.round, model: model), to: id)
+                    didWork = true
+                case .saveVersion(let order):
+                    let number = try versions.save(session, order: order, sessions: store, now: now)
+                    try apply(.versionSaved(number), to: id)
+                    attention("session \(session.name) has finished: version \(number) is saved")
+                    didWork = true
+                case .announcePause:
+                    // `.paused` itself was said by the event; what is due here is the exit status, once.
+                    report.isShortOfQuorum = true
+                    try apply(.pauseAnnounced, to: id)
+                case .decision, .global, .abort: break
+                }
+            }
+            if !didWork { return }
+        }
+    }
+
+    /// Averages the frozen updates straight out of their archived bundles, which are verified once more on the way.
+    private func aggregate(_ order: AggregationOrder, session: Session) throws -> Digest {
+        let base = try ModelFiles.open(try store.path(of: order.base, in: session))
+        let inputs = try order.inputs.map { update in
+            let bundle = try BundleReader.open(home.archived(update.bundle), files: files).verified()
+            let range = try bundle.payloadRange("update.safetensors")
+            let source = try MappedSafetensors(
+                path: bundle.path.string, offset: range.offset, length: range.size)
+            return AggregationInput(client: update.client, weight: update.weight, source: source)
+        }
+        let path = store.modelPath(session.id, round: order.round)
+        try files.makeDirectories(path.removingLastComponent())
+        try ModelFiles.write(to: path, files: files) { sink in
+            try Aggregation.run(base: base, inputs: inputs, strategy: order.strategy.aggregation, to: sink)
+        }
+        return try SHA256Hash.digest(of: path, files: files).digest
+    }
+
+    // MARK: start
+
+    private func startIfReady(_ session: Session) throws {
+        guard session.active.count >= session.minimumClients else {
+            announce(
+                "waiting-\(session.id.hex)-\(session.active.count)",
+                "session \(session.name) waits: it has \(session.active.count) of the \(session.minimumClients) clients that it needs")
+            return
+        }
+        guard let head = try versions.head() else {
+            announce(
+                "no-version-\(session.id.hex)",
+                "session \(session.name) waits for a first model: run 'consilium model import' or 'consilium model init'")
+            return
+        }
+        let plan: Plan
+        do {
+            plan = try self.plan(of: session, version: try versions.record(head))
+        } catch let error as FederationError {
+            announce("plan-\(session.id.hex)-\(error)", "session \(session.name) cannot start: \(error)")
+            return
+        } catch let error as ConfigurationError {
+            announce("plan-\(session.id.hex)-\(error)", "session \(session.name) cannot start: \(error)")
+            return
+        }
+        guard session.canStart(plan) else {
+            announce(
+                "quorum-\(session.id.hex)-\(session.active.count)",
+                "session \(session.name) waits: its quorum needs more than \(session.active.count) clients")
+            return
+        }
+        try apply(.start(try prepare(plan, session: session, version: head)), to: session.id)
+    }
+
+    /// The admin's `plan.yaml`, or the wishes of the request with the lowest number, over the server's defaults.
+    private func plan(of session: Session, version: VersionRecord) throws -> Plan {
+        let path = home.requests.appending("approved").appending(session.name).appending("plan.yaml")
+        var layers = [configuration.planDefaults]
+        var context = "consilium.yaml"
+        if session.isNamed, try files.exists(path) {
+            let bytes = try files.readFile(path, limit: StrictYAML.maximumBytes)
+            layers.append(try StrictYAML.parse(bytes, file: "plan.yaml"))
+            context = "plan.yaml"
+        } else {
+            let own = session.participants.compactMap { records.request($0.request) }
+            if let first = own.min(by: { $0.number < $1.number }) {
+                layers.append(first.request.wishes.json)
+                context = first.label
+            }
+        }
+        let plan = try PlanDefaults.plan(
+            layers: layers, architecture: version.architecture, classes: version.classes,
+            imageSize: version.imageSize, context: context)
+        return session.active.count == 1 && session.minimumClients == 1 ? plan.trainingAlone : plan
+    }
+
+    /// Takes the newest version apart into what trains and what is frozen. Repeating it writes the same bytes.
+    private func prepare(_ plan: Plan, session: Session, version: Int) throws -> SessionStart {
+        let whole = try ModelFiles.open(versions.modelPath(version))
+        guard whole.layouts.contains(where: plan.trains) else {
+            throw ServerError(
+                .badInput, "train_from: \(plan.trainFrom.rawValue) leaves nothing to train in version \(version)")
+        }
+        let model = try ModelFiles.write(
+            [whole], to: store.modelPath(session.id, round: 0), files: files, keeping: plan.trains)
+        var base: Digest?
+        if !whole.layouts.allSatisfy(plan.trains) {
+            base = try ModelFiles.write([whole], to: store.basePath(session.id), files: files) { !plan.trains($0) }
+        }
+        return SessionStart(
+            plan: plan, planDigest: SHA256Hash.digest(of: plan.encoded), version: version, model: model, base: base)
+    }
+}
+
+extension Session {
+    /// Whether it stands for a folder of `requests/approved/`. A request's own session is `REQ-1@hospital-a`, which no
+    /// folder may be called.
+    var isNamed: Bool { !name.contains("@") }
+}

@@ -1,0 +1,56 @@
+package import Files
+package import Mailbox
+package import SystemPackage
+package import Wire
+
+extension ServerRun {
+    /// The cron tick of a server.
+    ///
+    /// - Returns: nil while another run holds the home.
+    package static func tick(_ home: Home, now: Timestamp) throws -> RunReport? {
+        guard let run = try ServerRun.open(home, now: now) else { return nil }
+        try run.tick()
+        return run.report
+    }
+
+    package func tick() throws {
+        try exchange { try mailbox.collect(from: $0) }
+        try readDesks()
+        try takeIn()
+        // An enrolment that was approved just now may have let held bundles in, and these may be requests that the desk has
+        // decided about already in an earlier life of this home.
+        try stepSessions()
+        try publish()
+        try mailbox.sendReceipts()
+        try mailbox.publishPending()
+        try exchange { try mailbox.deliver(to: $0) }
+        try writePending()
+        try mailbox.cleanUp()
+        try saveRecords()
+        report.attention += mailbox.problems
+        try mailbox.finish()
+    }
+
+    /// What an admin's command needs after its change: the answers go out at once, the inbox waits for the tick.
+    package func settle() throws {
+        try readDesks()
+        try stepSessions()
+        try publish()
+        try mailbox.publishPending()
+        try writePending()
+        try saveRecords()
+        report.attention += mailbox.problems
+        try mailbox.finish()
+    }
+
+    private func exchange(_ work: (Exchange) throws -> ExchangeSummary) throws {
+        guard let path = configuration.exchange else { return }
+        do {
+            let summary = try work(try Exchange.detect(FilePath(path), home: home))
+            report.attention += summary.problems
+        } catch let error as MailboxError where error.kind == .exchange || error.kind == .temporary {
+            // A share that is away must not stop what can be done without it.
+            attention("exchange: \(error)")
+        }
+    }
+}

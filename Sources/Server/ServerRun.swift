@@ -1,0 +1,119 @@
+import Bundles
+package import Configuration
+package import Federation
+package import Files
+package import Mailbox
+package import Wire
+
+/// What a run has to say. Lines under `attention` are printed under cron too: a person has to act, or has to know.
+package struct RunReport: Equatable, Sendable {
+    package var attention: [String] = []
+    package var details: [String] = []
+    /// A session has paused for want of a quorum and the admin is told now, once (exit status 69).
+    package var isShortOfQuorum = false
+    package init() {}
+}
+
+/// One hold on a server's home: the cron tick, or one of the admin's commands.
+///
+/// The tick's order: desk moves, enrolments, inbox, sessions, publications, clean-up. Each step may be killed anywhere and
+/// be done again: what a bundle brings is written to its session before the mailbox forgets the bundle, and sessions take
+/// the same event twice without change.
+package final class ServerRun {
+    package let home: Home
+    package let configuration: ServerConfiguration
+    package let mailbox: Mailbox
+    package let now: Timestamp
+    let versions: VersionStore
+    let store: SessionStore
+    private let desk: DeskStore
+    private let savedRecords: DeskRecords
+
+    package internal(set) var records: DeskRecords
+    package internal(set) var sessions: [Session]
+    package internal(set) var report = RunReport()
+
+    package var files: any FileSystem { home.files }
+
+    /// - Returns: nil while another run holds the home.
+    package static func open(_ home: Home, now: Timestamp) throws -> ServerRun? {
+        let configuration = try ServerConfiguration(parsing: try home.readConfiguration())
+        try PlanDefaults.check(layer: configuration.planDefaults, context: "consilium.yaml")
+        guard configuration.name == home.name else {
+            throw ServerError(
+                .badInput, "consilium.yaml: name is \(configuration.name), but this home is \(home.name)'s",
+                hint: "put the old name back; others know this server by it")
+        }
+        guard let mailbox = try Mailbox.open(home, now: now) else { return nil }
+        return try ServerRun(home, configuration: configuration, mailbox: mailbox, now: now)
+    }
+
+    private init(
+        _ home: Home, configuration: ServerConfiguration, mailbox: Mailbox, now: Timestamp
+    ) throws {
+        self.home = home
+        self.configuration = configuration
+        self.mailbox = mailbox
+        self.now = now
+        versions = VersionStore(home: home)
+        store = SessionStore(home: home)
+        desk = DeskStore(home: home)
+        records = try desk.load()
+        savedRecords = records
+        sessions = try store.load()
+    }
+
+    func saveRecords() throws {
+        if records != savedRecords { try desk.save(records) }
+    }
+
+    // MARK: saying
+
+    func attention(_ line: String) { report.attention.append(line) }
+    func detail(_ line: String) { report.details.append(line) }
+
+    /// Says something to a person once in the life of this home.
+    func announce(_ key: String, _ line: @autoclosure () -> String) {
+        if records.announce(key) { attention(line()) }
+    }
+
+    // MARK: sessions
+
+    func session(_ id: RandomID) -> Session? { sessions.first { $0.id == id } }
+
+    /// By its name, newest first, or by the beginning of its identifier (at least four digits).
+    package func session(named text: String) throws -> Session {
+        let upper = text.uppercased() + "@"
+        if let found = sessions.last(where: { $0.name == text || $0.name.hasPrefix(upper) }) { return found }
+        let matches = text.utf8.count >= 4 ? sessions.filter { $0.id.hex.hasPrefix(text) } : []
+        guard matches.count == 1, let found = matches.first else {
+            let known = sessions.suffix(10).map(\.name).joined(separator: ", ")
+            throw ServerError(
+                .missing, "there is no session '\(text)'", hint: known.isEmpty ? "none has begun yet" : "there are \(known)")
+        }
+        return found
+    }
+
+    /// Takes an event into a session, saves that, and says and audits what came of it.
+    ///
+    /// - Throws: `FederationError` `.notAllowed` where the session's state does not allow it; nothing has changed then.
+    func apply(_ event: SessionEvent, to id: RandomID) throws {
+        guard let index = sessions.firstIndex(where: { $0.id == id }) else { return }
+        var changed = sessions[index]
+        let effects = try changed.apply(event, now: now)
+        guard changed != sessions[index] else { return }
+        try store.save(changed)
+        sessions[index] = changed
+        for effect in effects {
+            let line = "session \(changed.name): \(effect)"
+            if effect.needsAttention { attention(line) } else { detail(line) }
+            try audit("session", subject: changed.id.hex, detail: "\(effect)")
+        }
+    }
+
+    /// An entry of the audit log. Who did it is known only where a command was used.
+    func audit(_ event: String, subject: String, detail: String, actor: String? = nil) throws {
+        try AuditLog(home).append(
+            event: event, subject: subject, detail: detail, actor: actor ?? "tick", now: now)
+    }
+}

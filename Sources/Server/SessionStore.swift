@@ -1,0 +1,70 @@
+import Bundles
+package import Federation
+package import Files
+package import Mailbox
+package import SystemPackage
+package import Wire
+
+/// Sessions on disk: `sessions/ID/session.json`, and each round's model as `sessions/ID/rounds/NNNN/model.safetensors`
+/// (round 0000 is what the session began with).
+package struct SessionStore: Sendable {
+    package let home: Home
+    package init(home: Home) { self.home = home }
+
+    private static let stateBytes = 256 << 20
+
+    /// All sessions, oldest first.
+    package func load() throws -> [Session] {
+        try home.files.list(home.sessions).filter { $0.kind == .directory }
+            .compactMap { entry -> Session? in
+                guard let id = RandomID(hex: entry.name) else { return nil }
+                // A folder without its state is what a killed start left behind: the next tick makes it again.
+                guard try home.files.exists(statePath(id)) else { return nil }
+                return try load(id)
+            }
+            .sorted { ($0.created, $0.id) < ($1.created, $1.id) }
+    }
+
+    package func load(_ id: RandomID) throws -> Session {
+        let path = statePath(id)
+        let bytes = try home.files.readFile(path, limit: Self.stateBytes)
+        do {
+            let value = try StrictJSON.parse(bytes, maximumBytes: Self.stateBytes)
+            return try Session(json: value, context: "session.json")
+        } catch {
+            throw ServerError(.damaged, "\(path): \(error)", hint: "restore it from a backup")
+        }
+    }
+
+    package func save(_ session: Session) throws {
+        try home.files.makeDirectories(home.session(session.id))
+        try home.files.writeFile(statePath(session.id), StrictJSON.serialize(session.json))
+    }
+
+    private func statePath(_ id: RandomID) -> FilePath { home.session(id).appending("session.json") }
+
+    /// The model that round `number` made; 0 is what the session began with.
+    package func modelPath(_ id: RandomID, round number: Int) -> FilePath {
+        let digits = "\(number)"
+        let folder = String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+        return home.session(id).appending("rounds").appending(folder).appending("model.safetensors")
+    }
+
+    /// The frozen part, which no round changes.
+    package func basePath(_ id: RandomID) -> FilePath { home.session(id).appending("base.safetensors") }
+
+    /// Where the model with this digest lies, the newest round first.
+    ///
+    /// - Throws: ``ServerError`` `.damaged` where the session never had it or the file's content is another.
+    package func path(of model: Digest, in session: Session) throws -> FilePath {
+        let made = session.history.last { $0.model == model }?.number
+        guard let number = made ?? (session.start?.model == model ? 0 : nil) else {
+            throw ServerError(.damaged, "session \(session.name) knows no model \(model.short)")
+        }
+        let path = modelPath(session.id, round: number)
+        guard try SHA256Hash.digest(of: path, files: home.files).digest == model else {
+            throw ServerError(.damaged, "\(path) is not what the session wrote", hint: "restore it from a backup")
+        }
+        return path
+    }
+}
