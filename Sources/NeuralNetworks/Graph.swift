@@ -39,9 +39,12 @@ package struct Window: Hashable, Sendable {
         padRight = right
     }
 
+    /// Every position sees at least one input, and a tap's number fits a byte.
+    var suitsPooling: Bool { max(padTop, padLeft, padBottom, padRight) < size && size <= 15 }
+
     /// Output positions; a window that would stick out is left out (floor mode, PyTorch's default).
     func output(height: Int, width: Int) -> (height: Int, width: Int) {
-        func positions(_ length: Int) -> Int { length < size ? 0 : (length - size) / stride + 1 }
+        func positions(_ length: Int) -> Int { length < size || stride < 1 ? 0 : (length - size) / stride + 1 }
         return (positions(height + padTop + padBottom), positions(width + padLeft + padRight))
     }
 }
@@ -140,6 +143,8 @@ package struct Graph: Equatable, Sendable {
         }
         guard inputs.count == 1, let input = inputs.first else { return nil }
         switch operation {
+        case .maxPool(let window) where !window.suitsPooling, .averagePool(let window) where !window.suitsPooling:
+            return nil
         case .input, .residualAdd:
             return nil
         case .convolution(let outputs, let window, _):

@@ -54,5 +54,8 @@ import Testing
         expectRefusal(.relu, [7])
         expectRefusal(.relu, [0], name: "small")
         expectRefusal(.input, [0])
+        expectRefusal(.maxPool(Window(16, stride: 1, padding: 8)), [0])
+        expectRefusal(.averagePool(Window(2, stride: 2, padding: 2)), [0])
+        expectRefusal(.maxPool(Window(2, stride: 0)), [0])
     }
 }
