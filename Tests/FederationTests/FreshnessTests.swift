@@ -67,6 +67,7 @@ import Wire
         #expect(try judge(0, first) == .reject(.replay))
         #expect(try judge(1, first, from: "stranger") == .reject(.unknownSession))
         for client in ["a", "b"] { session.take(.update(try update(client, round: 1)), day(1)) }
+        session.take(.tick, day(1))
         session.take(.aggregated(round: 1, model: second), day(1))
         // Late: the session's late policy decides. Of another model line: never.
         #expect(try judge(1, first) == .accept)

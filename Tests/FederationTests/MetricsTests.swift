@@ -91,6 +91,7 @@ import Wire
             let received = try update(
                 "a", round: round, global: scores(correct: global), trained: scores(correct: own))
             session.take(.update(received), day(1))
+            session.take(.tick, day(1))
             session.take(.aggregated(round: round, model: try digest("model \(round)")), day(1))
         }
         return session
@@ -140,6 +141,7 @@ import Wire
         var plain = scores(correct: 30)
         plain.classes = []
         session.take(.update(try update("a", round: 1, global: plain, trained: plain)), day(1))
+        session.take(.tick, day(1))
         session.take(.aggregated(round: 1, model: try digest("model 1")), day(1))
         #expect(session.selectionMetric == .accuracy && session.best?.value == 0.75)
     }
@@ -147,6 +149,7 @@ import Wire
     @Test func withoutAnyScoresThereIsNoBest() throws {
         var session = try running(["a"], ["rounds": 2, "early_stop": ["patience": 1]])
         session.take(.update(try update("a", round: 1)), day(1))
+        session.take(.tick, day(1))
         session.take(.aggregated(round: 1, model: try digest("model 1")), day(1))
         #expect(session.best == nil && session.state == .running)
     }

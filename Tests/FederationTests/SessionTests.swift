@@ -58,6 +58,8 @@ extension Session {
             session.take(.update(try update("b", round: round)), day(1))
             #expect(session.state == .running)
             session.take(.update(try update("a", round: round)), day(1))
+            #expect(session.state == .running)
+            session.take(.tick, day(1))
             #expect(session.state == .closing)
             #expect(session.globals.isEmpty)
             let order = try #require(session.aggregation)
@@ -87,10 +89,12 @@ extension Session {
             ])
         session.take(.update(try update("a", round: 1, sequence: 4)), day(1))
         session.take(.update(try update("b", round: 1)), day(1))
-        #expect(session.aggregation?.inputs.map(\.sequence) == [6, 1])
+        session.take(.update(try update("b", round: 1, sequence: 2)), day(1))
+        session.take(.tick, day(1))
+        #expect(session.aggregation?.inputs.map(\.sequence) == [6, 2])
         // Frozen: a still newer one is late, whatever its number.
         session.take(.update(try update("a", round: 1, sequence: 9)), day(1))
-        #expect(session.aggregation?.inputs.map(\.sequence) == [6, 1])
+        #expect(session.aggregation?.inputs.map(\.sequence) == [6, 2])
     }
 
     @Test func withoutQuorumItPausesAndTellsOnce() throws {
@@ -105,8 +109,9 @@ extension Session {
         #expect(!session.wishes.contains(.announcePause(reason: reason)))
         #expect(session.take(.tick, day(15)).isEmpty)
         // The missing update comes after all.
-        #expect(
-            session.take(.update(try update("b", round: 1)), day(16)).contains { $0.description.contains("closes") })
+        session.take(.update(try update("b", round: 1)), day(16))
+        session.take(.tick, day(16))
+        #expect(session.state == .closing && session.pauseReason == nil)
     }
 
     @Test func extendGivesTimeFromNow() throws {
@@ -122,7 +127,9 @@ extension Session {
     @Test func atTheDeadlineTheQuorumCloses() throws {
         var session = try running(["a", "b", "c"], ["rounds": 2, "quorum": 2])
         session.take(.update(try update("a", round: 1)), day(1))
-        session.take(.update(try update("c", round: 1)), day(1))
+        session.take(.tick, day(1))
+        // Both lie in the inbox of a run after the deadline: the first one does not close the round for the second.
+        session.take(.update(try update("c", round: 1)), day(14))
         #expect(session.state == .running)
         let missing = SessionEffect.closing(
             round: 1, used: [try party("a"), try party("c")], missing: [try party("b")])
@@ -141,7 +148,8 @@ extension Session {
         var session = try running()
         session.take(.update(try update("a", round: 1)), day(1))
         let effects = session.take(.drop(try party("b"), reason: "moved away"), day(2))
-        #expect(effects.first == .dropped(try party("b"), reason: "moved away"))
+        #expect(effects == [.dropped(try party("b"), reason: "moved away")])
+        session.take(.tick, day(2))
         #expect(session.state == .closing)
         #expect(session.aggregation?.inputs.map(\.client) == [try party("a")])
         #expect(session.decisions(for: try party("b")).map(\.verdict) == [.approved, .dropped])
@@ -151,9 +159,11 @@ extension Session {
         var session = try running(["a", "b"], ["rounds": 2, "quorum": 2])
         session.take(.update(try update("a", round: 1)), day(1))
         session.take(.drop(try party("b"), reason: ""), day(2))
+        session.take(.tick, day(2))
         #expect(session.state == .paused)
         // A newcomer enters the paused round, since it could never close without one.
         session.take(.join(client: try party("c"), request: try digest("request c"), pictures: 9), day(3))
+        session.take(.tick, day(3))
         #expect(try session.state == .running && session.expected == [party("a"), party("c")])
         #expect(session.globals.last?.recipients == [try party("c")])
     }
@@ -167,6 +177,7 @@ extension Session {
         #expect(
             session.take(.update(try update("c", round: 1)), day(1)).first?.description.contains("not open") == true)
         for client in ["a", "b"] { session.take(.update(try update(client, round: 1)), day(1)) }
+        session.take(.tick, day(1))
         session.take(.aggregated(round: 1, model: try digest("model 1")), day(1))
         #expect(session.expected.count == 3)
         // Those who trained have the frozen tensors; the joiner gets them in a bundle of its own.
@@ -205,9 +216,11 @@ extension Session {
         #expect(session.globals.first?.recipients.map(\.text) == ["a", "c"])
         var other = session
         other.take(.update(try update("c", round: 1)), day(1))
+        other.take(.tick, day(1))
         #expect(other.aggregation?.inputs.map(\.client.text) == ["a", "c"])
         session.take(.readmit(try party("b")), day(1))
         session.take(.update(try update("c", round: 1)), day(1))
+        session.take(.tick, day(1))
         #expect(session.aggregation?.inputs.map(\.client.text) == ["a", "b", "c"])
     }
 

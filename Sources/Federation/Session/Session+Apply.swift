@@ -1,7 +1,7 @@
 package import Wire
 
 extension Session {
-    /// Takes an event in, and closes, pauses or resumes the round where that follows.
+    /// Takes an event in. Only `.tick` (and `.extend`) closes, pauses or resumes the round.
     ///
     /// - Returns: what came of it, in order; empty where the event was known already.
     /// - Throws: ``FederationError`` `.notAllowed` for a command that does not fit the state. Nothing has changed then.
@@ -9,19 +9,19 @@ extension Session {
     package mutating func apply(_ event: SessionEvent, now: Timestamp) throws(FederationError) -> [SessionEffect] {
         switch event {
         case .join(let client, let request, let pictures):
-            return try join(client, request: request, pictures: pictures, now: now)
+            return try join(client, request: request, pictures: pictures)
         case .start(let values): return try begin(values, now: now)
-        case .update(let update): return record(update) + advance(now)
+        case .update(let update): return record(update)
         case .refuse(let client, let round, let bundle, let reason):
             return refuse(client, round: round, bundle: bundle, reason: Reason(reason).reason)
         case .baseAcknowledged(let client):
             change(client) { $0.hasBase = true }
             return []
         case .reissue(let client): return try reissue(client)
-        case .equivocation(let client): return exclude(client) + advance(now)
-        case .readmit(let client): return try readmit(client) + advance(now)
-        case .drop(let client, let reason): return try drop(client, reason: Reason(reason).reason) + advance(now)
-        case .withdraw(let client, let bundle): return withdraw(client, bundle: bundle) + advance(now)
+        case .equivocation(let client): return exclude(client)
+        case .readmit(let client): return try readmit(client)
+        case .drop(let client, let reason): return try drop(client, reason: Reason(reason).reason)
+        case .withdraw(let client, let bundle): return withdraw(client, bundle: bundle)
         case .extend(let days): return try extend(days: days, now: now) + advance(now)
         case .abort(let reason): return try abort(Reason(reason).reason)
         case .tick: return advance(now)
@@ -36,7 +36,7 @@ extension Session {
     // MARK: participants
 
     private mutating func join(
-        _ client: PartyName, request: Digest, pictures: Int, now: Timestamp
+        _ client: PartyName, request: Digest, pictures: Int
     ) throws(FederationError) -> [SessionEffect] {
         if let known = self[client] {
             // The file lies in its folder as long as the session lives: seeing it again is no news, and a withdrawn request
@@ -65,7 +65,7 @@ extension Session {
         participants.append(participant)
         participants.sort { $0.name < $1.name }
         if round?.number == joining { issueAgain(client) }
-        return [.joined(client, round: joining)] + advance(now)
+        return [.joined(client, round: joining)]
     }
 
     /// The next round; or the open one, where that cannot reach its quorum without a newcomer.

@@ -153,7 +153,7 @@ extension Session {
         stoppedEarly = number < plan.rounds && shouldStopEarly
         guard number == plan.rounds || stoppedEarly else {
             state = .running
-            return effects + self.open(number + 1, model: model, now: now) + advance(now)
+            return effects + self.open(number + 1, model: model, now: now)
         }
         state = .finished
         round = nil
