@@ -75,8 +75,8 @@ static void ck_column_sums(const float *x, long rows, long channels, double *sum
   }
 }
 
-static void ck_gradient_sums(const float *x, const float *dy, long rows, long channels, const float *mean,
-                             const float *inv_std, double *sums) {
+static void ck_gradient_sums(const float *x, const float *dy, const float *active, long rows, long channels,
+                             const float *mean, const float *inv_std, double *sums) {
   memset(sums, 0, (size_t)(2 * channels) * sizeof(double));
   for (long first = 0, end; first < rows; first = end) {
     end = band_end(first, rows, channels);
@@ -86,7 +86,9 @@ static void ck_gradient_sums(const float *x, const float *dy, long rows, long ch
       wide s = load_wide(sums + c), q = load_wide(sums + channels + c);
       for (long r = first; r < end; r++) {
         long i = r * channels + c;
-        wide g = widen(load(dy + i));
+        vec gradient = load(dy + i);
+        if (active) gradient = where(load(active + i) > 0.0f, gradient);
+        wide g = widen(gradient);
         s += g;
         q += g * widen((load(x + i) - m) * v);
       }
@@ -95,15 +97,17 @@ static void ck_gradient_sums(const float *x, const float *dy, long rows, long ch
     }
     for (; c < channels; c++) {
       for (long i = first * channels + c; i < end * channels; i += channels) {
-        sums[c] += dy[i];
-        sums[channels + c] += (double)dy[i] * (double)((x[i] - mean[c]) * inv_std[c]);
+        double g = !active || active[i] > 0 ? dy[i] : 0;
+        sums[c] += g;
+        sums[channels + c] += g * (double)((x[i] - mean[c]) * inv_std[c]);
       }
     }
   }
 }
 
-static void ck_normal_gradient(const float *x, const float *dy, long rows, long channels, const float *mean,
-                               const float *factor, const float *shift, const float *slope, float *dx) {
+static void ck_normal_gradient(const float *x, const float *dy, const float *active, long rows, long channels,
+                               const float *mean, const float *factor, const float *shift, const float *slope,
+                               float *dx) {
   for (long first = 0, end; first < rows; first = end) {
     end = band_end(first, rows, channels);
     long c = 0;
@@ -111,12 +115,15 @@ static void ck_normal_gradient(const float *x, const float *dy, long rows, long 
       vec m = load(mean + c), f = load(factor + c), s = load(shift + c), k = load(slope + c);
       for (long r = first; r < end; r++) {
         long i = r * channels + c;
-        store(dx + i, f * (load(dy + i) - s - (load(x + i) - m) * k));
+        vec gradient = load(dy + i);
+        if (active) gradient = where(load(active + i) > 0.0f, gradient);
+        store(dx + i, f * (gradient - s - (load(x + i) - m) * k));
       }
     }
     for (; c < channels; c++) {
       for (long i = first * channels + c; i < end * channels; i += channels) {
-        dx[i] = factor[c] * (dy[i] - shift[c] - (x[i] - mean[c]) * slope[c]);
+        float gradient = !active || active[i] > 0 ? dy[i] : 0;
+        dx[i] = factor[c] * (gradient - shift[c] - (x[i] - mean[c]) * slope[c]);
       }
     }
   }

@@ -46,19 +46,26 @@ extension Kernels {
     /// The two sums of BatchNorm's backward pass, in float64, per channel of `[rows][channels]`:
     /// `sumDy = sum of dy` (the gradient by the shift beta) and
     /// `sumDyXhat = sum of dy * (x - mean) * invStd` (the gradient by the scale gamma).
-    /// - Parameter workspace: ``reductionWorkspaceCount(channels:)`` floats.
+    /// - Parameters:
+    ///   - activation: where a ReLU follows, its output: `dy` is then the gradient behind the ReLU and counts only where
+    ///     the activation is positive, which saves a pass of ``reluBackward(y:dy:count:dx:context:)``.
+    ///   - workspace: ``reductionWorkspaceCount(channels:)`` floats.
     package static func channelGradientSums(
-        x: UnsafePointer<Float>, dy: UnsafePointer<Float>, rows: Int, channels: Int, mean: UnsafePointer<Float>,
+        x: UnsafePointer<Float>, dy: UnsafePointer<Float>, activation: UnsafePointer<Float>? = nil, rows: Int,
+        channels: Int, mean: UnsafePointer<Float>,
         invStd: UnsafePointer<Float>, sumDy: UnsafeMutablePointer<Float>, sumDyXhat: UnsafeMutablePointer<Float>,
         workspace: UnsafeMutablePointer<Float>, context: ComputeContext
     ) {
         let table = context.instructionSet.table
         let (x, dy, mean, invStd) = (SharedInput(x), SharedInput(dy), SharedInput(mean), SharedInput(invStd))
+        let activation = activation.map { SharedInput($0) }
         let sums = reduce(
             rows: rows, width: 2 * channels, elements: rows * channels, context: context, workspace: workspace
         ) { first, count, sums in
             let at = first * channels
-            table.gradient_sums(x.pointer + at, dy.pointer + at, count, channels, mean.pointer, invStd.pointer, sums)
+            table.gradient_sums(
+                x.pointer + at, dy.pointer + at, activation.map { $0.pointer + at }, count, channels, mean.pointer,
+                invStd.pointer, sums)
         }
         for c in 0..<channels {
             sumDy[c] = Float(sums[c])
@@ -70,10 +77,12 @@ extension Kernels {
     /// section 3): `dx = gamma * invStd * (dy - sumDy/rows - xhat * sumDyXhat/rows)`.
     /// With fixed statistics use ``scaleShift(x:rows:channels:scale:shift:relu:residual:output:context:)`` on `dy`.
     /// - Parameters:
-    ///   - dx: `[rows][channels]`; may be `dy` or `x`.
+    ///   - activation: as for the sums, or nil.
+    ///   - dx: `[rows][channels]`; may be `dy`, `x` or `activation`.
     ///   - workspace: ``reductionWorkspaceCount(channels:)`` floats.
     package static func batchNormInputGradient(
-        x: UnsafePointer<Float>, dy: UnsafePointer<Float>, rows: Int, channels: Int, mean: UnsafePointer<Float>,
+        x: UnsafePointer<Float>, dy: UnsafePointer<Float>, activation: UnsafePointer<Float>? = nil, rows: Int,
+        channels: Int, mean: UnsafePointer<Float>,
         invStd: UnsafePointer<Float>, gamma: UnsafePointer<Float>, sumDy: UnsafePointer<Float>,
         sumDyXhat: UnsafePointer<Float>, dx: UnsafeMutablePointer<Float>, workspace: UnsafeMutablePointer<Float>,
         context: ComputeContext
@@ -87,12 +96,13 @@ extension Kernels {
         }
         let table = context.instructionSet.table
         let (x, dy, dx, mean) = (SharedInput(x), SharedInput(dy), SharedPointer(dx), SharedInput(mean))
+        let activation = activation.map { SharedInput($0) }
         let values = SharedPointer(workspace)
         parallelRows(rows, channels: channels, context: context) { first, count in
             let at = first * channels
             table.normal_gradient(
-                x.pointer + at, dy.pointer + at, count, channels, mean.pointer, values.pointer,
-                values.pointer + channels, values.pointer + 2 * channels, dx.pointer + at)
+                x.pointer + at, dy.pointer + at, activation.map { $0.pointer + at }, count, channels, mean.pointer,
+                values.pointer, values.pointer + channels, values.pointer + 2 * channels, dx.pointer + at)
         }
     }
 

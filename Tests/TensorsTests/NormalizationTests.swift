@@ -131,6 +131,37 @@ import Testing
         }
     }
 
+    @Test("a ReLU's mask folds into BatchNorm's backward pass", arguments: extents)
+    func foldedMask(extents: Extents) {
+        let (rows, channels) = (extents.rows, extents.channels)
+        var generator = TestGenerator(seed: 15)
+        let (x, dy, y) = (
+            generator.floats(rows * channels), generator.floats(rows * channels), generator.floats(rows * channels)
+        )
+        let (mean, invStd) = (generator.floats(channels), generator.floats(channels))
+        for context in contexts() {
+            func run(_ dy: UnsafePointer<Float>, _ activation: UnsafePointer<Float>?) -> [UInt32] {
+                let (first, second, dx) = (
+                    GuardedBuffer(channels), GuardedBuffer(channels), GuardedBuffer(rows * channels)
+                )
+                let workspace = GuardedBuffer(Kernels.reductionWorkspaceCount(channels: channels))
+                Kernels.channelGradientSums(
+                    x: x, dy: dy, activation: activation, rows: rows, channels: channels, mean: mean, invStd: invStd,
+                    sumDy: first.base, sumDyXhat: second.base, workspace: workspace.base, context: context)
+                Kernels.batchNormInputGradient(
+                    x: x, dy: dy, activation: activation, rows: rows, channels: channels, mean: mean, invStd: invStd,
+                    gamma: mean, sumDy: first.base, sumDyXhat: second.base, dx: dx.base, workspace: workspace.base,
+                    context: context)
+                #expect(first.isSound && second.isSound && dx.isSound && workspace.guardsAreIntact)
+                return first.bits + second.bits + dx.bits
+            }
+            let masked = GuardedBuffer(rows * channels)
+            Kernels.reluBackward(y: y, dy: dy, count: rows * channels, dx: masked.base, context: context)
+            #expect(run(dy, y) == run(masked.base, nil))
+            #expect(masked.isSound)
+        }
+    }
+
     @Test("gives the same bytes for 1, 2 and 3 workers", arguments: supportedInstructionSets)
     func workersDoNotMatter(instructionSet: InstructionSet) {
         let (rows, channels) = (20_011, 19)

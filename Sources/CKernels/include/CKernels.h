@@ -126,12 +126,13 @@ typedef struct {
   void (*moments)(const float *x, long rows, long channels, double *sums);
   /// `sums[c]` = sum of x over the rows, in float64.
   void (*column_sums)(const float *x, long rows, long channels, double *sums);
-  /// `sums[c]` = sum of dy, `sums[channels + c]` = sum of dy * (x - mean) * inv_std, in float64.
-  void (*gradient_sums)(const float *x, const float *dy, long rows, long channels, const float *mean,
-                        const float *inv_std, double *sums);
-  /// `dx = factor * (dy - shift - (x - mean)*slope)`, all four per channel. `dx` may be `dy` or `x`.
-  void (*normal_gradient)(const float *x, const float *dy, long rows, long channels, const float *mean,
-                          const float *factor, const float *shift, const float *slope, float *dx);
+  /// `sums[c]` = sum of dy, `sums[channels + c]` = sum of dy * (x - mean) * inv_std, in float64. Where `active` (a ReLU's
+  /// output) is given, dy counts as zero where it is not positive.
+  void (*gradient_sums)(const float *x, const float *dy, const float *active, long rows, long channels,
+                        const float *mean, const float *inv_std, double *sums);
+  /// `dx = factor * (dy - shift - (x - mean)*slope)`, all four per channel; `active` as above. `dx` may be any input.
+  void (*normal_gradient)(const float *x, const float *dy, const float *active, long rows, long channels,
+                          const float *mean, const float *factor, const float *shift, const float *slope, float *dx);
   /// `dx = y > 0 ? dy : 0`. `dx` may be `dy`.
   void (*relu_gradient)(const float *y, const float *dy, long count, float *dx);
   /// `sum += x`.
