@@ -72,7 +72,7 @@ let package = Package(
         .testTarget(
             name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "Tensors", "Wire"],
             exclude: ["Golden"], swiftSettings: strict),
-        .testTarget(name: "ImagesTests", dependencies: ["Images", "CImageIO", "Files", "Wire", systemPackage], swiftSettings: strict),
+        .testTarget(name: "ImagesTests", dependencies: ["Images", "Files", "Tensors", "Wire", systemPackage], swiftSettings: strict),
         .testTarget(name: "FederationTests", dependencies: ["Federation", "Tensors", "Wire"], swiftSettings: strict),
         .testTarget(
             name: "MailboxTests", dependencies: ["Mailbox", "Configuration", "Bundles", "Files", "Wire", systemPackage],

@@ -1,6 +1,5 @@
 import Images
 import SystemPackage
-import Tensors
 import Testing
 
 /// ``PerceptualHash`` and ``NearDuplicates``.
