@@ -2,6 +2,8 @@
 package enum FederationLimits {
     /// Bytes of one JSON payload (`plan.json`, `round.json`, ...).
     package static let messageBytes = 4 << 20
+    /// Bytes of a session's own state, which grows by some hundred bytes for each participant and round.
+    package static let stateBytes = 256 << 20
     /// Bytes of a text that a person wrote: reason, message, contact.
     package static let textBytes = 2_000
     package static let classNameBytes = 64
@@ -32,7 +34,8 @@ package enum FederationLimits {
     /// Honest local training, from random weights too, stays below 2; a model-replacement attack that multiplies its
     /// update to survive the average needs about the number of participants.
     package static let relativeNorm = 10.0
-    /// Sequence numbers may jump by this much over the highest seen, so that one forged-looking jump cannot end a session.
+    /// Sequence numbers may jump by this much over the highest seen, so that one forged-looking jump cannot end a
+    /// session.
     package static let sequenceJump: Int64 = 1_000_000
     /// Tolerated difference of clocks between two parties, in seconds.
     package static let clockTolerance: Int64 = 86_400

@@ -108,7 +108,8 @@ package struct LedgerFacts: Equatable, Sendable {
 
 /// The freshness rules of PROTOCOL, as functions of values.
 ///
-/// Order of the checks: duplicate, federation, recipient, validity, equivocation, sequence, then the session's own rules.
+/// Order of the checks: duplicate, federation, recipient, validity, equivocation, sequence, then the session's own
+/// rules.
 package enum Freshness {
     /// Rules that hold for every kind.
     ///
@@ -165,8 +166,8 @@ package enum Freshness {
         return .accept
     }
 
-    /// Whether a client should tell its people that the server is silent: the round's deadline, and a day for the courier,
-    /// have passed since the last global.
+    /// Whether a client should tell its people that the server is silent: the round's deadline, and a day for the
+    /// courier, have passed since the last global.
     package static func isSilent(lastGlobal: Timestamp, plan: Plan, now: Timestamp) -> Bool {
         now > lastGlobal.adding(seconds: plan.deadline + FederationLimits.clockTolerance)
     }

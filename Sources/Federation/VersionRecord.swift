@@ -129,8 +129,8 @@ package struct VersionRecord: Message {
         classes = try object.classes("classes")
         imageSize = try object.count("image_size", in: FederationLimits.imageSize)
         model = try object.digest("model")
-        base = try object.optionalInteger("base").map { Int($0) }
-        head = try object.optionalInteger("head").map { Int($0) }
+        base = try object.optionalInteger("base", in: 0...Int64.max).map { Int($0) }
+        head = try object.optionalInteger("head", in: 0...Int64.max).map { Int($0) }
         session = try object.optionalRandomID("session")
         sessionName = try object.text("session_name", maximumLength: 128)
         plan = try object.optionalDigest("plan")

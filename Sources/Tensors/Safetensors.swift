@@ -1,7 +1,7 @@
 /// Safetensors in memory. For files, and models that should not be loaded whole, see ``MappedSafetensors``.
 package enum Safetensors {
-    /// Strict; see ``SafetensorsHeader``. Values of other types than F32 are converted: F16 and BF16 exactly, F64 to the
-    /// nearest Float.
+    /// Strict; see ``SafetensorsHeader``. Values of other types than F32 are converted: F16 and BF16 exactly, F64 to
+    /// the nearest Float.
     package static func decode(
         _ bytes: [UInt8], profile: SafetensorsHeader.Profile = .bundle
     ) throws(SafetensorsError) -> (tensors: TensorDictionary, metadata: [String: String]) {

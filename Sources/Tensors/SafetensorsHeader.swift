@@ -21,12 +21,13 @@ package struct TensorLayout: Equatable, Sendable {
 /// The front of a safetensors file: 8 bytes little-endian header length, then JSON, then the tensors' bytes.
 /// Format: https://huggingface.co/docs/safetensors
 ///
-/// `part` and `role` travel in `__metadata__`, one key for each tensor: `"conv1.weight": "stem/weight"`. Other metadata keys
-/// are free text, and are never the name of a tensor.
+/// `part` and `role` travel in `__metadata__`, one key for each tensor: `"conv1.weight": "stem/weight"`. Other metadata
+/// keys are free text, and are never the name of a tensor.
 package struct SafetensorsHeader: Equatable, Sendable {
     /// What is accepted. Both are strict about offsets, sizes and JSON.
     package enum Profile: Sendable {
-        /// What bundles carry: Float32 only, part and role given, and exactly the bytes that ``SafetensorsWriter`` makes.
+        /// What bundles carry: Float32 only, part and role given, and exactly the bytes that ``SafetensorsWriter``
+        /// makes.
         case bundle
         /// What other programs write: F32, F16, BF16 and F64, any order, metadata or none.
         case interchange

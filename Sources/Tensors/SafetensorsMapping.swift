@@ -2,8 +2,8 @@ import Glibc
 
 /// A safetensors file, or a part of a larger file, mapped read-only: tensors are paged in as they are used.
 ///
-/// Only local files that nobody else writes are mapped; a file cut short under a mapping would end the process. Bundles are
-/// copied from a share before they get here.
+/// Only local files that nobody else writes are mapped; a file cut short under a mapping would end the process. Bundles
+/// are copied from a share before they get here.
 package final class MappedSafetensors: TensorSource, Sendable {
     package let header: SafetensorsHeader
     private let mapping: Mapping

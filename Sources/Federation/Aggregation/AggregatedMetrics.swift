@@ -1,7 +1,7 @@
 package import Wire
 
-/// The participants' scores of one round, pooled: sums of counts, so that a site weighs by its pictures, with the sites that
-/// gave none named.
+/// The participants' scores of one round, pooled: sums of counts, so that a site weighs by its pictures, with the sites
+/// that gave none named.
 package struct AggregatedMetrics: Equatable, Sendable {
     /// Scores of the global that the round began with, as pooled over the sites' validation pictures.
     package var global: Scores?

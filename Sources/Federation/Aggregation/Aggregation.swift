@@ -14,15 +14,16 @@ package struct AggregationInput {
     }
 }
 
-/// Makes the next global of a round's updates, tensor by tensor: memory grows neither with the clients nor with the model.
+/// Makes the next global of a round's updates, tensor by tensor: memory grows neither with the clients nor with the
+/// model.
 package enum Aggregation {
     /// The result does not depend on the order of `inputs`.
     ///
     /// - Parameters:
     ///   - base: the round's global; gives names, shapes, parts and roles.
     ///   - sink: takes the bytes of the next `model.safetensors`, in order.
-    /// - Throws: ``FederationError`` `.aggregation` for no inputs, a client twice or a weight below 1; `.tensorMismatch` where an
-    ///   update's layouts are not the base's; and what sources and sink throw.
+    /// - Throws: ``FederationError`` `.aggregation` for no inputs, a client twice or a weight below 1;
+    ///   `.tensorMismatch` where an update's layouts are not the base's; and what sources and sink throw.
     package static func run(
         base: any TensorSource, inputs: [AggregationInput], strategy: any AggregationStrategy,
         to sink: (UnsafeRawBufferPointer) throws -> Void

@@ -9,7 +9,8 @@ package struct WeightedValues {
     package let values: UnsafeBufferPointer<Float>
 }
 
-/// How updates become the next global, tensor by tensor. A further strategy overrides this one method, or wraps another one.
+/// How updates become the next global, tensor by tensor. A further strategy overrides this one method, or wraps another
+/// one.
 package protocol AggregationStrategy: Sendable {
     /// - Parameters:
     ///   - base: the round's global, the same shape.
@@ -22,10 +23,10 @@ package protocol AggregationStrategy: Sendable {
 
 /// Weighted average, McMahan et al. 2017 (arXiv 1602.05629), algorithm 1: `w = sum over k of (n_k / n) w_k`.
 ///
-/// n_k is the number of training examples that client k processed. Computed as `Float((sum n_k w_k) / sum n_k)`: each product
-/// and sum rounded to Float64 in the order of the clients' names, one division, one rounding to Float32. Only IEEE 754
-/// operations, none of them fused, so the bytes are the same on any machine. BatchNorm's running mean and variance are
-/// averaged alike; its counter, where a file has one, takes the maximum.
+/// n_k is the number of training examples that client k processed. Computed as `Float((sum n_k w_k) / sum n_k)`: each
+/// product and sum rounded to Float64 in the order of the clients' names, one division, one rounding to Float32. Only
+/// IEEE 754 operations, none of them fused, so the bytes are the same on any machine. BatchNorm's running mean and
+/// variance are averaged alike; its counter, where a file has one, takes the maximum.
 package struct FederatedAveraging: AggregationStrategy {
     package init() {}
 
@@ -60,8 +61,8 @@ package struct FederatedAveraging: AggregationStrategy {
     }
 }
 
-/// Li et al. 2020 (arXiv 1812.06127), algorithm 2. The proximal term is the clients' part; the server averages, and takes
-/// partial work as it is, which FedAvg in its paper drops.
+/// Li et al. 2020 (arXiv 1812.06127), algorithm 2. The proximal term is the clients' part; the server averages, and
+/// takes partial work as it is, which FedAvg in its paper drops.
 package struct FederatedProximal: AggregationStrategy {
     private let averaging = FederatedAveraging()
     package init() {}

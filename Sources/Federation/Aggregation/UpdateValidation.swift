@@ -80,7 +80,8 @@ package enum UpdateValidation {
     ///
     /// - Parameters:
     ///   - pictures: that the approved request promised.
-    /// - Returns: the update's weight: its examples, or where more are claimed than promised pictures times epochs, that bound.
+    /// - Returns: the update's weight: its examples, or where more are claimed than promised pictures times epochs,
+    ///   that bound.
     /// - Throws: ``FederationError`` `.sampleCount`.
     package static func weight(
         of metrics: UpdateMetrics, round: Int, plan: Plan, pictures: Int

@@ -5,18 +5,21 @@ package import Wire
 package protocol Message: Equatable, Sendable {
     /// The payload's name in the bundle, which is also the context of its errors.
     static var fileName: String { get }
+    /// More bytes than this are refused before they are looked at.
+    static var maximumBytes: Int { get }
     var json: JSONValue { get }
     /// Reads every field; the caller checks that none is left over.
     init(reading object: inout ObjectReader) throws
 }
 
 extension Message {
+    package static var maximumBytes: Int { FederationLimits.messageBytes }
     package var encoded: [UInt8] { StrictJSON.serialize(json) }
 
     /// - Throws: ``FederationError`` `.malformed` (or `.badPlan`) naming the file and the field.
     package init(decoding bytes: [UInt8]) throws(FederationError) {
         do {
-            let value = try StrictJSON.parse(bytes, maximumBytes: FederationLimits.messageBytes)
+            let value = try StrictJSON.parse(bytes, maximumBytes: Self.maximumBytes)
             try self.init(json: value, context: Self.fileName)
         } catch let error as FederationError {
             throw error

@@ -1,7 +1,7 @@
 package import Wire
 
-/// `round.json`: travels with each global and gives an account of the round that was just closed. A client finds its own
-/// line here: the signed proof that its update was counted, and with what weight.
+/// `round.json`: travels with each global and gives an account of the round that was just closed. A client finds its
+/// own line here: the signed proof that its update was counted, and with what weight.
 package struct RoundReport: Message {
     package static let fileName = "round.json"
 
@@ -195,7 +195,8 @@ package struct BestRound: Equatable, Sendable {
     package var model: Digest
     package var metric: Metric
     package var value: Double
-    /// Nobody has scored this model yet (it is the last round's): the value is estimated from the trained models' scores.
+    /// Nobody has scored this model yet (it is the last round's): the value is estimated from the trained models'
+    /// scores.
     package var estimated: Bool
 
     package init(round: Int, model: Digest, metric: Metric, value: Double, estimated: Bool) {

@@ -68,8 +68,8 @@ package struct Scores: Equatable, Sendable {
         }
     }
 
-    /// What may leave the hospital: nil under ``FederationLimits/minimumSupport`` pictures, and no breakdown by class where
-    /// a class has too few. (One class left out of a full breakdown could be computed from the total.)
+    /// What may leave the hospital: nil under ``FederationLimits/minimumSupport`` pictures, and no breakdown by class
+    /// where a class has too few. (One class left out of a full breakdown could be computed from the total.)
     package var shareable: Scores? {
         guard support >= FederationLimits.minimumSupport else { return nil }
         var shared = self
@@ -80,7 +80,8 @@ package struct Scores: Equatable, Sendable {
 }
 
 extension Scores {
-    /// Several sites' scores as one: counts are added; the loss is weighted by support, a class's AUROC by the class's support.
+    /// Several sites' scores as one: counts are added; the loss is weighted by support, a class's AUROC by the class's
+    /// support.
     ///
     /// - Parameter sites: in a fixed order, since floating-point sums depend on it.
     /// - Returns: nil if there are none.

@@ -1,7 +1,7 @@
 package import Wire
 
-/// `plan.json`: the declarative recipe of a session. The same keys as the server's configuration, all of them present, fixed
-/// for the session; never code. Its SHA-256 is in every decision.
+/// `plan.json`: the declarative recipe of a session. The same keys as the server's configuration, all of them present,
+/// fixed for the session; never code. Its SHA-256 is in every decision.
 package struct Plan: Message {
     package static let fileName = "plan.json"
 

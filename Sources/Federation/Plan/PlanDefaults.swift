@@ -1,7 +1,7 @@
 package import Wire
 
-/// Builds a plan in layers: the program's defaults, the server's configuration, a request's wishes or `plan.yaml`, each an
-/// object that changes the keys it names; then the model's own facts.
+/// Builds a plan in layers: the program's defaults, the server's configuration, a request's wishes or `plan.yaml`, each
+/// an object that changes the keys it names; then the model's own facts.
 package enum PlanDefaults {
     /// What a plan says where nobody said anything; with the three model keys it is a whole plan.
     package static let standard: JSONValue = [

@@ -121,8 +121,8 @@ package enum TrainFrom: String, Sendable, CaseIterable {
     /// A network's parts from the picture to the answer.
     package static let parts = ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
 
-    /// Whether tensors of `part` train, and so travel in `model.safetensors` and come back in updates. A part that is not
-    /// among ``parts`` trains only with `all`.
+    /// Whether tensors of `part` train, and so travel in `model.safetensors` and come back in updates. A part that is
+    /// not among ``parts`` trains only with `all`.
     package func trains(part: String) -> Bool {
         if self == .all { return true }
         guard let first = Self.parts.firstIndex(of: rawValue), let index = Self.parts.firstIndex(of: part) else {

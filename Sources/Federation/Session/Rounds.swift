@@ -45,7 +45,7 @@ package struct ReceivedUpdate: Equatable, Sendable {
         client = try object.partyName("client")
         bundle = try object.digest("bundle")
         round = try object.count("round")
-        sequence = try object.integer("sequence")
+        sequence = try object.integer("sequence", in: 1...Int64.max)
         weights = try object.digest("weights")
         weight = try object.count("weight")
         guard let read = try object.optionalNested("metrics", UpdateMetrics.init(reading:)) else {
@@ -80,7 +80,8 @@ package struct RefusedUpdate: Equatable, Sendable {
 
 /// The round that is under way; in a finished session, the publication of the final global.
 package struct OpenRound: Equatable, Sendable {
-    /// One bundle of the round's global. Normally there is one for all; those who lack the frozen tensors get their own.
+    /// One bundle of the round's global. Normally there is one for all; those who lack the frozen tensors get their
+    /// own.
     package struct Issue: Equatable, Sendable {
         package let recipients: [PartyName]
         package let withBase: Bool

@@ -39,8 +39,8 @@ extension Session {
         _ client: PartyName, request: Digest, pictures: Int
     ) throws(FederationError) -> [SessionEffect] {
         if let known = self[client] {
-            // The file lies in its folder as long as the session lives: seeing it again is no news, and a withdrawn request
-            // stays withdrawn. A dropped one was put back on purpose.
+            // The file lies in its folder as long as the session lives: seeing it again is no news, and a withdrawn
+            // request stays withdrawn. A dropped one was put back on purpose.
             if known.request == request, known.standing != .dropped { return [] }
             if known.standing == .active || known.standing == .excluded {
                 throw FederationError(

@@ -3,6 +3,7 @@ package import Wire
 /// `session.json`: the whole state, strict in both directions.
 extension Session: Message {
     package static var fileName: String { "session.json" }
+    package static var maximumBytes: Int { FederationLimits.stateBytes }
 
     package var json: JSONValue {
         JSONValue(fields: [
@@ -32,13 +33,14 @@ extension Session: Message {
         pauseReason = try object.optionalText("pause_reason", maximumLength: 100_000)
         pauseAnnounced = try object.bool("pause_announced")
         stoppedEarly = try object.bool("stopped_early")
-        version = try object.optionalInteger("version").map { Int($0) }
+        version = try object.optionalInteger("version", in: 0...Int64.max).map { Int($0) }
         abortReason = try object.optionalText("abort_reason")
         abortRecipients = try object.partyNames("abort_recipients")
         try checkConsistency(object)
     }
 
-    /// A state that no sequence of events makes must not be acted upon: a garbled file stops the tick, with its place named.
+    /// A state that no sequence of events makes must not be acted upon: a garbled file stops the tick, with its place
+    /// named.
     private func checkConsistency(_ object: ObjectReader) throws(JSONError) {
         let hasStarted = state == .running || state == .closing || state == .paused || state == .finished
         guard !hasStarted || start != nil else { throw object.problem("start", "is missing in a started session") }

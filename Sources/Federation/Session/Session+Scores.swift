@@ -2,10 +2,10 @@ import Wire
 
 /// Which round's model is best.
 ///
-/// The model that round r makes is scored by the clients at the beginning of round r + 1, so the last round's is scored by
-/// nobody before it is published. To make it a candidate nevertheless (a selection that never considers the final round is a
-/// known fault), its score is estimated: the score of the trained models of the last round, less the mean lead that trained
-/// models had over the global made from them in the rounds where both are known.
+/// The model that round r makes is scored by the clients at the beginning of round r + 1, so the last round's is scored
+/// by nobody before it is published. To make it a candidate nevertheless (a selection that never considers the final
+/// round is a known fault), its score is estimated: the score of the trained models of the last round, less the mean
+/// lead that trained models had over the global made from them in the rounds where both are known.
 extension Session {
     /// The plan's metric; or accuracy, where sites withhold what the metric needs, so that a selection always happens.
     package var selectionMetric: Metric {
@@ -52,8 +52,8 @@ extension Session {
         return best
     }
 
-    /// Whether the measured score has not improved for `patience` rounds; the model that the session started from counts as
-    /// the first to beat.
+    /// Whether the measured score has not improved for `patience` rounds; the model that the session started from
+    /// counts as the first to beat.
     var shouldStopEarly: Bool {
         guard let rule = plan?.earlyStop else { return false }
         let metric = selectionMetric

@@ -2,12 +2,13 @@ package import Wire
 
 /// One approved training: its plan, participants and rounds, as a value.
 ///
-/// 1. ``apply(_:now:)`` is the only way to change it, and takes the time as an argument: no clock, no file, no randomness.
+/// 1. ``apply(_:now:)`` is the only way to change it, and takes the time as an argument: no clock, no file, no
+///    randomness.
 /// 2. Applying an event twice is the same as applying it once.
-/// 3. A round closes when every active participant has answered, or at its deadline with the quorum; never with less than
-///    the quorum, never with nobody, and never with an update of a client that is not active.
-/// 4. Only time (`.tick`) closes a round. A run takes its whole inbox in first, so the order in which files are listed changes
-///    nothing: a newer update of the same client that lies beside the older one is the one that counts.
+/// 3. A round closes when every active participant has answered, or at its deadline with the quorum; never with less
+///    than the quorum, never with nobody, and never with an update of a client that is not active.
+/// 4. Only time (`.tick`) closes a round. A run takes its whole inbox in first, so the order in which files are listed
+///    changes nothing: a newer update of the same client that lies beside the older one is the one that counts.
 /// 5. The updates of a round are frozen in the state before they are averaged.
 /// 6. ``wishes`` lists the work that the state asks for; a run that was killed finds the same list again.
 /// 7. `finished` and `aborted` are for ever; nothing that comes afterwards changes the outcome.

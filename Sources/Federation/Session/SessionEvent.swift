@@ -1,9 +1,10 @@
 package import Wire
 
-/// What can happen to a session. Events that come from bundles may come twice, late and in any order; those of the admin's
-/// commands throw where they cannot apply.
+/// What can happen to a session. Events that come from bundles may come twice, late and in any order; those of the
+/// admin's commands throw where they cannot apply.
 package enum SessionEvent: Equatable, Sendable {
-    /// A request lies in the session's approved folder. Before the start: takes part from round 1; afterwards: from the next round.
+    /// A request lies in the session's approved folder. Before the start: takes part from round 1; afterwards: from the
+    /// next round.
     case join(client: PartyName, request: Digest, pictures: Int)
     /// The plan is fixed and enough clients are there: round 1 opens.
     case start(SessionStart)

@@ -1,7 +1,7 @@
 package import Wire
 
-/// Work that a session's state asks for. Derived from the state alone, as often as one likes: each publication has a key under
-/// which it happens once, each other wish is answered by an event.
+/// Work that a session's state asks for. Derived from the state alone, as often as one likes: each publication has a
+/// key under which it happens once, each other wish is answered by an event.
 package enum SessionWish: Equatable, Sendable {
     case decision(key: String, to: PartyName, Decision)
     case global(GlobalOrder)
