@@ -84,6 +84,14 @@ package struct Equivocation: Hashable, Sendable {
     package let first: Digest
     /// The one in quarantine.
     package let second: Digest
+
+    package init(sender: PartyName, session: RandomID, seq: Int64, first: Digest, second: Digest) {
+        self.sender = sender
+        self.session = session
+        self.seq = seq
+        self.first = first
+        self.second = second
+    }
 }
 
 /// The last bundle that was numbered in a session.

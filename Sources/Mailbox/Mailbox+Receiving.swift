@@ -92,6 +92,10 @@ extension Mailbox {
         } catch {
             throw MailboxError(.bundle, "\(error)")
         }
+        // What was given out stays until it is committed; of all else the copy has served.
+        if !open.values.contains(where: { $0.bundle.path == spooled }) {
+            try onDisk { () throws(FileError) in try files.remove(spooled) }
+        }
     }
 
     /// A file that does not verify: waits, or has settled and goes into quarantine.
@@ -101,7 +105,7 @@ extension Mailbox {
         let content = try onDisk { () throws(FileError) in try SHA256Hash.digest(of: spooled, files: files) }
         guard pass.settling.observe(file.name, size: content.size, digest: content.digest, now: now) else {
             pass.received.settling += 1
-            return try onDisk { () throws(FileError) in try files.remove(spooled) }
+            return
         }
         try Quarantine(home: home).take(
             spooled, name: file.name, digest: content.digest, reason: error.reason.rawValue, detail: error.detail,

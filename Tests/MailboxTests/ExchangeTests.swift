@@ -1,0 +1,182 @@
+import Bundles
+import Files
+import Mailbox
+import SystemPackage
+import Testing
+import Wire
+
+@Suite struct ExchangeTests {
+    let world: TestFederation
+
+    init() throws {
+        world = try TestFederation()
+        try QuickFileSystem().makeDirectories(root)
+    }
+
+    private var root: FilePath { world.root.appending("exchange") }
+
+    private func exchange(_ home: Home) throws -> Exchange { try Exchange.detect(root, home: home) }
+
+    private func send(_ home: Home, _ key: String, _ kind: BundleKind, to recipients: [String]) throws -> String {
+        let isForSession = kind == .global
+        return try opened(home).send(
+            key: key, kind: kind, to: recipients.map(name), session: isForSession ? session("1") : .none,
+            round: isForSession ? 1 : 0, payload: [.bytes(name: "x.json", Array("{}\n".utf8))]
+        ).name
+    }
+
+    @discardableResult
+    private func collect(_ home: Home, at seconds: Int64 = 0, only: PartyName? = nil) throws -> ExchangeSummary {
+        try opened(home, at: start.adding(seconds: seconds)).collect(from: try exchange(home), only: only)
+    }
+
+    @discardableResult
+    private func deliver(
+        _ home: Home, at seconds: Int64 = 0, only: PartyName? = nil, byHand: Bool = false
+    ) throws -> ExchangeSummary {
+        try opened(home, at: start.adding(seconds: seconds)).deliver(to: try exchange(home), only: only, byHand: byHand)
+    }
+
+    @Test func perClientFoldersShowEachHospitalOnlyWhatNamesIt() throws {
+        let forBoth = try send(world.server, "global/1", .global, to: ["hospital-a", "hospital-b"])
+        let forA = try send(world.server, "decision/a", .decision, to: ["hospital-a"])
+        #expect(try deliver(world.server).problems.isEmpty)
+        #expect(try names(root.appending("hospital-a/outbox")) == [forA, forBoth].sorted())
+        #expect(try names(root.appending("hospital-b/outbox")) == [forBoth])
+        #expect(try collect(world.hospitalA).copied.count == 2)
+        #expect(try names(world.hospitalA.inbox) == [forA, forBoth].sorted())
+        // Clients never delete there.
+        #expect(try names(root.appending("hospital-a/outbox")).count == 2)
+    }
+
+    @Test func whatAClientSendsReachesTheServerAndIsTakenFromTheExchange() throws {
+        try QuickFileSystem().makeDirectories(root.appending("hospital-a"))
+        let request = try send(world.hospitalA, "request/1", .request, to: ["ministry"])
+        try deliver(world.hospitalA)
+        #expect(try names(root.appending("hospital-a/inbox")) == [request])
+        let summary = try collect(world.server)
+        #expect(summary.copied == [request] && summary.removed == [request])
+        #expect(try names(world.server.inbox) == [request])
+        #expect(try names(root.appending("hospital-a/inbox")) == [])
+    }
+
+    @Test func theFlatLayoutIsFoundByItsFolders() throws {
+        for folder in ["inbox", "outbox"] { try QuickFileSystem().makeDirectories(root.appending(folder)) }
+        #expect(try exchange(world.server).layout == .flat && exchange(world.hospitalA).layout == .flat)
+        let decision = try send(world.server, "decision/a", .decision, to: ["hospital-a"])
+        let request = try send(world.hospitalA, "request/1", .request, to: ["ministry"])
+        try deliver(world.server)
+        try deliver(world.hospitalA)
+        #expect(try names(root.appending("outbox")) == [decision] && names(root.appending("inbox")) == [request])
+        try collect(world.server)
+        try collect(world.hospitalA)
+        try collect(world.hospitalB)
+        #expect(try names(world.server.inbox) == [request])
+        #expect(try names(world.hospitalA.inbox) == [decision])
+        #expect(try names(world.hospitalB.inbox) == [])
+    }
+
+    @Test func aStickForOneHospitalCarriesOnlyWhatNamesIt() throws {
+        _ = try send(world.server, "decision/a", .decision, to: ["hospital-a"])
+        let forB = try send(world.server, "decision/b", .decision, to: ["hospital-b"])
+        try deliver(world.server, only: name("hospital-b"), byHand: true)
+        #expect(try names(root) == ["hospital-b"])
+        #expect(try names(root.appending("hospital-b/outbox")) == [forB])
+    }
+
+    @Test func anotherStickAtTheSamePlaceIsFilledToo() throws {
+        _ = try send(world.server, "decision/a", .decision, to: ["hospital-a"])
+        try deliver(world.server, byHand: true)
+        try QuickFileSystem().removeTree(root)
+        try QuickFileSystem().makeDirectories(root)
+        #expect(try deliver(world.server).copied.isEmpty)
+        #expect(try deliver(world.server, byHand: true).copied.count == 1)
+    }
+
+    @Test func whatIsGoneWithoutAnAnswerIsLaidThereAgainAfterADay() throws {
+        try QuickFileSystem().makeDirectories(root.appending("hospital-a"))
+        let request = try send(world.hospitalA, "request/1", .request, to: ["ministry"])
+        try deliver(world.hospitalA)
+        try QuickFileSystem().remove(root.appending("hospital-a/inbox").appending(request))
+        #expect(try deliver(world.hospitalA, at: 86_399).copied == [])
+        #expect(try deliver(world.hospitalA, at: 86_400).copied == [request])
+    }
+
+    @Test func whatIsRetiredIsTakenBack() throws {
+        _ = try send(world.server, "global/1", .global, to: ["hospital-a"])
+        try deliver(world.server)
+        try opened(world.server).withdraw { $0.key == "global/1" }
+        #expect(try deliver(world.server).removed.count == 1)
+        #expect(try names(root.appending("hospital-a/outbox")) == [])
+    }
+
+    @Test func aGrowingFileIsCollectedWhenItIsWhole() throws {
+        let folder = root.appending("hospital-a").appending("inbox")
+        try QuickFileSystem().makeDirectories(folder)
+        try world.lay(world.manifest(), as: "u.tar", in: folder)
+        let whole = try content(folder.appending("u.tar"))
+        for step in 1...3 {
+            try QuickFileSystem().writeFile(folder.appending("u.tar"), Array(whole.prefix(600 * step)))
+            #expect(try collect(world.server, at: Int64(step) * 600).copied.isEmpty)
+        }
+        try QuickFileSystem().writeFile(folder.appending("u.tar"), whole)
+        #expect(try collect(world.server, at: 3000).copied.count == 1)
+    }
+
+    @Test func rubbishSettlesIntoQuarantineAndStaysWhereItIs() throws {
+        let folder = root.appending("hospital-a").appending("inbox")
+        try QuickFileSystem().makeDirectories(folder)
+        try write("rubbish", folder.appending("u.tar"))
+        #expect(try collect(world.server).problems.isEmpty)
+        #expect(try collect(world.server, at: 60).problems.count == 1)
+        #expect(try names(world.server.quarantine).count == 2)
+        #expect(try names(folder) == ["u.tar"])
+        #expect(try collect(world.server, at: 600).problems.isEmpty)
+    }
+
+    @Test func whatIsKnownAlreadyIsNotCollectedAgain() throws {
+        let folder = root.appending("hospital-a").appending("inbox")
+        try QuickFileSystem().makeDirectories(folder)
+        try world.lay(world.manifest(), as: "u.tar", in: folder)
+        let bytes = try content(folder.appending("u.tar"))
+        try collect(world.server)
+        do {
+            let mailbox = try opened(world.server)
+            for delivery in try mailbox.receive().deliveries { try mailbox.commit(delivery, .accepted) }
+        }
+        try QuickFileSystem().writeFile(folder.appending("other-name.tar"), bytes)
+        let summary = try collect(world.server, at: 60)
+        #expect(summary.copied.isEmpty && summary.removed == ["other-name.tar"])
+        #expect(try names(world.server.inbox) == [])
+    }
+
+    @Test func anIdleRunReadsNoPayloadAndWritesNothing() throws {
+        _ = try send(world.server, "global/1", .global, to: ["hospital-a"])
+        try deliver(world.server)
+        try collect(world.hospitalA)
+        let before = try tree(world.root)
+        let file = try #require(try names(root.appending("hospital-a/outbox")).first)
+        let path = root.appending("hospital-a/outbox").appending(file)
+        let log = OpenLog()
+        let watched = try Home.open(world.hospitalA.root, files: WatchingFileSystem(log: log))
+        _ = try opened(watched, at: start.adding(seconds: 60)).collect(from: try exchange(watched))
+        try deliver(world.server, at: 60)
+        #expect(!log.paths.contains(path.string) && !log.paths.isEmpty)
+        #expect(try tree(world.root) == before)
+    }
+
+    @Test func anExchangeThatIsNotMountedIsSaidSo() throws {
+        try QuickFileSystem().removeTree(root)
+        let error = #expect(throws: MailboxError.self) { try exchange(world.server) }
+        #expect(error?.description.contains("is the share mounted?") == true)
+    }
+
+    @Test func aFolderThatCannotBeWrittenIsAProblemAndNoEnd() throws {
+        _ = try send(world.server, "decision/a", .decision, to: ["hospital-a"])
+        let forB = try send(world.server, "decision/b", .decision, to: ["hospital-b"])
+        try QuickFileSystem().makeDirectories(root.appending("hospital-a"))
+        try write("a file in the way", root.appending("hospital-a/outbox"))
+        let summary = try deliver(world.server)
+        #expect(summary.problems.count == 1 && summary.copied == [forB])
+    }
+}

@@ -1,0 +1,163 @@
+import Bundles
+import Files
+import Glibc
+import Mailbox
+import SystemPackage
+import Testing
+import Wire
+
+@Suite struct HomeTests {
+    let world: TestFederation
+
+    init() throws { world = try TestFederation() }
+
+    @Test func aHomeOpensAgainAsItWasMade() throws {
+        let home = try Home.open(world.server.root, role: .server, files: QuickFileSystem())
+        #expect(home.record == world.server.record)
+        #expect(home.version(7).lastComponent?.string == "0007" && home.version(12345).lastComponent?.string == "12345")
+    }
+
+    @Test func anotherFolderIsNoHomeAndTheErrorSaysWhatToDo() throws {
+        let error = #expect(throws: MailboxError.self) {
+            try Home.open(world.root, files: QuickFileSystem())
+        }
+        #expect(error?.kind == .notAHome && error?.hint?.contains("--home") == true)
+    }
+
+    @Test func theWrongRoleIsSaidSo() throws {
+        let error = #expect(throws: MailboxError.self) {
+            try Home.open(world.server.root, role: .client, files: QuickFileSystem())
+        }
+        #expect(error?.kind == .wrongRole)
+    }
+
+    @Test func aHomeIsNotMadeOverAnother() throws {
+        let error = #expect(throws: MailboxError.self) {
+            try Home.create(
+                at: world.server.root, record: world.hospitalA.record, configuration: "", files: QuickFileSystem())
+        }
+        #expect(error?.kind == .exists)
+    }
+
+    @Test func foldersThatWereRemovedComeBack() throws {
+        try QuickFileSystem().removeTree(world.server.requests)
+        _ = try opened(world.server)
+        #expect(try names(world.server.requests) == ["approved", "pending", "rejected"])
+    }
+
+    @Test(arguments: ["id_ed25519", "age.txt"])
+    func aPrivateKeyThatOthersMayReadIsRefused(file: String) throws {
+        #expect(chmod(world.server.identity.appending(file).string, 0o640) == 0)
+        let error = #expect(throws: MailboxError.self) { try opened(world.server) }
+        #expect(error?.kind == .identity)
+    }
+
+    @Test func keysThatAreThereAreKept() throws {
+        let before = try content(world.server.identity.appending("id_ed25519"))
+        _ = try Identity.create(in: world.server)
+        #expect(try content(world.server.identity.appending("id_ed25519")) == before)
+        let mode = try QuickFileSystem().status(world.server.identity.appending("id_ed25519"))?.permissions
+        #expect(mode == 0o600)
+        #expect(try QuickFileSystem().status(world.server.identity)?.permissions == 0o700)
+    }
+
+    // MARK: trust
+
+    @Test(arguments: ["revoked", "allowed_signers", "recipients"])
+    func aMissingTrustFileStopsEverything(file: String) throws {
+        try QuickFileSystem().remove(world.server.trust.appending(file))
+        let error = #expect(throws: MailboxError.self) { try opened(world.server) }
+        #expect(error?.kind == .trust)
+    }
+
+    @Test(arguments: ["", "ssh-ed25519 garbled\n", "# consilium: revoked keys, one public key a line\nnonsense\n"])
+    func anEmptyOrGarbledRevocationFileStopsEverything(text: String) throws {
+        try write(text, world.server.trust.appending("revoked"))
+        let error = #expect(throws: MailboxError.self) { try opened(world.server) }
+        #expect(error?.kind == .trust)
+    }
+
+    @Test func trustReadsBack() throws {
+        var trust = try TrustStore.load(from: world.server)
+        trust.revoke(SigningKey.generate().publicKey)
+        try trust.save(to: world.server)
+        #expect(try TrustStore.load(from: world.server) == trust)
+        #expect(trust.parties.map(\.name) == [name("hospital-a"), name("hospital-b")])
+        #expect(trust.party(name("hospital-a"))?.role == .client)
+        #expect(try TrustStore.load(from: world.hospitalA).parties.map(\.role) == [.server])
+        #expect(trust.party(name("hospital-a"))?.ageRecipient != nil)
+    }
+
+    @Test func oneKeyIsOnePartyAndARevokedOneNobody() throws {
+        var trust = try TrustStore.load(from: world.server)
+        let key = try world.key(of: world.hospitalA).publicKey
+        #expect(throws: MailboxError.self) {
+            try trust.add(name("hospital-c"), role: .client, key: key, ageRecipient: nil)
+        }
+        trust.revoke(key)
+        #expect(trust.party(name("hospital-a"))?.keys == [])
+        #expect(throws: MailboxError.self) {
+            try trust.add(name("hospital-a"), role: .client, key: key, ageRecipient: nil)
+        }
+        trust.remove(name("hospital-a"))
+        #expect(trust.party(name("hospital-a")) == nil)
+    }
+
+    // MARK: clock
+
+    @Test func aClockThatRunsADayBehindStopsTheRun() throws {
+        try opened(world.server, at: start.adding(days: 10)).finish()
+        #expect(throws: Never.self) { try opened(world.server, at: start.adding(days: 9)) }
+        let error = #expect(throws: MailboxError.self) {
+            try opened(world.server, at: start.adding(days: 9).adding(seconds: -1))
+        }
+        #expect(error?.kind == .clock)
+    }
+
+    // MARK: audit
+
+    @Test func theAuditIsAChainThatAnyChangeBreaks() throws {
+        let audit = AuditLog(world.server)
+        for number in 1...3 {
+            try audit.append(
+                event: "request-approved", subject: "REQ-\(number)", detail: "ü", actor: "uid 1000", now: start)
+        }
+        #expect(try audit.verify() == 3)
+        #expect(try audit.entries(limit: 2).map(\.subject) == ["REQ-2", "REQ-3"])
+        let path = world.server.audit.appending("audit.jsonl")
+        let text = String(decoding: try content(path), as: UTF8.self)
+        let lines = text.split(separator: "\n").map(String.init)
+        let changes = [
+            text.replacing("REQ-1", with: "REQ-9"), lines[1...].joined(separator: "\n") + "\n",
+            [lines[0], lines[2]].joined(separator: "\n") + "\n",
+            [lines[1], lines[0], lines[2]].joined(separator: "\n") + "\n",
+        ]
+        for changed in changes {
+            try write(changed, path)
+            #expect(throws: MailboxError.self) { try audit.verify() }
+        }
+    }
+
+    @Test func theAuditSaysNothingTwice() throws {
+        let audit = AuditLog(world.server)
+        func add(_ event: String) throws {
+            try audit.append(event: event, subject: "REQ-1", detail: "", actor: "uid 1000", now: start)
+        }
+        try add("approved")
+        try audit.append(event: "approved", subject: "REQ-2", detail: "", actor: "uid 1000", now: start)
+        try add("approved")
+        try add("rejected")
+        try add("approved")
+        #expect(try audit.entries().map(\.event) == ["approved", "approved", "rejected", "approved"])
+    }
+
+    @Test func aTornAuditLineIsCutOff() throws {
+        let audit = AuditLog(world.server)
+        try audit.append(event: "a", subject: "x", detail: "", actor: "", now: start)
+        let path = world.server.audit.appending("audit.jsonl")
+        try QuickFileSystem().appendFile(path, Array("{\"actor\":\"".utf8))
+        #expect(throws: MailboxError.self) { try audit.verify() }
+        try audit.append(event: "b", subject: "y", detail: "", actor: "", now: start)
+        #expect(try audit.verify() == 2)
+    }
+}
