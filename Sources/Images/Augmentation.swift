@@ -60,23 +60,26 @@ package struct AffineView: Equatable, Sendable {
 
     package static let identity = AffineView(xx: 1, xy: 0, yx: 0, yy: 1, shiftX: 0, shiftY: 0)
 
-    /// Warps `size` squared gray values and hands each result, in 0...255, to `store` in row order.
-    func warp(_ luma: UnsafeBufferPointer<UInt8>, size: Int, _ store: (_ pixel: Int, _ value: Float) -> Void) {
-        let center = Double(size) / 2
-        let last = Double(size - 1)
+    /// Warps `size` squared gray values; the result, in 0...255, goes to the first `size` squared floats of `target`.
+    func warp(_ luma: UnsafeBufferPointer<UInt8>, size: Int, into target: UnsafeMutableBufferPointer<Float>) {
+        let (side, last) = (Double(size), Double(size - 1))
+        let center = side / 2
         for y in 0..<size {
-            let v = Double(y) + 0.5 - center - shiftY * Double(size)
+            let v = Double(y) + 0.5 - center - shiftY * side
+            let (rowX, rowY) = (xy * v + center - 0.5, yy * v + center - 0.5)
             for x in 0..<size {
-                let u = Double(x) + 0.5 - center - shiftX * Double(size)
+                let u = Double(x) + 0.5 - center - shiftX * side
                 // Clamping the position repeats the edge pixel.
-                let column = min(max(xx * u + xy * v + center - 0.5, 0), last)
-                let row = min(max(yx * u + yy * v + center - 0.5, 0), last)
+                let column = min(max(xx * u + rowX, 0), last)
+                let row = min(max(yx * u + rowY, 0), last)
                 let (left, top) = (Int(column), Int(row))
-                let (right, bottom) = (min(left + 1, size - 1), min(top + 1, size - 1))
                 let (a, b) = (Float(column - Double(left)), Float(row - Double(top)))
-                let upper = Float(luma[top * size + left]) * (1 - a) + Float(luma[top * size + right]) * a
-                let lower = Float(luma[bottom * size + left]) * (1 - a) + Float(luma[bottom * size + right]) * a
-                store(y * size + x, upper * (1 - b) + lower * b)
+                let upper = top &* size &+ left
+                let lower = top &+ 1 < size ? upper &+ size : upper
+                let right = left &+ 1 < size ? 1 : 0
+                let above = Float(luma[upper]) * (1 - a) + Float(luma[upper &+ right]) * a
+                let below = Float(luma[lower]) * (1 - a) + Float(luma[lower &+ right]) * a
+                target[y &* size &+ x] = above * (1 - b) + below * b
             }
         }
     }

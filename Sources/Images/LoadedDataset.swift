@@ -118,9 +118,8 @@ package struct LoadedDataset: Sendable {
         let start = rows[index] * size * size
         let luma = UnsafeBufferPointer(store.luma.slice(start..<(start + size * size)))
         guard let epoch, augmentation != .none else { return preprocessing.normalise(luma, into: target) }
-        augmentation.view(seed: seed, index: rows[index], epoch: epoch).warp(luma, size: size) { pixel, value in
-            preprocessing.store(value, pixel, target)
-        }
+        augmentation.view(seed: seed, index: rows[index], epoch: epoch).warp(luma, size: size, into: target)
+        preprocessing.normalise(target)
     }
 
     /// Near-duplicate group of each picture; see ``NearDuplicates``.

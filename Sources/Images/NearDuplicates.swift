@@ -19,21 +19,21 @@ package enum NearDuplicates {
         _ hashes: [PerceptualHash], minimumCorrelation: Float = Self.minimumCorrelation
     ) -> [Int] {
         var sets = DisjointSets(count: hashes.count)
+        let words = hashes.map(\.bits)
         var tables = [[Int32]](repeating: [], count: 8 * 256)
+        func table(_ band: Int, _ bits: UInt64) -> Int { band * 256 + Int(bits >> UInt64(8 * band) & 255) }
         for (index, hash) in hashes.enumerated() {
+            var near: [Int] = []
             for bits in [hash.bits, hash.mirroredBits] {
                 for band in 0..<8 {
-                    for other in tables[band * 256 + Int(bits >> UInt64(8 * band) & 255)] {
-                        let candidate = hashes[Int(other)]
-                        guard (candidate.bits ^ bits).nonzeroBitCount <= maximumDistance,
-                            sets.root(Int(other)) != sets.root(index),
-                            hash.correlation(candidate) >= minimumCorrelation
-                        else { continue }
-                        sets.join(Int(other), index)
-                    }
+                    for other in tables[table(band, bits)]
+                    where (words[Int(other)] ^ bits).nonzeroBitCount <= maximumDistance { near.append(Int(other)) }
                 }
             }
-            for band in 0..<8 { tables[band * 256 + Int(hash.bits >> UInt64(8 * band) & 255)].append(Int32(index)) }
+            for other in near where sets.root(other) != sets.root(index) {
+                if hash.correlation(hashes[other]) >= minimumCorrelation { sets.join(other, index) }
+            }
+            for band in 0..<8 { tables[table(band, hash.bits)].append(Int32(index)) }
         }
         return hashes.indices.map { sets.root($0) }
     }

@@ -47,12 +47,22 @@ package struct Preprocessing: Equatable, Sendable {
 
     /// Step 3 without augmentation. `luma` holds `imageSize` squared values, `target` ``inputCount`` floats.
     package func normalise(_ luma: UnsafeBufferPointer<UInt8>, into target: UnsafeMutableBufferPointer<Float>) {
-        for pixel in 0..<(imageSize * imageSize) { store(Float(luma[pixel]), pixel, target) }
+        for pixel in 0..<(imageSize * imageSize) { target[pixel] = Float(luma[pixel]) }
+        normalise(target)
     }
 
-    /// One gray value of 0...255 to all its channels.
-    func store(_ value: Float, _ pixel: Int, _ target: UnsafeMutableBufferPointer<Float>) {
-        let unit = value / 255
-        for channel in 0..<channels { target[pixel * channels + channel] = (unit - mean[channel]) / std[channel] }
+    /// Step 3 in place: `imageSize` squared gray values at the front of `target` become ``inputCount`` inputs.
+    func normalise(_ target: UnsafeMutableBufferPointer<Float>) {
+        let count = imageSize * imageSize
+        if channels == 1 {
+            let (mean, std) = (mean[0], std[0])
+            for pixel in 0..<count { target[pixel] = (target[pixel] / 255 - mean) / std }
+            return
+        }
+        // From the back: the three channels of a pixel lie behind all gray values still to be read.
+        for pixel in stride(from: count - 1, through: 0, by: -1) {
+            let unit = target[pixel] / 255
+            for channel in 0..<3 { target[3 * pixel + channel] = (unit - mean[channel]) / std[channel] }
+        }
     }
 }
