@@ -17,8 +17,18 @@ package struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
 
     package init(_ reason: Reason, _ detail: String) {
         self.reason = reason
-        self.detail = detail
+        self.detail = detail.printable
     }
 
     package var description: String { detail }
+}
+
+extension String {
+    /// With every control character replaced: names of files come from foreign hands, and must neither break a line nor
+    /// steer a terminal.
+    var printable: String {
+        guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return self }
+        return String(
+            String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))
+    }
 }

@@ -7,7 +7,7 @@ package struct SkippedImage: Equatable, Sendable, CustomStringConvertible {
     /// From the data folder.
     package let path: FilePath
     package let error: ImageError
-    package var description: String { "\(path): \(error)" }
+    package var description: String { "\(path): \(error)".printable }
 }
 
 /// Pictures with labels, decoded once and kept as `imageSize` squared gray bytes each.

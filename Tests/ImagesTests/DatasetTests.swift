@@ -135,6 +135,9 @@ import Testing
         }
         let data = LoadedDataset(try Dataset.scan(folder.path), preprocessing: try recipe())
         #expect(data.count == 4 && data.skipped.isEmpty)
+        try folder.write("x/bad\n\u{1b}[2Jname.png", [])
+        let skipped = LoadedDataset(try Dataset.scan(folder.path), preprocessing: try recipe()).skipped
+        #expect(skipped.map(\.description) == ["x/bad??[2Jname.png: is empty (0 bytes)"])
     }
 
     @Test("the number of workers changes nothing")
