@@ -59,7 +59,9 @@ package enum Dataset {
             guard let entry = found.first(where: { $0.name == name }) else { continue }
             let before = walk.items.count
             try walk.add(folder, FilePath(root: nil, [entry.component]), label: label, depth: 1)
-            if walk.items.count == before { walk.warnings.append("class \(name.printable): its folder has no pictures") }
+            if walk.items.count == before {
+                walk.warnings.append("class \(name.printable): its folder has no pictures")
+            }
         }
         if walk.links > 0 {
             walk.warnings.append(
