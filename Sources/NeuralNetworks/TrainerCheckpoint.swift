@@ -2,7 +2,8 @@ package import Tensors
 
 extension Trainer {
     /// Everything that resuming needs: trainable parameters, running statistics, optimiser state, position, statistics.
-    /// Randomness is counter-based and needs no state. For this machine only, and not for untrusted hands.
+    /// Randomness is counter-based and needs no state. May be called between runs and from `progress`. For this machine
+    /// only, and not for untrusted hands.
     package func checkpoint() -> [UInt8] {
         var writer = CheckpointWriter()
         writer.write(fingerprint)
@@ -37,7 +38,7 @@ extension Trainer {
         statistics.steps = try reader.readInteger()
         statistics.examples = try reader.readInteger()
         let epochs = try reader.readInteger()
-        guard (0...options.epochs).contains(epochs), (0..<schedule.stepsPerEpoch).contains(stepInEpoch),
+        guard (0...options.epochs).contains(epochs), (0...schedule.stepsPerEpoch).contains(stepInEpoch),
             statistics.steps == epochs * schedule.stepsPerEpoch + stepInEpoch
         else {
             throw NetworkError(.invalidCheckpoint, "the checkpoint's position lies outside of the training")

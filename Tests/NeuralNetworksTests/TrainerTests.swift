@@ -58,8 +58,18 @@ import Testing
         for stop in 0...6 {
             let first = try Trainer(model: model, options: options, data: data, context: context)
             var steps = 0
-            let isDone = try first.run(shouldStop: { steps == stop }, progress: { _ in steps += 1 })
+            var during: [UInt8] = first.checkpoint()
+            let isDone = try first.run(
+                shouldStop: { steps == stop },
+                progress: { _ in
+                    steps += 1
+                    during = first.checkpoint()
+                })
             #expect(isDone == (stop == 6))
+            let third = try Trainer(
+                resuming: during, model: model, options: options, data: data, context: context)
+            #expect(try third.run(shouldStop: { false }))
+            #expect(third.checkpoint() == whole.checkpoint())
             let second = try Trainer(
                 resuming: first.checkpoint(), model: model, options: options, data: data, context: context)
             #expect(second.model == first.model)
