@@ -20,8 +20,8 @@ struct ConfigurationReader {
     /// Seconds.
     mutating func duration(_ key: String, in range: ClosedRange<Int64>) throws(ConfigurationError) -> Int64? {
         try read { (fields) throws(JSONError) in
-            guard let text = try fields.optionalString(key, maximumLength: 64) else { return nil }
-            guard let seconds = HumanDuration.parse(text), range.contains(seconds) else {
+            guard let value = fields.optionalValue(key) else { return nil }
+            guard let seconds = Self.text(value).flatMap(HumanDuration.parse), range.contains(seconds) else {
                 throw fields.problem(
                     key,
                     "must be a duration such as 30m, 12h or 14d, from \(HumanDuration.text(range.lowerBound)) to "
@@ -34,8 +34,8 @@ struct ConfigurationReader {
     /// Bytes.
     mutating func byteSize(_ key: String, atLeast least: Int64) throws(ConfigurationError) -> Int64? {
         try read { (fields) throws(JSONError) in
-            guard let text = try fields.optionalString(key, maximumLength: 64) else { return nil }
-            guard let bytes = ByteSize.parse(text), bytes >= least else {
+            guard let value = fields.optionalValue(key) else { return nil }
+            guard let bytes = Self.text(value).flatMap(ByteSize.parse), bytes >= least else {
                 throw fields.problem(key, "must be a size such as 8GB or 512MiB, at least \(ByteSize.text(least))")
             }
             return bytes
@@ -53,6 +53,15 @@ struct ConfigurationReader {
 
     mutating func finish() throws(ConfigurationError) {
         try read { (fields) throws(JSONError) in try fields.finish() }
+    }
+
+    /// A quantity as written: `8GB` is a string to YAML, `512` a number.
+    private static func text(_ value: JSONValue) -> String? {
+        switch value {
+        case .string(let text): text
+        case .integer(let number): String(number)
+        default: nil
+        }
     }
 
     private static func refusal(_ error: JSONError, _ file: String) -> ConfigurationError {

@@ -52,8 +52,9 @@ struct Quarantine {
 
     /// A name for our own disk from a foreign one.
     private static func safe(_ name: String) -> String {
+        let name = name.lowercased()
         let stem = name.hasSuffix(".tar") ? name.dropLast(4) : name[...]
-        let allowed = stem.lowercased().unicodeScalars.map { scalar -> Character in
+        let allowed = stem.unicodeScalars.map { scalar -> Character in
             let isPlain = ("a"..."z").contains(scalar) || ("0"..."9").contains(scalar) || scalar == "-" || scalar == "_"
             return isPlain ? Character(scalar) : "_"
         }

@@ -114,7 +114,7 @@ import Wire
         #expect(text.contains("REQ-1  from hospital-a"))
         #expect(text.contains(try world.key(of: world.hospitalA).publicKey.fingerprint))
         #expect(text.contains("mv \(pending.string) \(desk.folder(.rejected).string)/\n"))
-        #expect(text.contains("mkdir -p \(desk.folder(.approved).string)/NAME/ && mv "))
+        #expect(text.contains("mkdir -p \(desk.folder(.approved).string)/NAME && mv "))
         #expect(!text.contains("\u{1b}"))
         let before = try QuickFileSystem().status(path)
         try desk.writePending([pendingItem])

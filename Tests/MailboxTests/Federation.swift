@@ -31,9 +31,10 @@ final class TestFederation {
     let hospitalA: Home
     let hospitalB: Home
 
-    init(files: any FileSystem = QuickFileSystem()) throws {
+    init() throws {
+        let files = QuickFileSystem()
         let random = String(UInt64.random(in: .min ... .max), radix: 16)
-        root = FilePath(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp").appending("mailbox-test-\(random)")
+        root = Self.temporaryFolder.appending("mailbox-test-\(random)")
         func home(_ role: HomeRole, _ text: String, _ root: FilePath, _ federation: RandomID) throws -> Home {
             let record = HomeRecord(
                 role: role, name: name(text), federation: federation, server: name("ministry"), created: start)
@@ -50,6 +51,12 @@ final class TestFederation {
             try trust(hospital, in: server)
             try trust(server, in: hospital)
         }
+    }
+
+    /// In memory where the system has such a place: these tests make some ten thousand small files.
+    private static var temporaryFolder: FilePath {
+        if let folder = getenv("TMPDIR") { return FilePath(platformString: folder) }
+        return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
     }
 
     deinit { try? QuickFileSystem().removeTree(root) }

@@ -97,7 +97,7 @@ import Wire
         try world.lay(world.manifest(), as: "request.tar")
         let mailbox = try opened(world.server)
         let delivery = try #require(try mailbox.receive().deliveries.first)
-        try world.lay(world.manifest(seq: 2), as: "request.tar", payload: Array("{\"other\":1}\n".utf8))
+        try world.lay(world.manifest(seq: 2), as: "request.tar", payload: [UInt8](repeating: 7, count: 600))
         try mailbox.commit(delivery, .accepted)
         #expect(try names(inbox) == ["request.tar"])
         #expect(try mailbox.receive().deliveries.map(\.manifest.seq) == [2])
