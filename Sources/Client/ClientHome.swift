@@ -1,4 +1,4 @@
-import Bundles
+package import Bundles
 import Configuration
 package import Federation
 package import Files
@@ -41,7 +41,7 @@ package enum ClientHome {
         let bundle: VerifiedBundle
         do {
             bundle = try BundleReader.open(path, files: files).verified()
-        } catch let error as BundleError {
+        } catch {
             if let cause = error.cause { throw cause }
             throw ClientError(.badInput, "the invite cannot be used: \(error)", hint: "ask the server's admin for a new copy")
         }

@@ -1,12 +1,13 @@
 import Bundles
+import Configuration
 package import Federation
 import Files
 import Images
 import Mailbox
-import NeuralNetworks
+package import NeuralNetworks
 import SystemPackage
 package import Tensors
-package import Wire
+import Wire
 
 /// The hospital's commands.
 extension ClientRun {

@@ -2,7 +2,7 @@ import Bundles
 import Federation
 import Files
 import Mailbox
-import NeuralNetworks
+package import NeuralNetworks
 package import SystemPackage
 import Tensors
 import Wire

@@ -1,5 +1,6 @@
+import Configuration
 import Federation
-package import Files
+import Files
 package import Mailbox
 import SystemPackage
 package import Tensors

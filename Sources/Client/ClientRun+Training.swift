@@ -1,12 +1,13 @@
 import Bundles
+import Configuration
 import Federation
 import Files
 import Glibc
 import Images
 import Mailbox
-import NeuralNetworks
-package import SystemPackage
-package import Tensors
+package import NeuralNetworks
+import SystemPackage
+import Tensors
 import Wire
 
 /// How the caller of a tick watches and stops training.
@@ -98,7 +99,7 @@ extension ClientRun {
         let sent = result.model.tensors.filter { _, entry in session.plan.trainFrom.trains(part: entry.part) }
         try files.writeFile(updatePath(session.id), try Safetensors.encode(sent))
         try files.writeFile(metricsPath(session.id), result.metrics.encoded)
-        try appendHistory(result.metrics, session)
+        try ClientHistory.append(result.metrics, session: session.id, time: now, to: home)
         try mailbox.send(
             key: updateKey(session.id, training.round), kind: .update, to: [server], session: session.id,
             round: training.round, request: session.request, base: session.global.model,
@@ -172,14 +173,6 @@ extension ClientRun {
         guard count > 0 else { return }
         let line = "\(count) pictures cannot be read and are skipped; 'consilium data check' names them"
         if state.announce("skipped-\(count)") { attention(line) } else { detail(line) }
-    }
-
-    /// A line of the hospital's own record, for plots.
-    private func appendHistory(_ metrics: UpdateMetrics, _ session: ClientSession) throws {
-        let line: JSONValue = [
-            "time": .string(now.rfc3339), "session": .string(session.id.hex), "metrics": metrics.json,
-        ]
-        try files.appendFile(home.history.appending("rounds.jsonl"), StrictJSON.serialize(line))
     }
 }
 

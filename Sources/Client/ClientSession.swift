@@ -124,7 +124,8 @@ extension ClientState {
             sessions[index].global = global
         } else {
             let own = requests.last { $0.session == id } ?? requests.last { $0.id == request }
-            let differs = own.map { !plan.differences(from: $0.request.wishes).isEmpty } ?? true
+            // A finished model trains nothing: it waits on the other desk.
+            let differs = !global.isFinal && own.map { !plan.differences(from: $0.request.wishes).isEmpty } ?? true
             let session = ClientSession(
                 id: id, plan: plan, planDigest: planDigest, request: own?.id,
                 consent: differs && asksConsent ? .asked : .granted, global: global,

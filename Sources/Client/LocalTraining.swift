@@ -1,9 +1,9 @@
 import Bundles
 package import Federation
-import Images
+package import Images
 package import NeuralNetworks
-import Tensors
-import Wire
+package import Tensors
+package import Wire
 
 /// One round's training at one hospital: from a global model to an update's tensors and metrics. No files; the caller
 /// keeps the checkpoint.
@@ -66,7 +66,7 @@ package struct LocalTraining {
                         resuming: checkpoint, model: global, options: options, data: pictures.training,
                         context: context), true
                 )
-            } catch let error as NetworkError where error.reason == .invalidCheckpoint {}
+            } catch where error.reason == .invalidCheckpoint {}
         }
         return (try Trainer(model: global, options: options, data: pictures.training, context: context), false)
     }

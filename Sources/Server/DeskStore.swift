@@ -1,3 +1,4 @@
+import Files
 package import Mailbox
 import SystemPackage
 import Wire

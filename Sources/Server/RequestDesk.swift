@@ -1,4 +1,3 @@
-package import Federation
 package import Wire
 
 /// What the files on the request desk mean, decided over values: which request lies where, and what follows.

@@ -1,6 +1,6 @@
 import Bundles
 import Configuration
-package import Federation
+import Federation
 package import Files
 package import Mailbox
 package import SystemPackage

@@ -1,7 +1,8 @@
-package import Federation
+import Configuration
+import Federation
 import Files
 import Mailbox
-package import SystemPackage
+import SystemPackage
 package import Wire
 
 /// The admin's commands. Those that have a twin on the desk do the very file move; the others change a session and are
@@ -62,6 +63,10 @@ extension ServerRun {
     }
 
     // MARK: versions
+
+    package func versionNumbers() throws -> [Int] { try versions.numbers() }
+    /// `keep_versions` of the configuration.
+    package var keepVersions: Int { configuration.keepVersions }
 
     /// Removes all but the newest versions. The newest is always kept.
     ///

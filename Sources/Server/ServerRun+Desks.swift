@@ -1,4 +1,5 @@
 import Bundles
+import Configuration
 import Federation
 import Files
 import Glibc
@@ -42,7 +43,7 @@ extension ServerRun {
             try mailbox.updateTrust { (trust) throws(MailboxError) in
                 try trust.add(record.name, role: .client, key: item.bundle.signer, ageRecipient: recipient)
             }
-        } catch let error as MailboxError where error.kind == .trust {
+        } catch where error.kind == .trust {
             announce("enrol-\(record.id)-\(error)", "\(item.name) cannot be approved: \(error)")
             return
         }
@@ -104,7 +105,10 @@ extension ServerRun {
             detail("\(label(id)) is rejected" + (reason.isEmpty ? "" : ": \(reason)"))
             try audit("request-rejected", subject: id.hex, detail: "\(label(id)) \(reason)", actor: unknownMover)
         case .drop(let id, let session):
-            guard let record = records.request(id), self.session(session)?.isOver == false else { return }
+            // A client that was dropped and came back with a new request is not dropped again for the old one.
+            guard let record = records.request(id), let open = self.session(session), !open.isOver,
+                open[record.client]?.request == id
+            else { return }
             let reason = try scan.item(id: id).map { try self.reason(beside: $0.path) } ?? ""
             try apply(.drop(record.client, reason: reason), to: session)
         case .expire(let id):
@@ -128,7 +132,10 @@ extension ServerRun {
                 "\(record.label): session \(sessionName) is \(open.state.rawValue); move the file to a folder with a new name")
             return
         }
-        let session = try open ?? begin(sessionName, minimumClients: name == nil ? 1 : configuration.minimumClients)
+        let session =
+            if let open { open } else {
+                try begin(sessionName, minimumClients: name == nil ? 1 : configuration.minimumClients)
+            }
         try apply(.join(client: record.client, request: id, pictures: record.request.pictureCount), to: session.id)
         records.update(request: id) {
             $0.status = .approved
@@ -142,7 +149,7 @@ extension ServerRun {
 
     private func begin(_ name: String, minimumClients: Int) throws -> Session {
         var generator = SystemRandomNumberGenerator()
-        let session = Session(
+        let session = try Session(
             id: RandomID(using: &generator), name: name, created: now, minimumClients: minimumClients)
         try store.save(session)
         sessions.append(session)

@@ -57,11 +57,8 @@ extension ServerRun {
     private func aggregate(_ order: AggregationOrder, session: Session) throws -> Digest {
         let base = try ModelFiles.open(try store.path(of: order.base, in: session))
         let inputs = try order.inputs.map { update in
-            let bundle = try BundleReader.open(home.archived(update.bundle), files: files).verified()
-            let range = try bundle.payloadRange("update.safetensors")
-            let source = try MappedSafetensors(
-                path: bundle.path.string, offset: range.offset, length: range.size)
-            return AggregationInput(client: update.client, weight: update.weight, source: source)
+            AggregationInput(
+                client: update.client, weight: update.weight, source: try archivedUpdate(update.bundle))
         }
         let path = store.modelPath(session.id, round: order.round)
         try files.makeDirectories(path.removingLastComponent())
@@ -112,7 +109,7 @@ extension ServerRun {
         var context = "consilium.yaml"
         if session.isNamed, try files.exists(path) {
             let bytes = try files.readFile(path, limit: StrictYAML.maximumBytes)
-            layers.append(try StrictYAML.parse(bytes, file: "plan.yaml"))
+            layers.append(try StrictYAML.parse(bytes, name: "plan.yaml"))
             context = "plan.yaml"
         } else {
             let own = session.participants.compactMap { records.request($0.request) }

@@ -1,6 +1,6 @@
-package import Files
+import Configuration
 package import Mailbox
-package import SystemPackage
+import SystemPackage
 package import Wire
 
 extension ServerRun {

@@ -1,6 +1,6 @@
 import Bundles
 package import Federation
-package import Files
+import Files
 package import Mailbox
 package import SystemPackage
 package import Wire

@@ -17,6 +17,9 @@ struct Consilium: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
+            ServerCommand.self, ClientCommand.self, PredictCommand.self, EvaluateCommand.self, DataCommand.self,
+            ModelCommand.self, BundleCommand.self, ExchangeCommand.self, SimulateCommand.self, KeyCommand.self,
+            DoctorCommand.self,
         ]
     )
 }

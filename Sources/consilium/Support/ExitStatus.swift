@@ -37,4 +37,99 @@ struct CommandFailure: Error {
         self.message = message
         self.hint = hint
     }
+
+    static let busy = CommandFailure(.temporary, "another run is at work on this home", hint: "try again in a moment")
+}
+
+/// An exit status without a word: everything has been said.
+struct SilentExit: Error {
+    let status: ExitStatus
+}
+
+/// Prints an error, and tells the exit status. The one place where errors become statuses.
+func report(_ error: any Error) -> Int32 {
+    if let silent = error as? SilentExit { return silent.status.rawValue }
+    guard let failure = explain(error) else {
+        // ArgumentParser's own: help, version, usage.
+        let text = Consilium.fullMessage(for: error)
+        let code = Consilium.exitCode(for: error)
+        if code.isSuccess {
+            Console.print(text)
+            return ExitStatus.done.rawValue
+        }
+        Console.warn(text.hasPrefix("Error: ") ? String(text.dropFirst(7)) : text)
+        return ExitStatus.usage.rawValue
+    }
+    Console.fail(failure.message, hint: failure.hint)
+    return failure.status.rawValue
+}
+
+/// - Returns: nil for errors of the argument parser.
+private func explain(_ error: any Error) -> CommandFailure? {
+    switch error {
+    case let error as CommandFailure: error
+    case let error as FileError: CommandFailure(status(of: error), error.description)
+    case let error as MailboxError: CommandFailure(status(of: error.kind), error.message, hint: error.hint)
+    case let error as BundleError:
+        error.cause.map { CommandFailure(status(of: $0), $0.description) } ?? CommandFailure(.badData, error.description)
+    case let error as ConfigurationError: CommandFailure(.configuration, error.description)
+    case let error as ServerError: CommandFailure(status(of: error.code), error.message, hint: error.hint)
+    case let error as ClientError: CommandFailure(status(of: error.code), error.message, hint: error.hint)
+    case let error as FederationError:
+        CommandFailure(error.code == .badPlan ? .configuration : .badData, error.description)
+    case let error as SafetensorsError:
+        CommandFailure(error.code == .inputOutput ? .inputOutput : .badData, error.description)
+    case let error as ImageError: CommandFailure(status(of: error), error.description)
+    case let error as NetworkError:
+        CommandFailure(error.reason == .invalidOptions ? .usage : .badData, error.description)
+    case let error as JSONError: CommandFailure(.badData, error.description)
+    default: nil
+    }
+}
+
+private func status(of error: FileError) -> ExitStatus {
+    if error.isMissing { return .missingInput }
+    if error.isTransient { return .temporary }
+    return ["create", "make"].contains(error.operation) ? .cannotCreate : .inputOutput
+}
+
+private func status(of kind: MailboxError.Kind) -> ExitStatus {
+    switch kind {
+    case .notAHome, .wrongRole: .configuration
+    case .exists: .cannotCreate
+    case .identity, .trust: .refused
+    case .clock: .configuration
+    case .state: .internalError
+    case .desk: .usage
+    case .exchange: .temporary
+    case .input: .missingInput
+    case .bundle: .badData
+    case .storage: .inputOutput
+    case .temporary: .temporary
+    }
+}
+
+private func status(of code: ServerError.Code) -> ExitStatus {
+    switch code {
+    case .missing: .missingInput
+    case .notAllowed: .refused
+    case .damaged: .internalError
+    case .badInput: .badData
+    }
+}
+
+private func status(of code: ClientError.Code) -> ExitStatus {
+    switch code {
+    case .missing: .missingInput
+    case .notAllowed: .refused
+    case .damaged: .internalError
+    case .badInput: .badData
+    }
+}
+
+private func status(of error: ImageError) -> ExitStatus {
+    switch error.reason {
+    case .invalidOption: .usage
+    default: .badData
+    }
 }

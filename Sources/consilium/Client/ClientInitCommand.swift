@@ -1,0 +1,53 @@
+import ArgumentParser
+import Client
+import Files
+import Mailbox
+import Wire
+
+struct ClientInitCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "init", abstract: "Make a hospital's home from a server's invite, with keys and an enrolment.",
+        discussion: """
+            Compare the printed server fingerprint with the server's admin by telephone: the invite itself proves nothing. The \
+            enrolment lies in the outbox afterwards.
+
+            EXAMPLES:
+              consilium client init --home /srv/hospital-a --name hospital-a --invite invite.tar --data /data/mri
+            """)
+
+    @OptionGroup var home: HomeOption
+    @OptionGroup var output: OutputOptions
+    @Option(help: "The hospital's name, [a-z0-9-]{1,40}.") var name: String
+    @Option(help: "The server's invite.") var invite: String
+    @Option(help: "The folder of class folders with pictures (can be set later in consilium.yaml).") var data: String?
+    @Option(help: "Whom the server's admin can call to compare the fingerprint.") var contact = ""
+
+    func run() throws {
+        guard let name = PartyName(name) else {
+            throw CommandFailure(
+                .usage, "--name: '\(name)' is not a name", hint: "use a-z, 0-9 and hyphens, 1 to 40 of them, no hyphen first")
+        }
+        let files = LocalFileSystem()
+        let now = try Environment.now()
+        let checked = try ClientHome.check(Environment.path(invite), now: now, files: files)
+        let pictures = data.map { Environment.path($0) }
+        if let pictures, try files.status(pictures) == nil {
+            throw CommandFailure(.missingInput, "--data: there is no \(pictures)")
+        }
+        let made = try ClientHome.create(
+            at: try home.folder(), name: name, invite: checked, data: pictures, contact: contact, now: now, files: files)
+        let server = checked.invitation.server
+        if output.json {
+            return Console.print(json: [
+                "schema_version": 1, "home": .string(made.home.root.string), "name": .string(name.text),
+                "fingerprint": .string(made.fingerprint), "server": .string(server.text),
+                "server_fingerprint": .string(checked.key.fingerprint),
+            ])
+        }
+        Console.print("hospital \(name) is ready in \(made.home.root)")
+        Console.print("compare both by telephone before anything else:")
+        Console.print("  key of \(server): \(checked.key.fingerprint)")
+        Console.print("  key of \(name): \(made.fingerprint)")
+        Console.print("next: carry outbox/* to the server, then 'consilium client request'")
+    }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import Client
+import Reports
+import Wire
+
+struct ClientPlansCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plans", abstract: "Plans that wait for this hospital, and the decision about them.",
+        discussion: """
+            EXAMPLES:
+              consilium client plans --home /srv/hospital-a
+              consilium client plans --approve 1 --home /srv/hospital-a      the same as moving the file
+            """)
+
+    @OptionGroup var home: HomeOption
+    @OptionGroup var output: OutputOptions
+    @Option(help: "Train by the plan PLAN-N.") var approve: Int?
+    @Option(help: "Refuse the plan PLAN-N, and withdraw from its session.") var refuse: Int?
+
+    func validate() throws {
+        if approve != nil, refuse != nil { throw ValidationError("either --approve or --refuse") }
+    }
+
+    func run() throws {
+        if let number = approve ?? refuse {
+            return try ClientHold.change(home, output) {
+                try $0.decidePlan(number: number, approve: approve != nil, actor: HomeOption.actor)
+            }
+        }
+        let state = try ClientHold.open(home).state
+        if output.json {
+            return Console.print(json: [
+                "schema_version": 1,
+                "plans": .array(
+                    state.sessions.map { session in
+                        [
+                            "plan": .integer(Int64(state.number(of: session))), "session": .string(session.id.hex),
+                            "consent": .string(session.consent.rawValue), "content": session.plan.json,
+                            "differences": .array(state.differences(of: session).map { .string($0) }),
+                        ]
+                    }),
+            ])
+        }
+        guard !state.sessions.isEmpty else { return Console.print("no plan came yet") }
+        for session in state.sessions {
+            Console.print("PLAN-\(state.number(of: session))  session \(session.id.short)  \(session.consent.rawValue)")
+            for line in state.differences(of: session) { Console.print("  \(line)") }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+import ArgumentParser
+import Client
+import Mailbox
+import Tensors
+
+struct ClientRunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "The cron tick: inbox, desks, training within the time budget, outbox.",
+        discussion: """
+            Silent unless a person has to act. Killed at any moment and run again, it goes on where it was. On a terminal it shows \
+            the training with the time left; Ctrl-C saves the place.
+
+            EXAMPLES:
+              consilium client run --home /srv/hospital-a
+              0 22 * * * consilium client run --home /srv/hospital-a      (crontab)
+            """)
+
+    @OptionGroup var home: HomeOption
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let printer = TickOutput(options: output)
+        StopSignal.install()
+        let line = TrainingProgressLine(options: output)
+        let watch = TrainingWatch(
+            shouldStop: { StopSignal.isReceived },
+            progress: { line.update(round: $0, rounds: $1, $2) })
+        let report = try ClientRun.tick(
+            try home.open(.client), now: try Environment.now(), watch: watch,
+            instructionSet: try Environment.instructionSet())
+        line.finish()
+        guard let report else { return printer.busy() }
+        printer.show(attention: report.attention, details: report.details)
+    }
+}
+
+extension Environment {
+    /// `CONSILIUM_ISA` forces a path of the kernels (`scalar`, `avx2`, `avx512`), to reproduce another machine's bytes.
+    static func instructionSet() throws -> InstructionSet? {
+        guard let text = value("CONSILIUM_ISA") else { return nil }
+        guard let set = InstructionSet(rawValue: text), set.isSupported else {
+            let known = InstructionSet.allCases.filter(\.isSupported).map(\.rawValue).joined(separator: ", ")
+            throw CommandFailure(.usage, "CONSILIUM_ISA: this machine has no '\(text)'", hint: "it has \(known)")
+        }
+        return set
+    }
+}

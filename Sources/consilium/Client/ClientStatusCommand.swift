@@ -1,0 +1,89 @@
+import ArgumentParser
+import Client
+import Federation
+import Reports
+import Wire
+
+struct ClientStatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Where this hospital stands: enrolment, requests, sessions, offers.",
+        discussion: """
+            EXAMPLES:
+              consilium client status --home /srv/hospital-a
+            """)
+
+    @OptionGroup var home: HomeOption
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let run = try ClientHold.open(home)
+        let state = run.state
+        if output.json { return Console.print(json: json(run)) }
+        let enrolment =
+            switch state.enrolled {
+            case true?: "approved"
+            case false?: "rejected" + (state.enrolmentReason.isEmpty ? "" : ": \(state.enrolmentReason)")
+            case nil: "not answered yet"
+            }
+        Console.print("\(run.home.name), a client of \(run.server); enrolment \(enrolment)")
+        var requests = TextTable([("request", .left), ("made", .left), ("status", .left), ("reason", .left)])
+        for request in state.requests {
+            requests.add([request.id.short, request.created.rfc3339, request.status.rawValue, request.reason])
+        }
+        if !requests.isEmpty { Console.print("\n" + requests.text) }
+        var sessions = TextTable([("session", .left), ("round", .right), ("next", .left)])
+        for session in state.sessions {
+            sessions.add([
+                session.id.short, "\(min(session.global.round, session.plan.rounds))/\(session.plan.rounds)", next(session, run),
+            ])
+        }
+        if !sessions.isEmpty { Console.print("\n" + sessions.text) }
+        for offer in state.offers where offer.status == .pending {
+            Console.print("\nversion \(offer.version) waits: 'consilium client updates', then 'consilium client accept \(offer.version)'")
+        }
+    }
+
+    private func next(_ session: ClientSession, _ run: ClientRun) -> String {
+        if let ended = session.ended { return "over: \(ended)" }
+        switch session.consent {
+        case .asked: return "its plan waits for you in plans/pending"
+        case .refused: return "refused"
+        case .granted: break
+        }
+        if let round = session.roundToTrain { return "round \(round) to be trained until \(session.deadline.rfc3339)" }
+        let silent = Freshness.isSilent(lastGlobal: session.global.created, plan: session.plan, now: run.now)
+        return silent ? "the server has been silent past the deadline" : "waits for the server"
+    }
+
+    private func json(_ run: ClientRun) -> JSONValue {
+        let state = run.state
+        return [
+            "schema_version": 1, "name": .string(run.home.name.text), "server": .string(run.server.text),
+            "enrolled": state.enrolled.map { .bool($0) } ?? .null,
+            "requests": .array(
+                state.requests.map {
+                    [
+                        "id": .string($0.id.hex), "created": .string($0.created.rfc3339),
+                        "status": .string($0.status.rawValue), "reason": .string($0.reason),
+                        "session": $0.session.map { .string($0.hex) } ?? .null,
+                    ]
+                }),
+            "sessions": .array(
+                state.sessions.map {
+                    [
+                        "id": .string($0.id.hex), "round": .integer(Int64($0.global.round)),
+                        "rounds": .integer(Int64($0.plan.rounds)), "consent": .string($0.consent.rawValue),
+                        "answered_round": .integer(Int64($0.answeredRound)), "deadline": .string($0.deadline.rfc3339),
+                        "ended": $0.ended.map { .string($0) } ?? .null,
+                    ]
+                }),
+            "offers": .array(
+                state.offers.map {
+                    [
+                        "version": .integer(Int64($0.version)), "session": .string($0.session.hex),
+                        "status": .string($0.status.rawValue),
+                    ]
+                }),
+        ]
+    }
+}

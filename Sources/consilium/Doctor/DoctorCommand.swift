@@ -1,0 +1,40 @@
+import ArgumentParser
+import Mailbox
+import Reports
+import Wire
+
+struct DoctorCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor", abstract: "Check a home: keys, permissions, configuration, clock, leftovers; says what to do.",
+        discussion: """
+            Exit status 78 when something has to be mended.
+
+            EXAMPLES:
+              consilium doctor --home /srv/ministry
+            """)
+
+    @OptionGroup var home: HomeOption
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let findings = HomeCheck(home: try home.open(), now: try Environment.now()).findings()
+        if output.json {
+            Console.print(json: [
+                "schema_version": 1,
+                "findings": .array(
+                    findings.map {
+                        [
+                            "check": .string($0.check), "ok": .bool($0.isGood), "found": .string($0.text),
+                            "advice": .string($0.advice),
+                        ]
+                    }),
+            ])
+        } else {
+            for finding in findings where !output.quiet || !finding.isGood {
+                Console.print("\(finding.isGood ? "ok  " : "MEND") \(finding.check): \(finding.text)")
+                if !finding.isGood, !finding.advice.isEmpty { Console.print("     \(finding.advice)") }
+            }
+        }
+        if findings.contains(where: { !$0.isGood }) { throw SilentExit(status: .configuration) }
+    }
+}

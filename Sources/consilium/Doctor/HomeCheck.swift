@@ -1,0 +1,98 @@
+import Client
+import Configuration
+import Federation
+import Files
+import Mailbox
+import Reports
+import Server
+import SystemPackage
+import Wire
+
+/// The checks of `doctor`, each of its own: one that fails keeps none of the others from running.
+struct HomeCheck {
+    struct Finding {
+        let check: String
+        let isGood: Bool
+        let text: String
+        let advice: String
+    }
+
+    let home: Home
+    let now: Timestamp
+
+    func findings() -> [Finding] {
+        [
+            check("configuration", "mend consilium.yaml", configuration),
+            check("keys", "chmod 700 identity; chmod 600 identity/*; or restore them from a backup", keys),
+            check("trust", "restore trust/ from a backup", trust),
+            check("desks", "chmod go-w the folder: whoever may write there decides", desks),
+            check("clock", "set the clock", clock),
+            check("audit", "keep the file and ask who changed it", audit),
+            check("inbox", "run the tick; what never verifies goes into quarantine", inbox),
+            check("quarantine", "read the .reason.txt files there, then remove what you need no more", quarantine),
+        ]
+    }
+
+    private func check(_ name: String, _ advice: String, _ body: () throws -> (good: Bool, text: String)) -> Finding {
+        do {
+            let result = try body()
+            return Finding(check: name, isGood: result.good, text: result.text, advice: advice)
+        } catch {
+            return Finding(check: name, isGood: false, text: "\(error)", advice: advice)
+        }
+    }
+
+    private func configuration() throws -> (good: Bool, text: String) {
+        let bytes = try home.readConfiguration()
+        let name: PartyName
+        switch home.role {
+        case .server:
+            let server = try ServerConfiguration(parsing: bytes)
+            try PlanDefaults.check(layer: server.planDefaults, context: "consilium.yaml")
+            name = server.name
+        case .client:
+            let client = try ClientConfiguration(parsing: bytes)
+            name = client.name
+            if let data = client.data, try home.files.status(home.root.pushing(FilePath(data))) == nil {
+                return (false, "data: \(data) is not there")
+            }
+        }
+        return (name == home.name, name == home.name ? "in order" : "name is \(name), this home is \(home.name)'s")
+    }
+
+    private func keys() throws -> (good: Bool, text: String) {
+        (true, "key \(try Identity.load(from: home).signing.publicKey.fingerprint)")
+    }
+
+    private func trust() throws -> (good: Bool, text: String) {
+        let parties = try TrustStore.load(from: home).parties.filter { $0.name != home.name }
+        return (true, parties.isEmpty ? "nobody is enrolled yet" : "\(parties.count) parties: \(parties.map(\.name.text).joined(separator: ", "))")
+    }
+
+    private func desks() throws -> (good: Bool, text: String) {
+        let roots = home.role == .server ? [home.enrolments, home.requests] : [home.plans, home.updates]
+        let open = try roots.flatMap { root in
+            try home.files.list(root).filter { $0.kind == .directory }.map { root.appending($0.component) }
+        }.filter { try home.files.status($0).map { $0.permissions & 0o022 != 0 } ?? false }
+        return (open.isEmpty, open.isEmpty ? "only their owner may decide" : "others may write to \(open.map(\.string).joined(separator: ", "))")
+    }
+
+    private func clock() throws -> (good: Bool, text: String) {
+        let held = try Mailbox.open(home, now: now) != nil
+        return (true, held ? "\(now.rfc3339)" : "another run is at work just now")
+    }
+
+    private func audit() throws -> (good: Bool, text: String) {
+        (true, "the chain of \(try AuditLog(home).verify()) entries is whole")
+    }
+
+    private func inbox() throws -> (good: Bool, text: String) {
+        let count = try home.files.list(home.inbox).count { $0.kind == .regular && !$0.name.hasPrefix(".") }
+        return (count < 1_000, "\(count) files wait")
+    }
+
+    private func quarantine() throws -> (good: Bool, text: String) {
+        let entries = try home.files.list(home.quarantine).filter { $0.kind == .regular && $0.name.hasSuffix(".tar") }
+        return (entries.isEmpty, entries.isEmpty ? "empty" : "\(entries.count) bundles")
+    }
+}

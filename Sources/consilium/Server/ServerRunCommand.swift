@@ -1,0 +1,28 @@
+import ArgumentParser
+import Mailbox
+import Server
+
+struct ServerRunCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "The cron tick: desks, inbox, sessions, outbox.",
+        discussion: """
+            Silent unless a person has to act. Killed at any moment and run again, it goes on where it was; run twice, it does \
+            nothing twice. Exit status 69, once, when a session pauses for want of a quorum.
+
+            EXAMPLES:
+              consilium server run --home /srv/ministry
+              */15 * * * * consilium server run --home /srv/ministry      (crontab)
+            """)
+
+    @OptionGroup var home: HomeOption
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let printer = TickOutput(options: output)
+        guard let report = try ServerRun.tick(try home.open(.server), now: try Environment.now()) else {
+            return printer.busy()
+        }
+        printer.show(attention: report.attention, details: report.details)
+        if report.isShortOfQuorum { throw SilentExit(status: .unavailable) }
+    }
+}

@@ -1,0 +1,69 @@
+import Client
+import Federation
+import Files
+import Images
+import NeuralNetworks
+import SystemPackage
+import Tensors
+import Wire
+
+/// What the federation is measured against: the same network, plan and number of epochs on one hospital's pictures alone,
+/// and on all of them in one place. The optimiser begins anew with each "round", as it does in the federation.
+struct Baselines {
+    let simulation: Simulation
+    let outcome: Simulation.Outcome
+
+    /// Test figures after each round's worth of epochs, the untrained model in front.
+    struct Curve {
+        let name: String
+        let test: [ClassificationMetrics]
+    }
+
+    func run() throws -> [Curve] {
+        let files = LocalFileSystem()
+        let central = simulation.root.appending("pictures").appending("central")
+        var curves: [Curve] = []
+        for index in 1...simulation.options.clients {
+            let folder = simulation.pictures.appending("client-\(index)")
+            curves.append(try train("client-\(index) alone", on: folder))
+            for name in outcome.classes {
+                let source = folder.appending(name)
+                let target = central.appending(name)
+                try files.makeDirectories(target)
+                for entry in try files.list(source) where entry.kind == .regular {
+                    let copy = target.appending("\(index)-\(entry.name)")
+                    try files.copyFile(from: source.appending(entry.component), to: copy)
+                }
+            }
+        }
+        curves.append(try train("all in one place", on: central))
+        return curves
+    }
+
+    private func train(_ name: String, on folder: FilePath) throws -> Curve {
+        // Nobody to stay near to: the proximal term belongs to the federation.
+        var plan = outcome.plan
+        plan.strategy = .fedAvg
+        guard let party = PartyName("baseline") else { return Curve(name: name, test: []) }
+        let specification = outcome.initial.specification
+        let pictures = try LocalPictures.load(
+            folder, specification: specification, augmentation: plan.augmentation, validation: 0.2,
+            seed: LocalTraining.seed(plan: plan, client: party), files: LocalFileSystem(), context: simulation.context)
+        let test = try simulation.testPictures(specification)
+        var model = outcome.initial
+        var figures = [try evaluate(model, on: test, context: simulation.context)]
+        for round in 1...plan.rounds {
+            let training = LocalTraining(
+                plan: plan, round: round, client: party, global: model, pictures: pictures,
+                context: simulation.context)
+            let trainer = try training.trainer(checkpoint: nil).trainer
+            guard try trainer.run(shouldStop: simulation.watch.shouldStop) else {
+                throw CommandFailure(.temporary, "stopped by a signal")
+            }
+            model = trainer.model
+            figures.append(try evaluate(model, on: test, context: simulation.context))
+            simulation.say("\(name): round \(round) of \(plan.rounds)")
+        }
+        return Curve(name: name, test: figures)
+    }
+}

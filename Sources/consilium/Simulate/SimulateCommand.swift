@@ -1,0 +1,98 @@
+import ArgumentParser
+import Client
+import Federation
+import Files
+import Glibc
+import Images
+import NeuralNetworks
+import Reports
+import SystemPackage
+import Tensors
+import Wire
+
+struct SimulateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "simulate", abstract: "A whole federation on this machine: real homes, real bundles, real ticks.",
+        discussion: """
+            Splits DATA (class folders) into hospitals and a test set, with near-duplicates on one side, and lets them train \
+            together. Every round's model is scored on the test set.
+
+            EXAMPLES:
+              consilium data synthesize phantoms --per-class 60 --size 64 --seed 1
+              consilium simulate phantoms --clients 3 --rounds 5
+              consilium simulate pictures --clients 3 --rounds 10 --size 128 --baselines --json
+            """)
+
+    @OptionGroup var output: OutputOptions
+    @Argument(help: "The folder of class folders.") var data: String
+    @Option(help: "Hospitals.") var clients = 3
+    @Option(help: "Rounds.") var rounds: Int64 = 5
+    @Option(help: "Local epochs in each round.") var localEpochs: Int64 = 2
+    @Option(help: "The network.") var arch = "smallcnn"
+    @Option(help: "Edge of the pictures, in pixels.") var size = 64
+    @Option(help: "Learning rate.") var learningRate = 0.001
+    @Option(help: "Pictures in a step.") var batchSize: Int64 = 32
+    @Option(help: "fedavg or fedprox.") var strategy = "fedprox"
+    @Option(help: "fedprox's mu.") var mu: Double?
+    @Option(help: "The part of the pictures kept for the test.") var test = 0.2
+    @Option(help: "0: every hospital has all classes alike; towards 1: each has mostly its own.") var skew = 0.0
+    @Option(help: "Seed of split, weights and training.") var seed: UInt64 = 1
+    @Option(help: "Groups that stay together, a CSV with the columns path,group.") var groups: String?
+    @Flag(help: "Also train each hospital alone, and all pictures in one place.") var baselines = false
+    @Option(help: "Keep everything in this new folder (default: a temporary one, removed at the end).") var keep: String?
+
+    func validate() throws {
+        if !(1...100).contains(clients) { throw ValidationError("--clients must be 1 to 100") }
+        if seed > UInt64(Int64.max) { throw ValidationError("--seed must be below 2^63") }
+    }
+
+    func run() throws {
+        guard let architecture = Architecture(rawValue: arch) else {
+            let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
+            throw CommandFailure(.usage, "--arch: '\(arch)' is not known", hint: "there are: \(known)")
+        }
+        let files = LocalFileSystem()
+        let root = try keep.map { Environment.path($0) } ?? Self.temporaryFolder()
+        if keep != nil {
+            guard try !files.exists(root) else { throw CommandFailure(.cannotCreate, "\(root) is there already") }
+            try files.makeDirectories(root)
+        }
+        defer { if keep == nil { try? files.removeTree(root) } }
+        StopSignal.install()
+        let line = TrainingProgressLine(options: output)
+        let simulation = Simulation(
+            data: Environment.path(data), root: root,
+            options: Simulation.Options(
+                clients: clients, architecture: architecture, imageSize: size, test: test, skew: skew, seed: seed,
+                plan: plan, groups: groups.map { Environment.path($0) }),
+            context: ComputeContext(instructionSet: try Environment.instructionSet()),
+            watch: TrainingWatch(
+                shouldStop: { StopSignal.isReceived }, progress: { line.update(round: $0, rounds: $1, $2) }),
+            say: { text in
+                line.finish()
+                if !output.quiet, !output.json { Console.warn(text) }
+            })
+        let outcome = try simulation.run(start: try Environment.now())
+        let curves = baselines ? try Baselines(simulation: simulation, outcome: outcome).run() : []
+        line.finish()
+        let report = SimulationReport(outcome: outcome, baselines: curves, root: keep == nil ? nil : root)
+        if output.json { Console.print(json: report.json) } else { Console.print(report.text) }
+    }
+
+    private var plan: JSONValue {
+        var strategyFields: [String: JSONValue] = ["name": .string(strategy)]
+        if let mu { strategyFields["mu"] = .number(mu) }
+        return [
+            "rounds": .integer(rounds), "local_epochs": .integer(localEpochs), "batch_size": .integer(batchSize),
+            "learning_rate": .number(learningRate), "strategy": .object(strategyFields), "seed": .integer(Int64(seed)),
+        ]
+    }
+
+    private static func temporaryFolder() throws -> FilePath {
+        var template = Array("\(Environment.value("TMPDIR") ?? "/tmp")/consilium-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw CommandFailure(.cannotCreate, "cannot make a temporary folder", hint: "name one with --keep")
+        }
+        return FilePath(String(cString: template))
+    }
+}

@@ -1,0 +1,229 @@
+import Client
+import Federation
+import Files
+import Images
+import Mailbox
+import NeuralNetworks
+import Server
+import SystemPackage
+import Tensors
+import Wire
+
+/// A whole federation in one folder, on one machine: the real homes, bundles and ticks, carried by copying files from outbox
+/// to inbox; nothing is shortened in memory. The clock is the simulation's own, a minute a tick.
+struct Simulation {
+    struct Options {
+        var clients: Int
+        var architecture: Architecture
+        var imageSize: Int
+        var test: Double
+        var skew: Double
+        var seed: UInt64
+        /// Keys of a plan, over the server's defaults.
+        var plan: JSONValue
+        var groups: FilePath?
+    }
+
+    /// How one tick went.
+    struct TickFigures {
+        let party: String
+        let seconds: Double
+    }
+
+    let data: FilePath
+    let root: FilePath
+    let options: Options
+    let context: ComputeContext
+    /// Told what happens, a line each.
+    let say: (String) -> Void
+    let watch: TrainingWatch
+    private let files = LocalFileSystem()
+
+    var pictures: FilePath { root.appending("pictures") }
+    var test: FilePath { pictures.appending("test") }
+    private var serverHome: FilePath { root.appending("server") }
+    private func clientHome(_ index: Int) -> FilePath { root.appending("client-\(index)") }
+
+    init(
+        data: FilePath, root: FilePath, options: Options, context: ComputeContext, watch: TrainingWatch,
+        say: @escaping (String) -> Void
+    ) {
+        self.data = data
+        self.root = root
+        self.options = options
+        self.context = context
+        self.watch = watch
+        self.say = say
+    }
+
+    /// What came of it.
+    struct Outcome {
+        let session: Session
+        let split: FolderSplit
+        /// Every round's model on the test pictures, and the first one's in front.
+        let test: [ClassificationMetrics]
+        let ticks: [TickFigures]
+        let classes: [String]
+        let plan: Plan
+        /// The model that the federation began with.
+        let initial: Model
+    }
+
+    func run(start: Timestamp) throws -> Outcome {
+        let split = try FolderSplit.run(
+            data, to: pictures,
+            options: Splitter.Options(
+                clients: options.clients, test: options.test, skew: options.skew, seed: options.seed),
+            table: try options.groups.map { try GroupTable(reading: $0, files: files) }, files: files, context: context)
+        let specification = try ModelSpecification(
+            architecture: options.architecture, classes: split.classes, imageSize: options.imageSize)
+        let initial = try Model(initializing: specification, seed: options.seed)
+        var clock = start
+        try enrol(initial, &clock)
+        var ticks: [TickFigures] = []
+        let session = try train(&clock, &ticks)
+        guard let plan = session.plan else {
+            throw CommandFailure(.internalError, "the simulated session never started")
+        }
+        return Outcome(
+            session: session, split: split, test: try scores(session, specification), ticks: ticks,
+            classes: split.classes, plan: plan, initial: initial)
+    }
+
+    // MARK: steps
+
+    private func enrol(_ initial: Model, _ clock: inout Timestamp) throws {
+        var generator = SystemRandomNumberGenerator()
+        guard let name = PartyName("simulated-server") else { return }
+        let server = try ServerHome.create(
+            at: serverHome, name: name, federation: RandomID(using: &generator), now: clock, files: files).home
+        let metadata = ModelMetadata(
+            architecture: options.architecture.rawValue, classes: initial.specification.classes,
+            imageSize: options.imageSize)
+        _ = try VersionStore(home: server).install(
+            encoded: try Safetensors.encode(initial.tensors, metadata: metadata.fields), metadata: metadata,
+            origin: .initialized, note: "simulation", now: clock)
+        let invite = try serverRun(clock).invite().path
+        for index in 1...options.clients {
+            let checked = try ClientHome.check(invite, now: clock, files: files)
+            guard let name = PartyName("client-\(index)") else { continue }
+            _ = try ClientHome.create(
+                at: clientHome(index), name: name, invite: checked, data: pictures.appending("client-\(index)"),
+                contact: "", now: clock, files: files)
+        }
+        try carryToServer()
+        clock = clock.adding(seconds: 60)
+        _ = try ServerRun.tick(try Home.open(serverHome, files: files), now: clock)
+        let desk = Desk.enrolments(server)
+        for item in try desk.scan(isAccepted: { _ in true }).items(.pending) { try desk.move(item, to: .approved) }
+        for index in 1...options.clients {
+            clock = clock.adding(seconds: 60)
+            let run = try clientRun(index, clock)
+            _ = try run.request(wishes: .none, message: "", actor: "simulation")
+            try run.settle()
+        }
+        try carryToServer()
+        clock = clock.adding(seconds: 60)
+        _ = try ServerRun.tick(server, now: clock)
+        let folder = server.requests.appending("approved").appending("simulation")
+        try files.makeDirectories(folder)
+        try files.writeFile(folder.appending("plan.yaml"), StrictJSON.serialize(options.plan, pretty: true))
+        let requests = Desk.requests(server)
+        for item in try requests.scan(isAccepted: { _ in true }).items(.pending) {
+            try requests.move(item, to: .approved, group: "simulation")
+        }
+    }
+
+    private func train(_ clock: inout Timestamp, _ ticks: inout [TickFigures]) throws -> Session {
+        let server = try Home.open(serverHome, files: files)
+        while true {
+            clock = clock.adding(seconds: 60)
+            let now = clock
+            try timed("server", &ticks) { _ = try ServerRun.tick(server, now: now) }
+            guard let session = try SessionStore(home: server).load().last else {
+                throw CommandFailure(.internalError, "the simulated session never started")
+            }
+            if session.isOver { return session }
+            if watch.shouldStop() { throw CommandFailure(.temporary, "stopped by a signal", hint: "--keep keeps the folder") }
+            try tell(session)
+            for index in 1...options.clients {
+                try carry(from: serverHome, to: clientHome(index))
+                clock = clock.adding(seconds: 60)
+                let now = clock
+                let home = try Home.open(clientHome(index), files: files)
+                try timed("client-\(index)", &ticks) {
+                    let report = try ClientRun.tick(
+                        home, now: now, watch: watch, instructionSet: context.instructionSet)
+                    for line in report?.attention ?? [] { say("client-\(index): \(line)") }
+                }
+            }
+            try carryToServer()
+        }
+    }
+
+    private func tell(_ session: Session) throws {
+        guard session.state == .running, let round = session.round, let plan = session.plan else {
+            let reason = session.pauseReason ?? session.state.rawValue
+            throw CommandFailure(.internalError, "the simulated session does not run: \(reason)")
+        }
+        let last = session.history.last?.metrics.trained.map { ", validation accuracy \($0.accuracy)" } ?? ""
+        say("round \(round.number) of \(plan.rounds)\(last)")
+    }
+
+    // MARK: scores
+
+    private func scores(_ session: Session, _ specification: ModelSpecification) throws -> [ClassificationMetrics] {
+        let store = SessionStore(home: try Home.open(serverHome, files: files))
+        let pictures = try testPictures(specification)
+        guard pictures.count > 0 else { return [] }
+        return try (0...session.history.count).map { round in
+            let bytes = try files.readFile(store.modelPath(session.id, round: round), limit: 4 << 30)
+            var tensors = try Safetensors.decode(bytes).tensors
+            if session.start?.base != nil {
+                let base = try files.readFile(store.basePath(session.id), limit: 4 << 30)
+                tensors = try Safetensors.decode(base).tensors.merging(tensors)
+            }
+            return try evaluate(try Model(specification, tensors: tensors), on: pictures, context: context)
+        }
+    }
+
+    func testPictures(_ specification: ModelSpecification) throws -> LoadedDataset {
+        let scan = try Dataset.scan(test, classes: specification.classes, minimumClasses: 1, files: files)
+        return LoadedDataset(
+            scan, preprocessing: try Preprocessing(for: specification), files: files, context: context)
+    }
+
+    // MARK: the courier
+
+    private func carryToServer() throws {
+        for index in 1...options.clients { try carry(from: clientHome(index), to: serverHome) }
+    }
+
+    private func carry(from: FilePath, to: FilePath) throws {
+        for entry in try files.list(from.appending("outbox")) where entry.kind == .regular {
+            let target = to.appending("inbox").appending(entry.component)
+            try files.copyFile(from: from.appending("outbox").appending(entry.component), to: target)
+        }
+    }
+
+    private func serverRun(_ now: Timestamp) throws -> ServerRun {
+        guard let run = try ServerRun.open(try Home.open(serverHome, files: files), now: now) else {
+            throw CommandFailure.busy
+        }
+        return run
+    }
+
+    private func clientRun(_ index: Int, _ now: Timestamp) throws -> ClientRun {
+        guard let run = try ClientRun.open(try Home.open(clientHome(index), files: files), now: now) else {
+            throw CommandFailure.busy
+        }
+        return run
+    }
+
+    private func timed(_ party: String, _ ticks: inout [TickFigures], _ body: () throws -> Void) rethrows {
+        let clock = ContinuousClock()
+        let elapsed = try clock.measure(body)
+        let (seconds, attoseconds) = elapsed.components
+        ticks.append(TickFigures(party: party, seconds: Double(seconds) + Double(attoseconds) / 1e18))
+    }
+}

@@ -1,0 +1,28 @@
+import ArgumentParser
+import Files
+import Glibc
+import Mailbox
+import SystemPackage
+
+/// Which home a command works on: `--home`, else the current folder if it is a home, else `CONSILIUM_HOME`.
+struct HomeOption: ParsableArguments {
+    @Option(help: "The home's folder (default: the current folder if it is one, else CONSILIUM_HOME).")
+    var home: String?
+
+    /// - Parameter role: what the command needs.
+    func open(_ role: HomeRole? = nil) throws -> Home {
+        try Home.open(try folder(), role: role, files: LocalFileSystem())
+    }
+
+    /// The folder, whether or not it is a home.
+    func folder() throws -> FilePath {
+        if let home { return Environment.path(home) }
+        if Home.isHome(Environment.workingDirectory, files: LocalFileSystem()) { return Environment.workingDirectory }
+        if let home = Environment.value("CONSILIUM_HOME") { return Environment.path(home) }
+        throw CommandFailure(
+            .usage, "no home is given", hint: "name one with --home DIR, or set CONSILIUM_HOME")
+    }
+
+    /// Who uses the command line, for the audit.
+    static var actor: String { "uid \(getuid())" }
+}

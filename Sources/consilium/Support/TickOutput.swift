@@ -1,0 +1,73 @@
+import Client
+import Glibc
+import NeuralNetworks
+import Reports
+import Server
+import Wire
+
+/// What a run says: under cron only what a person has to know, with `--verbose` everything, with `--json` one document.
+struct TickOutput {
+    let options: OutputOptions
+
+    func show(attention: [String], details: [String]) {
+        if options.json {
+            Console.print(json: [
+                "schema_version": 1, "attention": .array(attention.map { .string($0) }),
+                "details": .array(details.map { .string($0) }),
+            ])
+            return
+        }
+        for line in attention { Console.print(line) }
+        if options.verbose {
+            for line in details { Console.print(line) }
+        }
+    }
+
+    /// A cron run that finds another one at work has nothing to do.
+    func busy() {
+        if options.verbose { Console.print("another run is at work here; nothing was done") }
+    }
+}
+
+/// Training progress on a terminal: one line that is drawn over itself, with the time left. Nothing under cron.
+final class TrainingProgressLine {
+    private let isShown: Bool
+    private var began: Double?
+    private var beganAt = 0.0
+    private var lastDrawn = 0.0
+
+    init(options: OutputOptions) {
+        isShown = Console.errorIsTerminal && !options.quiet && !options.json
+    }
+
+    func update(round: Int, rounds: Int, _ progress: TrainingProgress) {
+        guard isShown else { return }
+        let now = Self.seconds()
+        if began == nil || progress.fraction < beganAt {
+            began = now
+            beganAt = progress.fraction
+        }
+        guard now - lastDrawn >= 0.2 || progress.fraction >= 1 else { return }
+        lastDrawn = now
+        let done = progress.fraction - beganAt
+        let elapsed = now - (began ?? now)
+        let left = done > 0 ? elapsed / done * (1 - progress.fraction) : 0
+        let width = 24
+        let filled = Int(progress.fraction * Double(width))
+        let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled)
+        Console.writeProgress(
+            "\r\u{1b}[Kround \(round)/\(rounds) [\(bar)] epoch \(min(progress.epoch + 1, progress.epochs))/\(progress.epochs)"
+                + "  loss \(Numbers.fixed(progress.loss, digits: 3))"
+                + (elapsed > 1 ? "  \(Numbers.duration(Int64(left.rounded()))) left" : ""))
+    }
+
+    func finish() {
+        if isShown, began != nil { Console.writeProgress("\r\u{1b}[K") }
+    }
+
+    private static func seconds() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}
