@@ -1,0 +1,66 @@
+import Bundles
+import Files
+import Mailbox
+import SystemPackage
+import Wire
+
+/// Whom to believe, when a bundle's signature is good: a home's trust, an allowed-signers file, or nobody.
+enum BundleTrust {
+    case nobody
+    case home(Home, TrustStore, own: PublicKey?)
+    case file(AllowedSigners)
+
+    /// What a trust says of a bundle.
+    enum Verdict: Equatable {
+        /// Nothing was there to check against.
+        case unchecked
+        case trusted(PartyName)
+        case refused(String)
+    }
+
+    static func load(_ home: Home) throws -> BundleTrust {
+        // Without its private key a home can still say whom it believes.
+        .home(home, try TrustStore.load(from: home), own: (try? Identity.load(from: home))?.signing.publicKey)
+    }
+
+    static func load(signers path: FilePath) throws -> BundleTrust {
+        let bytes = try LocalFileSystem().readFile(path, limit: KeyFileLimits.trustBytes)
+        do {
+            return .file(try AllowedSigners(parsing: String(decoding: bytes, as: UTF8.self)))
+        } catch {
+            throw CommandFailure(.configuration, "\(path.string.printable): \(error)")
+        }
+    }
+
+    /// Whether the key may sign this, in this name and at this time. Whether the receiver wants it is another question.
+    func judge(_ bundle: Manifest, signer: PublicKey) -> Verdict {
+        switch self {
+        case .nobody: return .unchecked
+        case .file(let signers): return Self.judge(bundle, signer, by: signers)
+        case .home(let home, let trust, let own):
+            if trust.isRevoked(signer) { return .refused("the key is revoked in \(home.root)") }
+            if bundle.federation != home.federation {
+                return .refused("it belongs to the federation \(bundle.federation.short), not to this home's")
+            }
+            if signer == own, bundle.sender == home.name { return .trusted(home.name) }
+            return Self.judge(bundle, signer, by: trust.signers)
+        }
+    }
+
+    private static func judge(_ bundle: Manifest, _ signer: PublicKey, by signers: AllowedSigners) -> Verdict {
+        let known = signers.entries(for: signer)
+        guard let first = known.first else { return .refused("nobody here is known to have this key") }
+        let own = known.filter { $0.principal == bundle.sender }
+        guard !own.isEmpty else {
+            return .refused("it says that it is from \(bundle.sender), but the key is \(first.principal)'s")
+        }
+        let allowed = own.filter { $0.allows(bundle.kind) }
+        guard !allowed.isEmpty else {
+            return .refused("\(bundle.sender) may not sign a bundle of kind \(bundle.kind.rawValue)")
+        }
+        guard allowed.contains(where: { $0.isValid(at: bundle.created) }) else {
+            return .refused("the key was not valid on \(bundle.created.rfc3339), when the bundle was made")
+        }
+        return .trusted(bundle.sender)
+    }
+}

@@ -1,0 +1,15 @@
+import ArgumentParser
+
+struct KeyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "key",
+        abstract: "Shows a home's keys, and makes new ones.",
+        discussion: """
+            Keys are OpenSSH's: ssh-keygen reads what consilium makes, and consilium uses what 'ssh-keygen -t ed25519' makes.
+
+            EXAMPLES:
+              consilium key show --home A
+              consilium key generate new-key
+            """,
+        subcommands: [KeyShowCommand.self, KeyGenerateCommand.self])
+}

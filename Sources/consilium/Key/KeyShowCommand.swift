@@ -1,0 +1,44 @@
+import ArgumentParser
+import Bundles
+import Mailbox
+import Wire
+
+struct KeyShowCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Shows the public part of a home's keys.",
+        discussion: """
+            The fingerprint is what two people read to each other by telephone before they trust each other's bundles; \
+            --verbose adds those that this home trusts. Nothing secret is printed.
+
+            EXAMPLES:
+              consilium key show --home A
+            """)
+
+    @OptionGroup var home: HomeOption
+
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let home = try home.open()
+        let identity = try Identity.load(from: home)
+        let (key, recipient) = (identity.signing.publicKey, identity.age.recipient.description)
+        let parties = output.verbose || output.json ? try TrustStore.load(from: home).parties : []
+        let trusted = parties.flatMap { party in party.keys.map { (party: party, key: $0) } }
+        if output.json {
+            return Console.print(json: [
+                "schema_version": 1, "name": .string(home.name.text), "role": .string(home.role.rawValue),
+                "fingerprint": .string(key.fingerprint), "public_key": .string(key.openSSHLine),
+                "age_recipient": .string(recipient),
+                "trusted": .array(
+                    trusted.map { ["name": .string($0.party.name.text), "fingerprint": .string($0.key.fingerprint)] }),
+            ])
+        }
+        let own = [
+            ("name", "\(home.name), a \(home.role.rawValue)"), ("fingerprint", key.fingerprint),
+            ("public key", "\(key.openSSHLine) \(home.name)"), ("age recipient", recipient),
+        ]
+        let others = trusted.map { ("trusts", "\($0.key.fingerprint) as \($0.party.name)'s") }
+        Console.print(FactList(own + others).text)
+    }
+}

@@ -1,0 +1,45 @@
+import ArgumentParser
+import Client
+import Images
+import NeuralNetworks
+import Tensors
+
+struct EvaluateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate",
+        abstract: "Measures a model on pictures whose classes are known.",
+        discussion: """
+            The folder must hold a folder for each of the model's classes, which may be empty. Pictures that the model was \
+            trained on flatter it: keep a test set that no training sees. Pictures that cannot be read are told and left out.
+
+            EXAMPLES:
+              consilium evaluate --home A parts/test
+              consilium evaluate --model weights.safetensors parts/test --json
+            """)
+
+    @Argument(help: "Folder of class folders.", completion: .directory)
+    var folder: String
+
+    @OptionGroup var home: HomeOption
+
+    @Option(help: "Model file to use instead of a home's.", completion: .file(extensions: ["safetensors"]))
+    var model: String?
+
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let location = try ModelLocation.find(home: home, model: model)
+        let (model, context) = (try location.open().model(), ComputeContext())
+        let scan = try Dataset.scan(
+            try InputFile.path(folder), classes: model.specification.classes, minimumClasses: 1)
+        let pictures = LoadedDataset(
+            scan, preprocessing: try Preprocessing(for: model.specification), context: context)
+        for line in scan.warnings + pictures.skipped.map(\.description) { Console.warn(line.printable) }
+        guard pictures.count > 0 else {
+            throw CommandFailure(.badData, "\(folder.printable): none of the \(scan.items.count) pictures can be used")
+        }
+        let metrics = try evaluate(model, on: pictures, context: context)
+        let report = EvaluationReport(metrics: metrics, model: location, skipped: pictures.skipped.count)
+        if output.json { Console.print(json: report.json) } else { Console.print(report.text) }
+    }
+}

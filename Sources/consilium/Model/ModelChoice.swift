@@ -1,0 +1,63 @@
+import NeuralNetworks
+import Tensors
+import Wire
+
+/// What a person, or a file, says a model is; not yet checked.
+struct ModelChoice {
+    /// Side of the square input, in pixels, where `model init` is told none: a network of this size trains on a laptop
+    /// overnight.
+    static let defaultSize = 128
+
+    let architecture: String
+    let classes: [String]
+    let size: Int
+
+    init(architecture: String, classes: [String], size: Int) {
+        self.architecture = architecture
+        self.classes = classes
+        self.size = size
+    }
+
+    init(_ metadata: ModelMetadata) {
+        self.init(architecture: metadata.architecture, classes: metadata.classes, size: metadata.imageSize)
+    }
+
+    /// `glioma, meningioma,notumor` as names; blanks around them do not count.
+    static func classes(_ text: String) -> [String] {
+        text.split(separator: ",", omittingEmptySubsequences: false).map { name in
+            String(name.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+        }
+    }
+
+    /// - Throws: ``CommandFailure`` for what is unknown or out of range. Class names are also folder names, and are signed
+    ///   into messages: 1 to 64 bytes, printable, no `/`, no `.` first.
+    func specification() throws(CommandFailure) -> ModelSpecification {
+        guard let known = Architecture(rawValue: architecture) else {
+            let names = Architecture.allCases.map(\.rawValue)
+            let near = didYouMean(architecture, among: names).map { "did you mean \($0)?" }
+            throw CommandFailure(
+                .usage, "there is no architecture '\(architecture.printable)'",
+                hint: near ?? "there are \(names.joined(separator: ", "))")
+        }
+        for name in classes where !Self.isClassName(name) {
+            throw CommandFailure(
+                .usage, "'\(name.printable)' cannot be a class name",
+                hint: "write --classes a,b,c with names of 1 to 64 bytes, without '/' and with no '.' first")
+        }
+        do throws(NetworkError) {
+            return try ModelSpecification(architecture: known, classes: classes, imageSize: size)
+        } catch {
+            throw CommandFailure(.usage, error.description)
+        }
+    }
+
+    private static func isClassName(_ name: String) -> Bool {
+        (1...64).contains(name.utf8.count) && !name.hasPrefix(".") && !name.contains("/") && name == name.printable
+    }
+}
+
+extension ModelSpecification {
+    var metadata: ModelMetadata {
+        ModelMetadata(architecture: architecture.rawValue, classes: classes, imageSize: imageSize)
+    }
+}

@@ -1,0 +1,70 @@
+import ArgumentParser
+import Federation
+import NeuralNetworks
+import SystemPackage
+import Tensors
+
+struct ModelImportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import",
+        abstract: "Takes in a model from a safetensors file.",
+        discussion: """
+            The file must hold exactly the architecture's tensors, under torchvision's names and in F32, F16, BF16 or F64; the \
+            first one that is missing, unexpected, misshapen or not finite is named, and nothing is kept then. A file that \
+            consilium wrote says itself what it is, and --arch, --classes and --size may be left out.
+
+            EXAMPLES:
+              consilium model import --home S --arch smallcnn --classes glioma,notumor --size 128 weights.safetensors
+              consilium model import --home S exported.safetensors
+            """)
+
+    @Argument(help: "Safetensors file.", completion: .file(extensions: ["safetensors"]))
+    var file: String
+
+    @Option(help: "Architecture: \(Architecture.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var arch: String?
+
+    @Option(help: "Class names, separated by commas, in the order of the outputs.")
+    var classes: String?
+
+    @Option(help: "Side of the square pictures that the model sees, in pixels.")
+    var size: Int?
+
+    @Option(help: "Where the model comes from, for the version's card; the file's name if left out.")
+    var note: String?
+
+    @OptionGroup var destination: ModelDestination
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let source = try ModelFile(reading: try InputFile.path(file))
+        let specification = try choice(source.metadata).specification()
+        let model = try source.model(as: specification)
+        let origin = note ?? source.path.lastComponent?.string ?? ""
+        try destination.keep(model, origin: .imported, note: origin.printable).print(output)
+    }
+
+    /// What the flags say, and what the file says where they say nothing.
+    ///
+    /// - Throws: ``CommandFailure`` where something is said by neither, or differently by both: classes in another order
+    ///   would turn every diagnosis into another one.
+    private func choice(_ metadata: ModelMetadata?) throws(CommandFailure) -> ModelChoice {
+        func agree<Value: Equatable>(
+            _ flag: String, _ given: Value?, _ own: Value?, default fallback: Value? = nil
+        ) throws(CommandFailure) -> Value {
+            if let given, let own, given != own {
+                throw CommandFailure(
+                    .badData, "\(flag) says \(given), but the file says \("\(own)".printable)",
+                    hint: "leave \(flag) out to take the file's own")
+            }
+            guard let value = given ?? own ?? fallback else {
+                throw CommandFailure(.usage, "the file does not say what it is", hint: "add \(flag)")
+            }
+            return value
+        }
+        return ModelChoice(
+            architecture: try agree("--arch", arch, metadata?.architecture),
+            classes: try agree("--classes", classes.map(ModelChoice.classes), metadata?.classes),
+            size: try agree("--size", size, metadata?.imageSize, default: ModelChoice.defaultSize))
+    }
+}
