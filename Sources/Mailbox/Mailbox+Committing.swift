@@ -23,6 +23,7 @@ extension Mailbox {
     /// it come again, and the same answer leads to the same state. What is never committed comes again with the next run.
     package func commit(_ delivery: VerifiedDelivery, _ verdict: Verdict) throws(MailboxError) {
         guard var pending = open[delivery.id] else { return }
+        let verdict = bounded(verdict, for: delivery)
         var outcome = IncomingRecord.Outcome.accepted
         switch verdict {
         case .accepted:
@@ -48,6 +49,15 @@ extension Mailbox {
         }
         clean(pending.sources)
         open[delivery.id] = nil
+    }
+
+    /// One party cannot fill the disk with bundles that wait.
+    private func bounded(_ verdict: Verdict, for delivery: VerifiedDelivery) -> Verdict {
+        guard case .held = verdict, ledger.held[delivery.id] == nil else { return verdict }
+        let fingerprint = delivery.signer.fingerprint
+        let waiting = ledger.held.values.count { $0.fingerprint == fingerprint }
+        guard waiting >= HoldingLimits.earlyPerKey else { return verdict }
+        return .rejected("\(waiting) early bundles of \(delivery.sender) wait already")
     }
 
     private func record(

@@ -146,7 +146,7 @@ extension Mailbox {
             pass.finished.append(file)
         case .hold(let reason):
             let bundle = try unverified.verified()
-            if let refusal = holdRefusal(bundle.signer, pass) {
+            if let refusal = try holdRefusal(bundle, pass) {
                 try refuse(unverified, manifest, id, file.name, .heldTooMany, refusal, &pass)
             } else {
                 let record = heldRecord(bundle, cause: .unknownKey, reason: reason)
@@ -163,7 +163,7 @@ extension Mailbox {
     }
 
     /// The rules, and the same number once more among this run's own deliveries.
-    private func admission(_ manifest: Manifest, id: Digest, signer: PublicKey) -> Admission {
+    func admission(_ manifest: Manifest, id: Digest, signer: PublicKey) -> Admission {
         let admission = rules.judge(manifest, id: id, signer: signer)
         guard case .deliver = admission else { return admission }
         let rival = open.values.first {
@@ -173,7 +173,7 @@ extension Mailbox {
         return rival.map { .equivocation(first: $0.bundle.id) } ?? admission
     }
 
-    private func deliver(
+    func deliver(
         _ bundle: VerifiedBundle, name: String, isSelfSigned: Bool, sources: [InboxFile], wasHeld: Bool,
         _ pass: inout ReceivingPass
     ) {
@@ -183,7 +183,7 @@ extension Mailbox {
                 bundle: bundle, inboxName: Quarantine.printable(name), isSelfSigned: isSelfSigned, wasHeld: wasHeld))
     }
 
-    private func refuse(
+    func refuse(
         _ unverified: UnverifiedBundle, _ manifest: Manifest, _ id: Digest, _ name: String, _ reason: RefusalReason,
         _ detail: String, _ pass: inout ReceivingPass
     ) throws(MailboxError) {
@@ -194,7 +194,7 @@ extension Mailbox {
                 name: Quarantine.printable(name), reason: reason, detail: detail, sender: manifest.sender, id: id))
     }
 
-    private func alarm(
+    func alarm(
         _ manifest: Manifest, first: Digest, second: Digest, _ pass: inout ReceivingPass
     ) throws(MailboxError) {
         let alarm = Equivocation(
@@ -203,84 +203,6 @@ extension Mailbox {
         pass.received.alarms.append(alarm)
         pass.changes.append { $0.equivocations.append(alarm) }
     }
-
-    // MARK: held bundles
-
-    private func receiveHeld(retryEarly: Bool, _ pass: inout ReceivingPass) throws(MailboxError) {
-        let known = Set(trust.signers.entries.map(\.key.fingerprint) + trust.revoked.keys.map(\.fingerprint))
-        for record in held {
-            let isTooOld = now > record.since.adding(seconds: HoldingLimits.seconds)
-            let isDue = record.cause == .early ? retryEarly : known.contains(record.fingerprint)
-            if isTooOld || isDue { try receive(record, isTooOld: isTooOld, &pass) }
-        }
-    }
-
-    private func receive(_ record: HeldBundle, isTooOld: Bool, _ pass: inout ReceivingPass) throws(MailboxError) {
-        let id = record.id
-        do {
-            let unverified = try BundleReader.open(try heldFile(id), files: files)
-            let manifest = try unverified.manifest()
-            if isTooOld {
-                let detail = "it waited 30 days: \(record.reason)"
-                try refuse(unverified, manifest, id, "held.tar", .heldTooLong, detail, &pass)
-                pass.changes.append { $0.held[id] = nil }
-                return
-            }
-            switch admission(manifest, id: id, signer: unverified.signer) {
-            case .hold: return
-            case .deliver(let isSelfSigned):
-                deliver(
-                    try unverified.verified(), name: "held.tar", isSelfSigned: isSelfSigned, sources: [], wasHeld: true,
-                    &pass)
-            case .duplicate, .discard:
-                pass.changes.append { $0.held[id] = nil }
-            case .refuse(let reason, let detail):
-                try refuse(unverified, manifest, id, "held.tar", reason, detail, &pass)
-                pass.changes.append { $0.held[id] = nil }
-            case .equivocation(let first):
-                try alarm(manifest, first: first, second: id, &pass)
-                let detail = "another bundle of \(manifest.sender) has the number \(manifest.seq) too: \(first.short)"
-                try refuse(unverified, manifest, id, "held.tar", .equivocation, detail, &pass)
-                pass.changes.append { $0.held[id] = nil }
-            }
-        } catch let error as BundleError {
-            if let cause = error.cause, !cause.isMissing { throw MailboxError(cause) }
-            problems.append("a bundle held from \(record.sender) is damaged or gone and was given up: \(id.short)")
-            pass.changes.append { $0.held[id] = nil }
-        } catch let error as MailboxError {
-            throw error
-        } catch {
-            throw MailboxError(.bundle, "\(error)")
-        }
-    }
-
-    /// A run that was killed while it committed the bundle has moved it to the archive already.
-    private func heldFile(_ id: Digest) throws(MailboxError) -> FilePath {
-        let isThere = try onDisk { () throws(FileError) in try files.exists(home.heldPath(id)) }
-        return isThere ? home.heldPath(id) : home.archived(id)
-    }
-
-    /// - Returns: why a stranger's bundle cannot wait here, if it cannot.
-    private func holdRefusal(_ signer: PublicKey, _ pass: ReceivingPass) -> String? {
-        let waiting = Array(ledger.held.values) + pass.received.held
-        if waiting.count >= HoldingLimits.bundles { return "\(waiting.count) bundles of strangers wait already" }
-        let own = waiting.count { $0.fingerprint == signer.fingerprint }
-        return own >= HoldingLimits.bundlesPerKey ? "\(own) bundles of this unknown key wait already" : nil
-    }
-
-    func heldRecord(_ bundle: VerifiedBundle, cause: HeldBundle.Cause, reason: String) -> HeldBundle {
-        HeldBundle(
-            id: bundle.id, kind: bundle.manifest.kind, sender: bundle.manifest.sender,
-            fingerprint: bundle.signer.fingerprint, since: ledger.held[bundle.id]?.since ?? now, cause: cause,
-            reason: reason)
-    }
-}
-
-/// How much may wait for an enrolment or a session, and for how long.
-enum HoldingLimits {
-    static let seconds: Int64 = 30 * 86_400
-    static let bundles = 256
-    static let bundlesPerKey = 16
 }
 
 /// What one call of ``Mailbox/receive(retryEarly:)`` gathers before it writes.

@@ -221,6 +221,16 @@ import Wire
         #expect(mailbox?.held.map(\.since) == [start])
     }
 
+    @Test func onePartyCannotFillTheDiskWithEarlyBundles() throws {
+        for number in 1...66 {
+            try world.lay(world.manifest(.update, seq: Int64(number), session: session("1")), as: "\(number).tar")
+        }
+        let mailbox = try opened(world.server)
+        for delivery in try mailbox.receive().deliveries { try mailbox.commit(delivery, .held("too early")) }
+        #expect(mailbox.held.count == 64)
+        #expect(try names(world.server.quarantine).count == 4 && names(world.server.inbox).isEmpty)
+    }
+
     @Test func aRejectedBundleIsQuarantinedWithItsReasonAndMayComeAgain() throws {
         try world.lay(world.manifest(), as: "r.tar")
         let copy = try content(world.server.inbox.appending("r.tar"))

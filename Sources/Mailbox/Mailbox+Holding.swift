@@ -1,0 +1,94 @@
+import Bundles
+import Files
+import SystemPackage
+import Wire
+
+/// Bundles that wait in `mailbox/held/`: of strangers until their enrolment, of known parties until their session.
+extension Mailbox {
+    /// Gives out, or gives up, what waited.
+    func receiveHeld(retryEarly: Bool, _ pass: inout ReceivingPass) throws(MailboxError) {
+        let known = Set(trust.signers.entries.map(\.key.fingerprint) + trust.revoked.keys.map(\.fingerprint))
+        for record in held {
+            let isTooOld = now > record.since.adding(seconds: HoldingLimits.seconds)
+            let isDue = record.cause == .early ? retryEarly : known.contains(record.fingerprint)
+            if isTooOld || isDue { try receive(record, isTooOld: isTooOld, &pass) }
+        }
+    }
+
+    private func receive(_ record: HeldBundle, isTooOld: Bool, _ pass: inout ReceivingPass) throws(MailboxError) {
+        let id = record.id
+        do {
+            let unverified = try BundleReader.open(try heldFile(id), files: files)
+            let manifest = try unverified.manifest()
+            if isTooOld {
+                let detail = "it waited 30 days: \(record.reason)"
+                try refuse(unverified, manifest, id, "held.tar", .heldTooLong, detail, &pass)
+                pass.changes.append { $0.held[id] = nil }
+                return
+            }
+            switch admission(manifest, id: id, signer: unverified.signer) {
+            case .hold: return
+            case .deliver(let isSelfSigned):
+                deliver(
+                    try unverified.verified(), name: "held.tar", isSelfSigned: isSelfSigned, sources: [], wasHeld: true,
+                    &pass)
+            case .duplicate, .discard:
+                pass.changes.append { $0.held[id] = nil }
+            case .refuse(let reason, let detail):
+                try refuse(unverified, manifest, id, "held.tar", reason, detail, &pass)
+                pass.changes.append { $0.held[id] = nil }
+            case .equivocation(let first):
+                try alarm(manifest, first: first, second: id, &pass)
+                let detail = "another bundle of \(manifest.sender) has the number \(manifest.seq) too: \(first.short)"
+                try refuse(unverified, manifest, id, "held.tar", .equivocation, detail, &pass)
+                pass.changes.append { $0.held[id] = nil }
+            }
+        } catch let error as BundleError {
+            if let cause = error.cause, !cause.isMissing { throw MailboxError(cause) }
+            problems.append("a bundle held from \(record.sender) is damaged or gone and was given up: \(id.short)")
+            pass.changes.append { $0.held[id] = nil }
+        } catch let error as MailboxError {
+            throw error
+        } catch {
+            throw MailboxError(.bundle, "\(error)")
+        }
+    }
+
+    /// A run that was killed while it committed the bundle has moved it to the archive already.
+    private func heldFile(_ id: Digest) throws(MailboxError) -> FilePath {
+        let isThere = try onDisk { () throws(FileError) in try files.exists(home.heldPath(id)) }
+        return isThere ? home.heldPath(id) : home.archived(id)
+    }
+
+    /// - Returns: why a stranger's bundle cannot wait here, if it cannot.
+    func holdRefusal(_ bundle: VerifiedBundle, _ pass: ReceivingPass) throws(MailboxError) -> String? {
+        let waiting = Array(ledger.held.values) + pass.received.held
+        if waiting.count >= HoldingLimits.bundles { return "\(waiting.count) bundles of strangers wait already" }
+        let own = waiting.count { $0.fingerprint == bundle.signer.fingerprint }
+        if own >= HoldingLimits.bundlesPerKey { return "\(own) bundles of this unknown key wait already" }
+        let bytes = try onDisk { () throws(FileError) in
+            var bytes = try files.status(bundle.path)?.size ?? 0
+            for record in waiting { bytes += try files.status(home.heldPath(record.id))?.size ?? 0 }
+            return bytes
+        }
+        return bytes > HoldingLimits.bytes ? "strangers' bundles would take \(bytes) bytes" : nil
+    }
+
+    func heldRecord(_ bundle: VerifiedBundle, cause: HeldBundle.Cause, reason: String) -> HeldBundle {
+        HeldBundle(
+            id: bundle.id, kind: bundle.manifest.kind, sender: bundle.manifest.sender,
+            fingerprint: bundle.signer.fingerprint, since: ledger.held[bundle.id]?.since ?? now, cause: cause,
+            reason: reason)
+    }
+}
+
+/// How much may wait for an enrolment or a session, and for how long.
+enum HoldingLimits {
+    static let seconds: Int64 = 30 * 86_400
+    static let bundles = 256
+    /// Of a stranger.
+    static let bundlesPerKey = 16
+    /// Of a known party.
+    static let earlyPerKey = 64
+    static let bytes: Int64 = 2 << 30
+}
