@@ -23,7 +23,7 @@ struct BundleInspectCommand: ParsableCommand {
 
     func run() throws {
         let trust = try home.openIfAny().map(BundleTrust.load) ?? .nobody
-        let bundle = try BundleExamination(try InputFile.path(file))
+        let bundle = try BundleExamination(try InputFile.file(file))
         let verdict = bundle.judge(by: trust)
         if output.json {
             Console.print(json: bundle.json(verdict))

@@ -22,7 +22,8 @@ struct BundleText {
         let line = "\(bundle.path.string.printable): \(what), signature and payload are good"
         return switch verdict {
         case .unchecked: line + "; signed by \(signer), not verified against any trust"
-        case .trusted, .refused: line + "; signed by \(signer)"
+        case .trusted(let name): line + "; signed with \(name)'s key \(signer)"
+        case .refused: line + "; signed by \(signer)"
         }
     }
 

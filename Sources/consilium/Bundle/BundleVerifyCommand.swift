@@ -33,7 +33,7 @@ struct BundleVerifyCommand: ParsableCommand {
 
     func run() throws {
         let trust = try loadTrust()
-        let bundle = try BundleExamination(try InputFile.path(file))
+        let bundle = try BundleExamination(try InputFile.file(file))
         let verdict = bundle.judge(by: trust)
         if output.json { Console.print(json: bundle.json(verdict)) }
         if let failure = bundle.failure { throw failure }
@@ -49,7 +49,7 @@ struct BundleVerifyCommand: ParsableCommand {
     }
 
     private func loadTrust() throws -> BundleTrust {
-        if let signers { return try .load(signers: try InputFile.path(signers)) }
+        if let signers { return try .load(signers: try InputFile.file(signers)) }
         return try home.openIfAny().map(BundleTrust.load) ?? .nobody
     }
 }

@@ -17,7 +17,9 @@ struct DataReport {
     /// - Throws: ``CommandFailure`` with ``ExitStatus/badData`` where there is not one picture to use.
     func requirePictures(in folder: String) throws(CommandFailure) {
         guard check.pictures == 0 else { return }
-        throw CommandFailure(.badData, "\(folder.printable): none of the \(check.unreadable.count) files can be used")
+        let files = check.unreadable.count
+        let what = files == 0 ? "there are no pictures" : "none of the \(files) files can be used"
+        throw CommandFailure(.badData, "\(folder.printable): \(what)")
     }
 
     // MARK: check

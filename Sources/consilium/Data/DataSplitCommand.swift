@@ -15,7 +15,7 @@ struct DataSplitCommand: ParsableCommand {
 
             EXAMPLES:
               consilium data split pictures/ parts/ --clients 3 --test 0.2 --seed 1
-              consilium data split pictures/ parts/ --clients 3 --groups groups.csv --skew 0.8
+              consilium data split pictures/ parts/ --clients 3 --groups groups.csv
             """)
 
     @Argument(help: "Folder of class folders; only read.", completion: .directory)
@@ -44,7 +44,7 @@ struct DataSplitCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let table = try groups.map { try GroupTable(reading: try InputFile.path($0)) }
+        let table = try groups.map { try GroupTable(reading: try InputFile.file($0)) }
         let target = Environment.path(out)
         let split = try FolderSplit.run(
             try InputFile.path(source), to: target,
@@ -64,7 +64,13 @@ extension FolderSplit {
         for part in parts {
             table.add([part.name] + part.counts.map { "\($0)" } + ["\(part.counts.reduce(0, +))"])
         }
-        return table.text + "\n\n\(groups) groups of more than one picture stay together"
+        let together =
+            switch groups {
+            case 0: "no pictures had to stay together"
+            case 1: "1 group of more than one picture stays together"
+            default: "\(groups) groups of more than one picture stay together"
+            }
+        return table.text + "\n\n" + together
     }
 
     fileprivate func json(folder: String) -> JSONValue {

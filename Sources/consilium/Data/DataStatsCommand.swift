@@ -20,13 +20,13 @@ struct DataStatsCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let check = DataCheck(try Dataset.scan(try InputFile.path(folder), minimumClasses: 1))
+        let check = DataCheck(try Dataset.scan(try InputFile.path(folder), minimumClasses: 0))
         let report = DataReport(check)
+        try report.requirePictures(in: folder)
         if output.json {
             Console.print(json: report.statsJSON)
         } else {
             Console.print(report.statsText(verbose: output.verbose))
         }
-        try report.requirePictures(in: folder)
     }
 }

@@ -31,12 +31,14 @@ struct EvaluateCommand: ParsableCommand {
         let location = try ModelLocation.find(home: home, model: model)
         let (model, context) = (try location.open().model(), ComputeContext())
         let scan = try Dataset.scan(
-            try InputFile.path(folder), classes: model.specification.classes, minimumClasses: 1)
+            try InputFile.path(folder), classes: model.specification.classes, minimumClasses: 0)
         let pictures = LoadedDataset(
             scan, preprocessing: try Preprocessing(for: model.specification), context: context)
         for line in scan.warnings + pictures.skipped.map(\.description) { Console.warn(line.printable) }
         guard pictures.count > 0 else {
-            throw CommandFailure(.badData, "\(folder.printable): none of the \(scan.items.count) pictures can be used")
+            let what =
+                scan.items.isEmpty ? "there are no pictures" : "none of the \(scan.items.count) files can be used"
+            throw CommandFailure(.badData, "\(folder.printable): \(what)")
         }
         let metrics = try evaluate(model, on: pictures, context: context)
         let report = EvaluationReport(metrics: metrics, model: location, skipped: pictures.skipped.count)

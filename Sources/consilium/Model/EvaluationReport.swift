@@ -10,7 +10,7 @@ struct EvaluationReport {
     let skipped: Int
 
     var text: String {
-        let pictures = "\(metrics.support) pictures" + (skipped > 0 ? ", \(skipped) more could not be used" : "")
+        let pictures = "\(metrics.support)" + (skipped > 0 ? ", \(skipped) more could not be used" : "")
         let facts = FactList([
             ("pictures", pictures),
             ("accuracy", Numbers.percent(metrics.accuracy)),

@@ -1,4 +1,5 @@
 import NeuralNetworks
+import SystemPackage
 import Tensors
 import Wire
 
@@ -29,15 +30,25 @@ struct ModelChoice {
         }
     }
 
-    /// - Throws: ``CommandFailure`` for what is unknown or out of range. Class names are also folder names, and are signed
-    ///   into messages: 1 to 64 bytes, printable, no `/`, no `.` first.
-    func specification() throws(CommandFailure) -> ModelSpecification {
+    /// - Parameter file: what said it, if no person did.
+    /// - Throws: ``CommandFailure`` for what is unknown or out of range: bad data if a file says it. Class names are also
+    ///   folder names, and are signed into messages: 1 to 64 bytes, printable, no `/`, no `.` first.
+    func specification(from file: FilePath? = nil) throws(CommandFailure) -> ModelSpecification {
+        do throws(CommandFailure) {
+            return try checked()
+        } catch {
+            guard let file else { throw error }
+            throw CommandFailure(.badData, "\(file.string.printable): \(error.message)")
+        }
+    }
+
+    private func checked() throws(CommandFailure) -> ModelSpecification {
         guard let known = Architecture(rawValue: architecture) else {
             let names = Architecture.allCases.map(\.rawValue)
             let near = didYouMean(architecture, among: names).map { "did you mean \($0)?" }
             throw CommandFailure(
                 .usage, "there is no architecture '\(architecture.printable)'",
-                hint: near ?? "there are \(names.joined(separator: ", "))")
+                hint: near ?? "known are: \(names.joined(separator: ", "))")
         }
         for name in classes where !Self.isClassName(name) {
             throw CommandFailure(

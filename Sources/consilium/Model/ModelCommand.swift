@@ -9,7 +9,7 @@ struct ModelCommand: ParsableCommand {
             hospital's home keeps those that it accepted.
 
             EXAMPLES:
-              consilium model init --home S --arch smallcnn --classes glioma,meningioma,notumor,pituitary
+              consilium model init --home S --arch smallcnn --classes glioma,notumor
               consilium model info --home S
             """,
         subcommands: [

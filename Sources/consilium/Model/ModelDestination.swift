@@ -88,11 +88,12 @@ struct KeptModel {
         self.isNew = isNew
     }
 
-    func print(_ output: OutputOptions) {
+    /// - Parameter place: what to call it; the version, or else the file, if nil.
+    func print(_ output: OutputOptions, as place: String? = nil) {
         if output.json { return Console.print(json: json) }
         if output.quiet { return }
-        let place = version.map { "version \($0)" } ?? path.string
         let size = specification.imageSize
+        let place = place ?? version.map { "version \($0)" } ?? path.string
         Console.print(
             "\(place)\(isNew ? "" : " was there already"): \(specification.architecture.rawValue), "
                 + "\(specification.classes.count) classes, \(size) x \(size) pixels, \(parameters) parameters")

@@ -1,5 +1,6 @@
 import ArgumentParser
-import Bundles
+import SystemPackage
+import SystemPackage
 
 /// What `model export` writes.
 enum ModelFormat: String, CaseIterable, ExpressibleByArgument { case safetensors, onnx }
@@ -53,6 +54,7 @@ struct ModelExportCommand: ParsableCommand {
         let checked = try file.model()
         let target = Environment.path(arguments[arguments.count - 1])
         let isNew = try OutputFile.write(file.content, to: target)
-        KeptModel(checked, path: target, digest: file.digest, version: source.version, isNew: isNew).print(output)
+        KeptModel(checked, path: target, digest: file.digest, version: source.version, isNew: isNew)
+            .print(output, as: target.string)
     }
 }

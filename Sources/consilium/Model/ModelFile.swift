@@ -49,7 +49,7 @@ struct ModelFile {
                 .badData, "\(path.string.printable) does not say its architecture, classes and image size",
                 hint: "make a model of it with 'consilium model import --arch ... --classes ... --output FILE'")
         }
-        return try model(as: try ModelChoice(metadata).specification())
+        return try model(as: try ModelChoice(metadata).specification(from: path))
     }
 
     /// The file's tensors as a model of the given kind.

@@ -14,7 +14,7 @@ struct ModelImportCommand: ParsableCommand {
             consilium wrote says itself what it is, and --arch, --classes and --size may be left out.
 
             EXAMPLES:
-              consilium model import --home S --arch smallcnn --classes glioma,notumor --size 128 weights.safetensors
+              consilium model import --home S --arch smallcnn --classes a,b weights.safetensors
               consilium model import --home S exported.safetensors
             """)
 
@@ -37,8 +37,9 @@ struct ModelImportCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let source = try ModelFile(reading: try InputFile.path(file))
-        let specification = try choice(source.metadata).specification()
+        let source = try ModelFile(reading: try InputFile.file(file))
+        let specification = try choice(source.metadata)
+            .specification(from: arch == nil || classes == nil ? source.path : nil)
         let model = try source.model(as: specification)
         let origin = note ?? source.path.lastComponent?.string ?? ""
         try destination.keep(model, origin: .imported, note: origin.printable).print(output)
@@ -50,11 +51,12 @@ struct ModelImportCommand: ParsableCommand {
     ///   would turn every diagnosis into another one.
     private func choice(_ metadata: ModelMetadata?) throws(CommandFailure) -> ModelChoice {
         func agree<Value: Equatable>(
-            _ flag: String, _ given: Value?, _ own: Value?, default fallback: Value? = nil
+            _ flag: String, _ given: Value?, _ own: Value?, default fallback: Value? = nil,
+            words: (Value) -> String = { "\($0)" }
         ) throws(CommandFailure) -> Value {
             if let given, let own, given != own {
                 throw CommandFailure(
-                    .badData, "\(flag) says \(given), but the file says \("\(own)".printable)",
+                    .badData, "\(flag) says \(words(given).printable), but the file says \(words(own).printable)",
                     hint: "leave \(flag) out to take the file's own")
             }
             guard let value = given ?? own ?? fallback else {
@@ -64,7 +66,9 @@ struct ModelImportCommand: ParsableCommand {
         }
         return ModelChoice(
             architecture: try agree("--arch", arch, metadata?.architecture),
-            classes: try agree("--classes", classes.map(ModelChoice.classes), metadata?.classes),
+            classes: try agree("--classes", classes.map(ModelChoice.classes), metadata?.classes) {
+                $0.joined(separator: ",")
+            },
             size: try agree("--size", size, metadata?.imageSize, default: ModelChoice.defaultSize))
     }
 }

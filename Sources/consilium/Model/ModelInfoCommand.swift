@@ -33,9 +33,9 @@ struct ModelInfoCommand: ParsableCommand {
         let number = model.flatMap { Int($0) }
         let location =
             if let model, number == nil {
-                ModelLocation(path: try InputFile.path(model), home: nil, version: nil)
+                ModelLocation(path: try InputFile.file(model), home: nil, version: nil)
             } else {
-                try ModelLocation.find(home: home, model: nil, version: number)
+                try ModelLocation.find(in: try home.open(), version: number)
             }
         let report = try ModelReport(location)
         if output.json { Console.print(json: report.json) } else { Console.print(report.text(verbose: output.verbose)) }

@@ -11,8 +11,8 @@ struct ModelInitCommand: ParsableCommand {
             repeating the command adds no second one.
 
             EXAMPLES:
-              consilium model init --home S --arch smallcnn --classes glioma,meningioma,notumor,pituitary --size 64
-              consilium model init --arch smallcnn --classes healthy,tumour --output start.safetensors
+              consilium model init --home S --arch smallcnn --classes glioma,notumor
+              consilium model init --arch smallcnn --classes a,b --output start.safetensors
             """)
 
     @Option(help: "Architecture: \(Architecture.allCases.map(\.rawValue).joined(separator: ", ")).")

@@ -21,7 +21,7 @@ struct ModelLocation {
             guard home.home == nil else {
                 throw CommandFailure(.usage, "--home and --model both name a model", hint: "leave one of them out")
             }
-            return ModelLocation(path: try InputFile.path(model), home: nil, version: nil)
+            return ModelLocation(path: try InputFile.file(model), home: nil, version: nil)
         }
         guard let home = try home.openIfAny() else {
             throw CommandFailure(

@@ -53,7 +53,9 @@ struct ModelReport {
         if let version = location.version { facts.append(("version", "\(version)" + origin)) }
         if let note = record?.note, !note.isEmpty { facts.append(("note", note.printable)) }
         if known != nil { facts.append(("usable", problem.map { "no: \($0.message)" } ?? "yes")) }
-        return FactList(facts).text + "\n\n" + (verbose ? tensorTable : partTable)
+        let isTold = layouts.contains { !$0.part.isEmpty }
+        let tables = verbose ? [tensorTable] : isTold ? [partTable] : []
+        return ([FactList(facts).text] + tables).joined(separator: "\n\n")
     }
 
     private var origin: String {

@@ -93,7 +93,7 @@ private enum LoadedPicture: Sendable {
     init(reading name: String, for preprocessing: Preprocessing) {
         do {
             let bytes = try LocalFileSystem().readFile(
-                try InputFile.path(name), limit: ImageLimits.standard.maximumFileBytes)
+                try InputFile.file(name), limit: ImageLimits.standard.maximumFileBytes)
             self = .luma(try preprocessing.load(bytes))
         } catch let failure as CommandFailure {
             self = .unusable(failure.reason(of: name))

@@ -17,6 +17,14 @@ enum InputFile {
         defer { free(pointer) }
         return FilePath(String(cString: pointer))
     }
+
+    /// The same for what must be a plain file.
+    static func file(_ text: String) throws -> FilePath {
+        let path = try path(text)
+        guard let kind = try LocalFileSystem().status(path)?.kind, kind != .regular else { return path }
+        throw CommandFailure(
+            .missingInput, "\(text.printable): is \(kind == .directory ? "a folder" : "a device"), not a file")
+    }
 }
 
 /// Files that a person wants written. What is there already is never overwritten.
@@ -34,6 +42,9 @@ enum OutputFile {
                     try files.readFile(path, limit: bytes.count) == bytes
                 else { throw FileError("create", path, .fileExists, hint: "it has other content: choose another name") }
                 return false
+            }
+            guard try files.exists(path.removingLastComponent()) else {
+                throw FileError("create", path, .noSuchFileOrDirectory, hint: "make its folder first")
             }
             try files.writeFile(path, bytes, permissions: permissions)
             return true
