@@ -43,7 +43,8 @@ extension ServerRun {
             try mailbox.updateTrust { (trust) throws(MailboxError) in
                 try trust.add(record.name, role: .client, key: item.bundle.signer, ageRecipient: recipient)
             }
-        } catch where error.kind == .trust {
+        } catch {
+            guard error.kind == .trust else { throw error }
             announce("enrol-\(record.id)-\(error)", "\(item.name) cannot be approved: \(error)")
             return
         }

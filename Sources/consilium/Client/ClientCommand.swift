@@ -1,5 +1,6 @@
 import ArgumentParser
 import Client
+import Mailbox
 
 /// `consilium client`: everything of a hospital.
 struct ClientCommand: ParsableCommand {

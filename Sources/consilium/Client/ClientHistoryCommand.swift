@@ -2,6 +2,7 @@ import ArgumentParser
 import Client
 import Federation
 import Files
+import Mailbox
 import Reports
 import Wire
 

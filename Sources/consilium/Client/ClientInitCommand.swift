@@ -1,7 +1,10 @@
 import ArgumentParser
+import Bundles
 import Client
+import Federation
 import Files
 import Mailbox
+import SystemPackage
 import Wire
 
 struct ClientInitCommand: ParsableCommand {

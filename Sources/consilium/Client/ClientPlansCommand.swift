@@ -1,5 +1,6 @@
 import ArgumentParser
 import Client
+import Federation
 import Reports
 import Wire
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Client
 import Federation
+import Mailbox
 import Reports
 import Wire
 

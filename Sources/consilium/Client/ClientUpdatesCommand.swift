@@ -1,5 +1,6 @@
 import ArgumentParser
 import Client
+import Federation
 import NeuralNetworks
 import Reports
 import Tensors

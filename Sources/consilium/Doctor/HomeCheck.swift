@@ -1,3 +1,4 @@
+import Bundles
 import Client
 import Configuration
 import Federation

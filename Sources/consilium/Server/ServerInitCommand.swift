@@ -2,6 +2,7 @@ import ArgumentParser
 import Files
 import Mailbox
 import Server
+import SystemPackage
 import Wire
 
 struct ServerInitCommand: ParsableCommand {

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Mailbox
 import Server
+import SystemPackage
+import Wire
 
 struct ServerInviteCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Federation
 import Reports
 import Server
 import Wire

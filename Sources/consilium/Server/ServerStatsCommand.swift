@@ -1,5 +1,6 @@
 import ArgumentParser
 import Federation
+import Mailbox
 import Reports
 import Server
 import Wire

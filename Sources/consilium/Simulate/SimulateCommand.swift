@@ -93,6 +93,6 @@ struct SimulateCommand: ParsableCommand {
         guard mkdtemp(&template) != nil else {
             throw CommandFailure(.cannotCreate, "cannot make a temporary folder", hint: "name one with --keep")
         }
-        return FilePath(String(cString: template))
+        return FilePath(String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }
 }

@@ -1,4 +1,5 @@
 import Federation
+import Images
 import NeuralNetworks
 import Reports
 import SystemPackage
