@@ -1,6 +1,5 @@
 import ArgumentParser
 import SystemPackage
-import SystemPackage
 
 /// What `model export` writes.
 enum ModelFormat: String, CaseIterable, ExpressibleByArgument { case safetensors, onnx }
