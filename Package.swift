@@ -54,7 +54,9 @@ let package = Package(
         .target(
             name: "Bundles", dependencies: ["CArchive", "Files", "Wire", crypto, systemPackage], swiftSettings: strict),
         .target(name: "NeuralNetworks", dependencies: ["Tensors", "Wire"], swiftSettings: strict),
-        .target(name: "Images", dependencies: ["CImageIO", "Tensors", "Files", "Wire", systemPackage], swiftSettings: strict),
+        .target(
+            name: "Images", dependencies: ["CImageIO", "Tensors", "Files", "Wire", systemPackage], swiftSettings: strict
+        ),
         .target(name: "Tensors", dependencies: ["CKernels", "Wire"], swiftSettings: strict),
         .target(name: "Files", dependencies: [systemPackage], swiftSettings: strict),
         .target(name: "Wire", swiftSettings: strict),
@@ -67,15 +69,20 @@ let package = Package(
 
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", systemPackage], swiftSettings: strict),
-        .testTarget(name: "BundlesTests", dependencies: ["Bundles", "Files", "Wire", crypto, systemPackage], swiftSettings: strict),
+        .testTarget(
+            name: "BundlesTests", dependencies: ["Bundles", "Files", "Wire", crypto, systemPackage],
+            swiftSettings: strict),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels", "Wire"], swiftSettings: strict),
         .testTarget(
             name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "Tensors", "Wire"],
             exclude: ["Golden"], swiftSettings: strict),
-        .testTarget(name: "ImagesTests", dependencies: ["Images", "Files", "Tensors", "Wire", systemPackage], swiftSettings: strict),
+        .testTarget(
+            name: "ImagesTests", dependencies: ["Images", "Files", "Tensors", "Wire", systemPackage],
+            swiftSettings: strict),
         .testTarget(name: "FederationTests", dependencies: ["Federation", "Tensors", "Wire"], swiftSettings: strict),
         .testTarget(
-            name: "MailboxTests", dependencies: ["Mailbox", "Configuration", "Bundles", "Files", "Wire", systemPackage],
+            name: "MailboxTests",
+            dependencies: ["Mailbox", "Configuration", "Bundles", "Files", "Wire", systemPackage],
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests",

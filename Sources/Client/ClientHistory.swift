@@ -31,7 +31,8 @@ package enum ClientHistory {
         var lines: [Line] = []
         for text in bytes.split(separator: UInt8(ascii: "\n")) {
             guard let value = try? StrictJSON.parse(Array(text), maximumBytes: 1 << 20),
-                var object = try? ObjectReader(value, context: "rounds.jsonl"), let written = try? object.string("time"),
+                var object = try? ObjectReader(value, context: "rounds.jsonl"),
+                let written = try? object.string("time"),
                 let time = Timestamp(rfc3339: written), let session = try? object.randomID("session"),
                 let content = try? object.value("metrics"),
                 let metrics = try? UpdateMetrics(json: content, context: "rounds.jsonl")

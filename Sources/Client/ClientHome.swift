@@ -43,7 +43,8 @@ package enum ClientHome {
             bundle = try BundleReader.open(path, files: files).verified()
         } catch {
             if let cause = error.cause { throw cause }
-            throw ClientError(.badInput, "the invite cannot be used: \(error)", hint: "ask the server's admin for a new copy")
+            throw ClientError(
+                .badInput, "the invite cannot be used: \(error)", hint: "ask the server's admin for a new copy")
         }
         guard bundle.manifest.kind == .invite else {
             throw ClientError(.badInput, "the file is a bundle of kind \(bundle.manifest.kind.rawValue), not an invite")
@@ -62,7 +63,8 @@ package enum ClientHome {
                 throw ClientError(.badInput, "the invite's content is not about the server that signed it")
             }
             return CheckedInvite(
-                invitation: invitation, key: key, ageRecipient: try AgeRecipient(invitation.ageRecipient), id: bundle.id)
+                invitation: invitation, key: key, ageRecipient: try AgeRecipient(invitation.ageRecipient), id: bundle.id
+            )
         } catch let error as FederationError {
             throw ClientError(.badInput, "the invite cannot be used: \(error)")
         } catch let error as BundleError {

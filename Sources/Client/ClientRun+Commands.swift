@@ -83,7 +83,8 @@ extension ClientRun {
             let known = state.offers.map { "\($0.version)" }.joined(separator: ", ")
             throw ClientError(
                 .missing, "version \(version) was not offered to this hospital",
-                hint: known.isEmpty ? "none was offered yet; 'consilium client run' fetches what came" : "there are \(known)")
+                hint: known.isEmpty
+                    ? "none was offered yet; 'consilium client run' fetches what came" : "there are \(known)")
         }
         guard offer.status == .pending else {
             throw ClientError(.notAllowed, "version \(version) is \(offer.status.rawValue) already")

@@ -110,7 +110,7 @@ extension ClientRun {
             return PendingItem(
                 item,
                 lines: [
-                    "version \(offer.version); 'consilium client updates' shows what changed and how it scores here",
+                    "version \(offer.version); 'consilium client updates' shows what changed and how it scores here"
                 ], moves: [.init("install it", to: .approved), .init("refuse", to: .rejected)])
         }
         try show(updates, on: .updates(home))
@@ -150,7 +150,7 @@ extension ClientState {
             let plan = session.plan
             return [
                 "this hospital made no request for it: \(plan.rounds) rounds of \(plan.localEpochs) epochs, "
-                    + "training from \(plan.trainFrom.rawValue)",
+                    + "training from \(plan.trainFrom.rawValue)"
             ]
         }
         return session.plan.differences(from: request.request.wishes).map(\.description)

@@ -14,18 +14,21 @@ extension ClientRun {
         for refusal in received.refusals {
             let line = "a bundle was put into quarantine: \(refusal.detail)"
             if refusal.isQuiet { detail(line) } else { attention(line) }
-            try audit("refused", subject: refusal.id?.hex ?? "", detail: "\(refusal.reason.rawValue): \(refusal.detail)")
+            try audit(
+                "refused", subject: refusal.id?.hex ?? "", detail: "\(refusal.reason.rawValue): \(refusal.detail)")
         }
         if received.settling > 0 { detail("\(received.settling) files in the inbox are incomplete so far") }
         if received.remaining > 0 { detail("\(received.remaining) files are left for the next run") }
         // A decision explains the globals of its session, so decisions come first whatever their numbers.
-        let decisionsFirst = received.deliveries.filter { $0.manifest.kind == .decision }
+        let decisionsFirst =
+            received.deliveries.filter { $0.manifest.kind == .decision }
             + received.deliveries.filter { $0.manifest.kind != .decision }
         for delivery in decisionsFirst { try take(delivery) }
         for alarm in mailbox.equivocations {
             if state.announce("equivocation-\(alarm.second.hex)") {
                 attention(
-                    "the server sent two different bundles with the number \(alarm.seq); ask by telephone before you go on")
+                    "the server sent two different bundles with the number \(alarm.seq); ask by telephone before you go on"
+                )
             }
             try say(state.apply(abort: Reason("two different bundles carry one number"), session: alarm.session))
             try saveState()
@@ -89,9 +92,12 @@ extension ClientRun {
         let known = state.session(manifest.session)
         let requests = state.requests
         // A version that the server exports to a hospital which took no part comes without a request.
-        let isExpected = known != nil || report.phase == .final || requests.contains {
-            $0.session == manifest.session || $0.status == .sent || $0.status == .approved || $0.status == .withdrawing
-        }
+        let isExpected =
+            known != nil || report.phase == .final
+            || requests.contains {
+                $0.session == manifest.session || $0.status == .sent || $0.status == .approved
+                    || $0.status == .withdrawing
+            }
         switch Freshness.judge(
             global: Envelope(delivery), model: model, taken: known.map { ($0.global.round, $0.global.model) },
             isExpected: isExpected, isOver: known?.ended != nil)
@@ -116,7 +122,8 @@ extension ClientRun {
         try say(
             state.apply(
                 global: report, plan: plan, planDigest: SHA256Hash.digest(of: planBytes), session: manifest.session,
-                bundle: delivery.id, request: nil, hasBase: carriesBase, created: manifest.created, received: now, own: home.name,
+                bundle: delivery.id, request: nil, hasBase: carriesBase, created: manifest.created, received: now,
+                own: home.name,
                 asksConsent: configuration.consent == .ask))
         try saveState()
         try layOnDesks(manifest.session)

@@ -59,7 +59,8 @@ extension ClientRun {
             let key = "silent-\(session.id)-\(session.global.round)"
             if state.announce(key) {
                 attention(
-                    "session \(session.id.short): nothing from \(server) since round \(session.global.round); ask there")
+                    "session \(session.id.short): nothing from \(server) since round \(session.global.round); ask there"
+                )
             }
         }
         try saveState()

@@ -84,7 +84,8 @@ extension ClientState {
     ) -> [ClientNotice] {
         var notices: [ClientNotice] = []
         for index in requests.indices {
-            let isMeant = requests[index].id == decision.about
+            let isMeant =
+                requests[index].id == decision.about
                 || (status == .withdrawn && decision.session != nil && requests[index].session == decision.session)
             guard isMeant, requests[index].status != status else { continue }
             requests[index].status = status

@@ -104,7 +104,8 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
         case .requestApproved(let session): "request approved, session \(session.short)"
         case .requestRejected(let reason): "request rejected" + suffix(reason)
         case .requestWithdrawn: "request withdrawn"
-        case .planWaits(let session): "the plan of session \(session.id.short) is not what was asked for and waits for you"
+        case .planWaits(let session):
+            "the plan of session \(session.id.short) is not what was asked for and waits for you"
         case .roundOpened(let session, let round): "session \(session.short): global of round \(round) received"
         case .counted(let session, let round, let weight, let total):
             "session \(session.short): the update of round \(round) was counted with weight \(weight) of \(total)"
@@ -121,7 +122,8 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
     /// Printed under cron too: a person has to decide or to know.
     package var needsAttention: Bool {
         switch self {
-        case .enrolmentRejected, .requestRejected, .planWaits, .sessionEnded, .versionOffered, .notCounted, .excluded: true
+        case .enrolmentRejected, .requestRejected, .planWaits, .sessionEnded, .versionOffered, .notCounted, .excluded:
+            true
         case .enrolled, .requestApproved, .requestWithdrawn, .roundOpened, .counted, .readmitted: false
         }
     }

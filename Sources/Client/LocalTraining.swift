@@ -66,7 +66,7 @@ package struct LocalTraining {
                         resuming: checkpoint, model: global, options: options, data: pictures.training,
                         context: context), true
                 )
-            } catch where error.reason == .invalidCheckpoint {}
+            } catch  where error.reason == .invalidCheckpoint {}
         }
         return (try Trainer(model: global, options: options, data: pictures.training, context: context), false)
     }

@@ -13,7 +13,8 @@ package enum RoundTable {
             let others = round.participants.filter { $0.counted == nil }.map { "\($0.client) \(fate($0.fate))" }
             let scores = round.metrics.trained
             table.add([
-                "\(round.number)", round.closed.rfc3339, counted.joined(separator: ", "), others.joined(separator: ", "),
+                "\(round.number)", round.closed.rfc3339, counted.joined(separator: ", "),
+                others.joined(separator: ", "),
                 round.metrics.global.map { Numbers.percent($0.accuracy) } ?? "-",
                 scores.map { Numbers.percent($0.accuracy) } ?? "-",
                 scores?.balancedAccuracy.map { Numbers.percent($0) } ?? "-",

@@ -106,7 +106,8 @@ extension DeskRecords {
             "enrolments": .array(
                 enrolments.map { record in
                     [
-                        "id": .string(record.id.hex), "number": .integer(Int64(record.number)), "name": .string(record.name.text),
+                        "id": .string(record.id.hex), "number": .integer(Int64(record.number)),
+                        "name": .string(record.name.text),
                         "fingerprint": .string(record.fingerprint), "contact": .string(record.contact),
                         "received": .string(record.received.rfc3339), "status": .string(record.status.rawValue),
                         "reason": .string(record.reason),

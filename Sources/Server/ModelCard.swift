@@ -27,7 +27,9 @@ package enum ModelCard {
         }
         if !record.note.isEmpty { lines.append("- Note: \(record.note)") }
         if !record.contributions.isEmpty {
-            lines += ["", "## Who contributed", "", "| hospital | rounds counted | weight (examples) |", "|---|---|---|"]
+            lines += [
+                "", "## Who contributed", "", "| hospital | rounds counted | weight (examples) |", "|---|---|---|",
+            ]
             lines += record.contributions.map { "| \($0.client) | \($0.rounds.count) | \($0.weight) |" }
         }
         if let best = record.best {

@@ -90,7 +90,8 @@ extension ServerRun {
         guard let record = records.request(named: label) else {
             let open = records.requests.filter { $0.status == .pending }.map(\.label).joined(separator: ", ")
             throw ServerError(
-                .missing, "there is no request '\(label)'", hint: open.isEmpty ? "none is pending" : "pending are \(open)")
+                .missing, "there is no request '\(label)'",
+                hint: open.isEmpty ? "none is pending" : "pending are \(open)")
         }
         return record
     }
@@ -101,7 +102,8 @@ extension ServerRun {
             throw ServerError(.notAllowed, "\(record.label) is \(record.status.rawValue) already")
         }
         guard now <= record.expires else {
-            throw ServerError(.notAllowed, "\(record.label) expired on \(record.expires.rfc3339)", hint: "ask for a new one")
+            throw ServerError(
+                .notAllowed, "\(record.label) expired on \(record.expires.rfc3339)", hint: "ask for a new one")
         }
         return record
     }

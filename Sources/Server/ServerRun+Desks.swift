@@ -130,7 +130,8 @@ extension ServerRun {
         if begun == nil, let open, open.isOver {
             announce(
                 "over-\(id)-\(sessionName)",
-                "\(record.label): session \(sessionName) is \(open.state.rawValue); move the file to a folder with a new name")
+                "\(record.label): session \(sessionName) is \(open.state.rawValue); move the file to a folder with a new name"
+            )
             return
         }
         let session =

@@ -13,7 +13,8 @@ extension ServerRun {
         guard mailbox.trust.party(client)?.role == .client else {
             let known = mailbox.trust.parties.filter { $0.role == .client }.map(\.name.text).joined(separator: ", ")
             throw ServerError(
-                .missing, "\(client) is not enrolled here", hint: known.isEmpty ? "nobody is yet" : "enrolled are \(known)")
+                .missing, "\(client) is not enrolled here",
+                hint: known.isEmpty ? "nobody is yet" : "enrolled are \(known)")
         }
         guard let id = record.session, let session = session(id), let plan = session.plan, let report = session.report,
             report.phase == .final

@@ -14,11 +14,13 @@ extension ServerRun {
             let sender = refusal.sender.map { " of \($0)" } ?? ""
             let line = "a bundle\(sender) was put into quarantine: \(refusal.detail)"
             if refusal.isQuiet { detail(line) } else { attention(line) }
-            try audit("refused", subject: refusal.id?.hex ?? "", detail: "\(refusal.reason.rawValue): \(refusal.detail)")
+            try audit(
+                "refused", subject: refusal.id?.hex ?? "", detail: "\(refusal.reason.rawValue): \(refusal.detail)")
         }
         for held in received.held {
             attention(
-                "a bundle that says it is from \(held.sender) waits: \(held.reason); it is taken once the enrolment is approved")
+                "a bundle that says it is from \(held.sender) waits: \(held.reason); it is taken once the enrolment is approved"
+            )
         }
         if received.settling > 0 { detail("\(received.settling) files in the inbox are incomplete so far") }
         if received.remaining > 0 { detail("\(received.remaining) files are left for the next run") }
@@ -177,7 +179,8 @@ extension ServerRun {
             try saveRecords()
             attention("\(record.label) of \(client) is withdrawn\(suffix)")
         }
-        let sessionID = delivery.manifest.session.isNone
+        let sessionID =
+            delivery.manifest.session.isNone
             ? delivery.manifest.request.flatMap { records.request($0)?.session } : delivery.manifest.session
         if let sessionID, session(sessionID)?[client] != nil {
             try apply(.withdraw(client, bundle: delivery.id), to: sessionID)

@@ -74,13 +74,15 @@ extension ServerRun {
         guard session.active.count >= session.minimumClients else {
             announce(
                 "waiting-\(session.id.hex)-\(session.active.count)",
-                "session \(session.name) waits: it has \(session.active.count) of the \(session.minimumClients) clients that it needs")
+                "session \(session.name) waits: it has \(session.active.count) of the \(session.minimumClients) clients that it needs"
+            )
             return
         }
         guard let head = try versions.head() else {
             announce(
                 "no-version-\(session.id.hex)",
-                "session \(session.name) waits for a first model: run 'consilium model import' or 'consilium model init'")
+                "session \(session.name) waits for a first model: run 'consilium model import' or 'consilium model init'"
+            )
             return
         }
         let plan: Plan

@@ -89,7 +89,8 @@ package final class ServerRun {
         guard matches.count == 1, let found = matches.first else {
             let known = sessions.suffix(10).map(\.name).joined(separator: ", ")
             throw ServerError(
-                .missing, "there is no session '\(text)'", hint: known.isEmpty ? "none has begun yet" : "there are \(known)")
+                .missing, "there is no session '\(text)'",
+                hint: known.isEmpty ? "none has begun yet" : "there are \(known)")
         }
         return found
     }

@@ -32,7 +32,8 @@ package struct VersionStore: Sendable {
         guard try home.files.exists(path) else {
             let known = try numbers().map { "\($0)" }.joined(separator: ", ")
             throw ServerError(
-                .missing, "there is no version \(number)", hint: known.isEmpty ? "none is saved yet" : "there are \(known)")
+                .missing, "there is no version \(number)",
+                hint: known.isEmpty ? "none is saved yet" : "there are \(known)")
         }
         do {
             return try VersionRecord(

@@ -30,7 +30,8 @@ struct ClientHistoryCommand: ParsableCommand {
         for line in lines {
             let metrics = line.metrics
             table.add([
-                line.time.rfc3339, line.session.short, "\(metrics.round)", "\(metrics.epochsDone)/\(metrics.epochsPlanned)",
+                line.time.rfc3339, line.session.short, "\(metrics.round)",
+                "\(metrics.epochsDone)/\(metrics.epochsPlanned)",
                 "\(metrics.examples)", metrics.lossPerEpoch.last.map { Numbers.fixed($0, digits: 3) } ?? "-",
                 metrics.global.map { Numbers.percent($0.accuracy) } ?? "-",
                 metrics.trained.map { Numbers.percent($0.accuracy) } ?? "-",

@@ -28,7 +28,8 @@ struct ClientInitCommand: ParsableCommand {
     func run() throws {
         guard let name = PartyName(name) else {
             throw CommandFailure(
-                .usage, "--name: '\(name)' is not a name", hint: "use a-z, 0-9 and hyphens, 1 to 40 of them, no hyphen first")
+                .usage, "--name: '\(name)' is not a name",
+                hint: "use a-z, 0-9 and hyphens, 1 to 40 of them, no hyphen first")
         }
         let files = LocalFileSystem()
         let now = try Environment.now()
@@ -38,7 +39,8 @@ struct ClientInitCommand: ParsableCommand {
             throw CommandFailure(.missingInput, "--data: there is no \(pictures)")
         }
         let made = try ClientHome.create(
-            at: try home.folder(), name: name, invite: checked, data: pictures, contact: contact, now: now, files: files)
+            at: try home.folder(), name: name, invite: checked, data: pictures, contact: contact, now: now, files: files
+        )
         let server = checked.invitation.server
         if output.json {
             return Console.print(json: [

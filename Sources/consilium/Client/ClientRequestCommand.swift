@@ -18,7 +18,8 @@ struct ClientRequestCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
     @Option(help: "Rounds.") var rounds: Int64?
     @Option(help: "Epochs on the own pictures in each round.") var localEpochs: Int64?
-    @Option(help: "First part of the network that trains: head, layer4, layer3, layer2, layer1, all.") var trainFrom: String?
+    @Option(help: "First part of the network that trains: head, layer4, layer3, layer2, layer1, all.") var trainFrom:
+        String?
     @Option(help: "Pictures in a step.") var batchSize: Int64?
     @Option(help: "Learning rate.") var learningRate: Double?
     @Option(help: "Aggregation: fedavg or fedprox.") var strategy: String?
@@ -42,7 +43,9 @@ struct ClientRequestCommand: ParsableCommand {
         let request = try run.request(wishes: wishes, message: message, actor: HomeOption.actor)
         try run.settle()
         if output.json {
-            return Console.print(json: ["schema_version": 1, "id": .string(request.id.hex), "asked": request.request.json])
+            return Console.print(json: [
+                "schema_version": 1, "id": .string(request.id.hex), "asked": request.request.json,
+            ])
         }
         guard !output.quiet else { return }
         Console.print("request \(request.id.short) with \(request.request.pictureCount) pictures lies in the outbox")

@@ -35,12 +35,15 @@ struct ClientStatusCommand: ParsableCommand {
         var sessions = TextTable([("session", .left), ("round", .right), ("next", .left)])
         for session in state.sessions {
             sessions.add([
-                session.id.short, "\(min(session.global.round, session.plan.rounds))/\(session.plan.rounds)", next(session, run),
+                session.id.short, "\(min(session.global.round, session.plan.rounds))/\(session.plan.rounds)",
+                next(session, run),
             ])
         }
         if !sessions.isEmpty { Console.print("\n" + sessions.text) }
         for offer in state.offers where offer.status == .pending {
-            Console.print("\nversion \(offer.version) waits: 'consilium client updates', then 'consilium client accept \(offer.version)'")
+            Console.print(
+                "\nversion \(offer.version) waits: 'consilium client updates', then 'consilium client accept \(offer.version)'"
+            )
         }
     }
 

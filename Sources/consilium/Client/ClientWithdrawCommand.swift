@@ -13,7 +13,8 @@ struct ClientWithdrawCommand: ParsableCommand {
 
     @OptionGroup var home: HomeOption
     @OptionGroup var output: OutputOptions
-    @Argument(help: "The beginning of the request's identifier (default: the newest one that is open).") var request: String?
+    @Argument(help: "The beginning of the request's identifier (default: the newest one that is open).") var request:
+        String?
     @Option(help: "Why, for the server's admin.") var reason = ""
 
     func run() throws {

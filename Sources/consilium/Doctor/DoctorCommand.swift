@@ -5,7 +5,8 @@ import Wire
 
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "doctor", abstract: "Check a home: keys, permissions, configuration, clock, leftovers; says what to do.",
+        commandName: "doctor",
+        abstract: "Check a home: keys, permissions, configuration, clock, leftovers; says what to do.",
         discussion: """
             Exit status 78 when something has to be mended.
 

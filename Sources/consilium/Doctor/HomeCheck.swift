@@ -67,7 +67,12 @@ struct HomeCheck {
 
     private func trust() throws -> (good: Bool, text: String) {
         let parties = try TrustStore.load(from: home).parties.filter { $0.name != home.name }
-        return (true, parties.isEmpty ? "nobody is enrolled yet" : "\(parties.count) parties: \(parties.map(\.name.text).joined(separator: ", "))")
+        return (
+            true,
+            parties.isEmpty
+                ? "nobody is enrolled yet"
+                : "\(parties.count) parties: \(parties.map(\.name.text).joined(separator: ", "))"
+        )
     }
 
     private func desks() throws -> (good: Bool, text: String) {
@@ -75,7 +80,11 @@ struct HomeCheck {
         let open = try roots.flatMap { root in
             try home.files.list(root).filter { $0.kind == .directory }.map { root.appending($0.component) }
         }.filter { try home.files.status($0).map { $0.permissions & 0o022 != 0 } ?? false }
-        return (open.isEmpty, open.isEmpty ? "only their owner may decide" : "others may write to \(open.map(\.string).joined(separator: ", "))")
+        return (
+            open.isEmpty,
+            open.isEmpty
+                ? "only their owner may decide" : "others may write to \(open.map(\.string).joined(separator: ", "))"
+        )
     }
 
     private func clock() throws -> (good: Bool, text: String) {

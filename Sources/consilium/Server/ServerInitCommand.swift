@@ -21,7 +21,8 @@ struct ServerInitCommand: ParsableCommand {
     func run() throws {
         guard let name = PartyName(name) else {
             throw CommandFailure(
-                .usage, "--name: '\(name)' is not a name", hint: "use a-z, 0-9 and hyphens, 1 to 40 of them, no hyphen first")
+                .usage, "--name: '\(name)' is not a name",
+                hint: "use a-z, 0-9 and hyphens, 1 to 40 of them, no hyphen first")
         }
         var generator = SystemRandomNumberGenerator()
         let made = try ServerHome.create(
@@ -36,6 +37,7 @@ struct ServerInitCommand: ParsableCommand {
         guard !output.quiet else { return }
         Console.print("server \(name) is ready in \(made.home.root)")
         Console.print("key fingerprint: \(made.fingerprint)")
-        Console.print("next: give it a model ('consilium model import' or 'model init'), then 'consilium server invite'")
+        Console.print(
+            "next: give it a model ('consilium model import' or 'model init'), then 'consilium server invite'")
     }
 }

@@ -28,7 +28,9 @@ struct ServerSessionsCommand: ParsableCommand {
             ("deadline", .left),
         ])
         for session in sessions {
-            let rounds = session.plan.map { "\(min(session.round?.number ?? session.history.count, $0.rounds))/\($0.rounds)" } ?? "-"
+            let rounds =
+                session.plan.map { "\(min(session.round?.number ?? session.history.count, $0.rounds))/\($0.rounds)" }
+                ?? "-"
             table.add([
                 session.name, session.state.rawValue, rounds, list(session.isOver ? [] : session.answered),
                 list(session.isOver ? [] : session.missing),

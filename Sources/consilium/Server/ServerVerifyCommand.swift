@@ -5,7 +5,8 @@ import Wire
 
 struct ServerVerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Average a session's rounds again from the signed updates and compare the bytes.",
+        commandName: "verify",
+        abstract: "Average a session's rounds again from the signed updates and compare the bytes.",
         discussion: """
             Aggregation is reproducible to the byte on any machine. Exit status 65 when a round differs.
 
@@ -34,7 +35,8 @@ struct ServerVerifyCommand: ParsableCommand {
         } else {
             var table = TextTable([("round", .right), ("model", .left), ("verdict", .left)])
             for round in rounds {
-                let verdict = round.isProven
+                let verdict =
+                    round.isProven
                     ? "the same bytes" : round.recomputed == nil ? "an update is not in the archive" : "DIFFERS"
                 table.add(["\(round.round)", round.recorded.short, verdict])
             }

@@ -39,7 +39,8 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: "Seed of split, weights and training.") var seed: UInt64 = 1
     @Option(help: "Groups that stay together, a CSV with the columns path,group.") var groups: String?
     @Flag(help: "Also train each hospital alone, and all pictures in one place.") var baselines = false
-    @Option(help: "Keep everything in this new folder (default: a temporary one, removed at the end).") var keep: String?
+    @Option(help: "Keep everything in this new folder (default: a temporary one, removed at the end).") var keep:
+        String?
 
     func validate() throws {
         if !(1...100).contains(clients) { throw ValidationError("--clients must be 1 to 100") }

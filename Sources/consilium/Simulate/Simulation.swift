@@ -96,7 +96,8 @@ struct Simulation {
         var generator = SystemRandomNumberGenerator()
         guard let name = PartyName("simulated-server") else { return }
         let server = try ServerHome.create(
-            at: serverHome, name: name, federation: RandomID(using: &generator), now: clock, files: files).home
+            at: serverHome, name: name, federation: RandomID(using: &generator), now: clock, files: files
+        ).home
         let metadata = ModelMetadata(
             architecture: options.architecture.rawValue, classes: initial.specification.classes,
             imageSize: options.imageSize)
@@ -144,7 +145,9 @@ struct Simulation {
                 throw CommandFailure(.internalError, "the simulated session never started")
             }
             if session.isOver { return session }
-            if watch.shouldStop() { throw CommandFailure(.temporary, "stopped by a signal", hint: "--keep keeps the folder") }
+            if watch.shouldStop() {
+                throw CommandFailure(.temporary, "stopped by a signal", hint: "--keep keeps the folder")
+            }
             try tell(session)
             for index in 1...options.clients {
                 try carry(from: serverHome, to: clientHome(index))

@@ -20,17 +20,24 @@ struct SimulationReport {
         var rounds = TextTable([("round", .right)] + curves.map { ($0.name, .right) })
         for round in outcome.test.indices {
             rounds.add(
-                ["\(round)"] + curves.map { $0.test.indices.contains(round) ? Numbers.percent($0.test[round].accuracy) : "" })
+                ["\(round)"]
+                    + curves.map { $0.test.indices.contains(round) ? Numbers.percent($0.test[round].accuracy) : "" })
         }
-        var lines = [parts.text, "", "test accuracy after each round (0: the model that everybody began with)", rounds.text]
+        var lines = [
+            parts.text, "", "test accuracy after each round (0: the model that everybody began with)", rounds.text,
+        ]
         if let last = outcome.test.last {
-            lines += ["", "balanced accuracy at the end: \(Numbers.percent(last.balancedAccuracy)) on \(last.support) pictures"]
+            lines += [
+                "",
+                "balanced accuracy at the end: \(Numbers.percent(last.balancedAccuracy)) on \(last.support) pictures",
+            ]
         }
         var ticks = TextTable([("tick of", .left), ("ticks", .right), ("mean", .right), ("longest", .right)])
         for party in tickParties {
             let seconds = outcome.ticks.filter { $0.party == party }.map(\.seconds)
             ticks.add([
-                party, "\(seconds.count)", Numbers.fixed(seconds.reduce(0, +) / Double(max(seconds.count, 1)), digits: 2) + " s",
+                party, "\(seconds.count)",
+                Numbers.fixed(seconds.reduce(0, +) / Double(max(seconds.count, 1)), digits: 2) + " s",
                 Numbers.fixed(seconds.max() ?? 0, digits: 2) + " s",
             ])
         }
