@@ -36,12 +36,13 @@ package enum ModelCard {
             let value = best.estimated ? "estimated" : "measured"
             lines += ["", "Best round: \(best.round), \(best.metric.rawValue) \(best.value) (\(value))."]
         }
-        if let scores = record.metrics?.trained ?? record.metrics?.global {
+        if let scores = record.metrics?.global ?? record.metrics?.trained {
+            let whose = record.metrics?.global == nil ? "hospitals' own models" : "global that the last round began with"
+            let balanced = scores.balancedAccuracy.map { ", balanced accuracy \($0)" } ?? ""
             lines += [
                 "", "## Scores", "",
-                "On the hospitals' own validation pictures in the last round, pooled over \(scores.support) pictures: "
-                    + "accuracy \(scores.accuracy)"
-                    + (scores.balancedAccuracy.map { ", balanced accuracy \($0)" } ?? "") + ".",
+                "The \(whose), on the hospitals' validation pictures, pooled over \(scores.support) pictures: accuracy "
+                    + "\(scores.accuracy)\(balanced).",
             ]
             if let metrics = record.metrics, !metrics.withheld.isEmpty {
                 lines.append("Withheld by: \(metrics.withheld.map(\.text).joined(separator: ", ")).")

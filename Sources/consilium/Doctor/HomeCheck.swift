@@ -101,8 +101,14 @@ struct HomeCheck {
         return (count < 1_000, "\(count) files wait")
     }
 
+    /// Copies of what was meant for others are no fault of anybody: whoever copies a whole outbox brings them.
     private func quarantine() throws -> (good: Bool, text: String) {
-        let entries = try home.files.list(home.quarantine).filter { $0.kind == .regular && $0.name.hasSuffix(".tar") }
-        return (entries.isEmpty, entries.isEmpty ? "empty" : "\(entries.count) bundles")
+        let notes = try home.files.list(home.quarantine).filter { $0.kind == .regular && $0.name.hasSuffix(".reason.txt") }
+        let serious = try notes.filter { entry in
+            let note = try home.files.readFile(home.quarantine.appending(entry.component), limit: 1 << 20)
+            return !String(decoding: note, as: UTF8.self).contains(RefusalReason.wrongRecipient.rawValue)
+        }
+        let others = notes.count - serious.count
+        return (serious.isEmpty, "\(serious.count) bundles" + (others > 0 ? ", and \(others) that were for others" : ""))
     }
 }

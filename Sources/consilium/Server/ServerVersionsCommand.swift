@@ -9,6 +9,8 @@ struct ServerVersionsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "versions", abstract: "List the kept global models, with lineage and scores.",
         discussion: """
+            The accuracy is the last one that the hospitals measured: of the model that the last round began with.
+
             EXAMPLES:
               consilium server versions --home /srv/ministry
             """)
@@ -27,7 +29,7 @@ struct ServerVersionsCommand: ParsableCommand {
             ("hospitals", .right), ("accuracy", .right), ("pictures", .right),
         ])
         for record in records {
-            let scores = record.metrics?.trained ?? record.metrics?.global
+            let scores = record.metrics?.global ?? record.metrics?.trained
             table.add([
                 "\(record.number)", record.created.rfc3339,
                 record.origin == .session

@@ -131,6 +131,8 @@ private func status(of code: ClientError.Code) -> ExitStatus {
 private func status(of error: ImageError) -> ExitStatus {
     switch error.reason {
     case .invalidOption: .usage
+    case .outputExists: .cannotCreate
+    case .cannotWrite: .inputOutput
     default: .badData
     }
 }
