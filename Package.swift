@@ -47,19 +47,20 @@ let package = Package(
             ], swiftSettings: strict),
         .target(name: "Reports", dependencies: ["Federation", "Wire"], swiftSettings: strict),
         .target(
-            name: "Mailbox", dependencies: ["Bundles", "Configuration", "Files", "Wire", logging, systemPackage],
+            name: "Mailbox", dependencies: ["Bundles", "Files", "Wire", systemPackage],
             swiftSettings: strict),
         .target(name: "Federation", dependencies: ["Tensors", "Wire"], swiftSettings: strict),
         .target(name: "Configuration", dependencies: ["Wire", yams], swiftSettings: strict),
         .target(
-            name: "Bundles", dependencies: ["CArchive", "Files", "Wire", crypto, systemPackage], swiftSettings: strict),
+            name: "Bundles", dependencies: ["CArchive", "Files", "Wire", crypto, systemPackage],
+            swiftSettings: strict + [.strictMemorySafety()]),
         .target(name: "NeuralNetworks", dependencies: ["Tensors", "Wire"], swiftSettings: strict),
         .target(
             name: "Images", dependencies: ["CImageIO", "Tensors", "Files", "Wire", systemPackage], swiftSettings: strict
         ),
         .target(name: "Tensors", dependencies: ["CKernels", "Wire"], swiftSettings: strict),
         .target(name: "Files", dependencies: [systemPackage], swiftSettings: strict),
-        .target(name: "Wire", swiftSettings: strict),
+        .target(name: "Wire", swiftSettings: strict + [.strictMemorySafety()]),
 
         .target(name: "CKernels"),
         .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG"]),
@@ -86,7 +87,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["Server", "Client", "Mailbox", "Federation", "Bundles", "Files", "Wire", systemPackage],
+            // The program itself is started as a process; it has to be built, and lies beside the test bundle.
+            dependencies: ["consilium", "Bundles", "Files", "Wire", systemPackage],
             swiftSettings: strict),
     ]
 )

@@ -4,6 +4,7 @@ import Federation
 import Files
 import Glibc
 import Images
+import Logging
 import Mailbox
 package import NeuralNetworks
 import SystemPackage
@@ -169,6 +170,8 @@ extension ClientRun {
     /// One line for the count; the files' names are for 'data check' on the hospital's own terminal.
     private func tellSkipped(_ pictures: LocalPictures) {
         for warning in pictures.warnings { detail(warning) }
+        // Names of pictures may name patients: at debug level only, on the hospital's own machine.
+        for skipped in pictures.skipped { log.debug("skipped \(skipped)") }
         let count = pictures.skipped.count
         guard count > 0 else { return }
         let line = "\(count) pictures cannot be read and are skipped; 'consilium data check' names them"

@@ -2,6 +2,7 @@ import Bundles
 package import Configuration
 import Federation
 package import Files
+import Logging
 package import Mailbox
 package import SystemPackage
 package import Wire
@@ -22,6 +23,8 @@ package final class ClientRun {
     package let configuration: ClientConfiguration
     package let mailbox: Mailbox
     package let now: Timestamp
+    /// For whoever looks for a fault (`CONSILIUM_LOG=debug`); what people have to know goes into ``report``.
+    let log = Logger(label: "consilium.client")
     package internal(set) var state: ClientState
     package internal(set) var report = RunReport()
     private var savedState: ClientState
@@ -61,7 +64,10 @@ package final class ClientRun {
     // MARK: saying
 
     func attention(_ line: String) { report.attention.append(line) }
-    func detail(_ line: String) { report.details.append(line) }
+    func detail(_ line: String) {
+        report.details.append(line)
+        log.debug("\(line)")
+    }
 
     func say(_ notices: [ClientNotice]) throws {
         for notice in notices {

@@ -85,11 +85,15 @@ extension Mailbox {
             if let only = pass.only, bundle.manifest.sender != only { return false }
             guard bundle.manifest.recipients.contains(home.name) else { return true }
             let inboxName = bundle.manifest.outboxName
-            if ledger.isSettled(bundle.id) || ledger.held[bundle.id] != nil {
+            let isHeld = ledger.held[bundle.id]?.fingerprint == bundle.signer.fingerprint
+            if ledger.isSettled(bundle.id) || isHeld {
                 let now = now
                 try updateLedger { $0.sawAgain(bundle.id, now: now) }
             } else {
-                try files.move(from: spooled, to: home.inbox.appending(inboxName))
+                let target = home.inbox.appending(inboxName)
+                // A twin of the same manifest under another signature, which must not replace what lies there.
+                if try files.exists(target), try !files.haveEqualContent(spooled, target) { return false }
+                try files.move(from: spooled, to: target)
                 pass.summary.copied.append(inboxName)
             }
             if home.role == .server {

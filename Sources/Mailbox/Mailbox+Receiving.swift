@@ -123,12 +123,13 @@ extension Mailbox {
         _ unverified: UnverifiedBundle, manifest: Manifest, from file: InboxFile, _ pass: inout ReceivingPass
     ) throws {
         let id = SHA256Hash.digest(of: unverified.manifestBytes)
-        if open[id] != nil {
-            // The same bundle a second time in this run: cleaned together with the first.
-            open[id]?.sources.append(file)
+        if let first = open[id]?.bundle.signer {
+            // The same bundle a second time in this run: cleaned together with the first. But anybody can sign a manifest
+            // that passes by with a key of his own: such a twin waits for a run of its own.
+            if first == unverified.signer { open[id]?.sources.append(file) }
             return
         }
-        if ledger.held[id] != nil { return pass.finished.append(file) }
+        if ledger.held[id]?.fingerprint == unverified.signer.fingerprint { return pass.finished.append(file) }
         switch admission(manifest, id: id, signer: unverified.signer) {
         case .duplicate:
             let now = now
@@ -145,6 +146,8 @@ extension Mailbox {
             try refuse(unverified, manifest, id, file.name, .equivocation, detail, &pass)
             pass.finished.append(file)
         case .hold(let reason):
+            // A twin holds the one place for this id; which of the two is real shows once its key is known.
+            guard ledger.held[id] == nil, !pass.received.held.contains(where: { $0.id == id }) else { return }
             let bundle = try unverified.verified()
             if let refusal = try holdRefusal(bundle, pass) {
                 try refuse(unverified, manifest, id, file.name, .heldTooMany, refusal, &pass)

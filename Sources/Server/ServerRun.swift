@@ -2,6 +2,7 @@ import Bundles
 package import Configuration
 package import Federation
 package import Files
+import Logging
 package import Mailbox
 package import Wire
 
@@ -24,6 +25,8 @@ package final class ServerRun {
     package let configuration: ServerConfiguration
     package let mailbox: Mailbox
     package let now: Timestamp
+    /// For whoever looks for a fault (`CONSILIUM_LOG=debug`); what people have to know goes into ``report``.
+    let log = Logger(label: "consilium.server")
     let versions: VersionStore
     let store: SessionStore
     private let desk: DeskStore
@@ -70,7 +73,10 @@ package final class ServerRun {
     // MARK: saying
 
     func attention(_ line: String) { report.attention.append(line) }
-    func detail(_ line: String) { report.details.append(line) }
+    func detail(_ line: String) {
+        report.details.append(line)
+        log.debug("\(line)")
+    }
 
     /// Says something to a person once in the life of this home.
     func announce(_ key: String, _ line: @autoclosure () -> String) {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Logging
 
 /// The root of all commands.
 struct Consilium: ParsableCommand {
@@ -30,6 +31,7 @@ enum Main {
         // A vanished reader must end a pipe, not the program with half a file written.
         signal(SIGPIPE, SIG_IGN)
         do {
+            try Environment.startLogging()
             var command = try Consilium.parseAsRoot()
             try command.run()
         } catch {

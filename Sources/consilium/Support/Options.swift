@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Logging
 import Mailbox
 import SystemPackage
 import Wire
@@ -36,6 +37,24 @@ enum Environment {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Timestamp(seconds: Int64(time.tv_sec))
+    }
+
+    /// `CONSILIUM_LOG` (trace, debug, info, warning, error) opens the log on standard error, for whoever looks for a fault.
+    static func startLogging() throws {
+        var level = Logger.Level.error
+        if let text = value("CONSILIUM_LOG") {
+            guard let named = Logger.Level(rawValue: text) else {
+                let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+                throw CommandFailure(.usage, "CONSILIUM_LOG: '\(text)' is not a level", hint: "use one of \(known)")
+            }
+            level = named
+        }
+        let chosen = level
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = chosen
+            return handler
+        }
     }
 
     static var workingDirectory: FilePath {
