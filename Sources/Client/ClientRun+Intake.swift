@@ -90,14 +90,10 @@ extension ClientRun {
             model == report.model, report.round == manifest.round
         else { throw FederationError(.malformed, "round.json is not about this bundle's model and round") }
         let known = state.session(manifest.session)
-        let requests = state.requests
-        // A version that the server exports to a hospital which took no part comes without a request.
+        // The decision says which request the session answers, and so whether its plan is what was asked for: a global that
+        // overtakes it waits. A version that the server exports to a hospital which took no part comes without a request.
         let isExpected =
-            known != nil || report.phase == .final
-            || requests.contains {
-                $0.session == manifest.session || $0.status == .sent || $0.status == .approved
-                    || $0.status == .withdrawing
-            }
+            known != nil || report.phase == .final || state.requests.contains { $0.session == manifest.session }
         switch Freshness.judge(
             global: Envelope(delivery), model: model, taken: known.map { ($0.global.round, $0.global.model) },
             isExpected: isExpected, isOver: known?.ended != nil)

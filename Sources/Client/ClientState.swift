@@ -4,8 +4,8 @@ package import Wire
 /// What a hospital knows of its requests and sessions: a value without I/O, changed only by the methods below.
 ///
 /// 1. Every method may be called again with the same argument; the second call changes nothing.
-/// 2. Order does not matter: a global that arrives before its decision opens the session all the same, since the server
-///    signed both; an older global never replaces a newer one.
+/// 2. Order does not matter: the caller keeps a global back until its decision is here; an older global never replaces a
+///    newer one.
 /// 3. A session trains only with consent: given by the request itself where the plan is what it asked for, else by the
 ///    hospital's own desk.
 /// 4. A session that is over stays over.
