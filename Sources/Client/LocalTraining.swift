@@ -71,10 +71,16 @@ package struct LocalTraining {
         return (try Trainer(model: global, options: options, data: pictures.training, context: context), false)
     }
 
+    /// The trained model, its BatchNorm statistics taken anew under its final weights.
+    package func finalModel(of trainer: Trainer) throws -> Model {
+        try trainer.recomputeBatchNormStatistics()
+        return trainer.model
+    }
+
     /// Scores the global and the trained model on the hospital's validation pictures.
     package func result(of trainer: Trainer) throws -> Result {
         let statistics = trainer.statistics
-        let model = trainer.model
+        let model = try finalModel(of: trainer)
         let metrics = UpdateMetrics(
             round: round, steps: statistics.steps, examples: statistics.examples, pictures: pictures.training.count,
             epochsDone: statistics.epochsCompleted, epochsPlanned: plan.localEpochs,

@@ -10,6 +10,8 @@ struct BatchInputs {
     var dropout: Float = 0
     /// The step's own randomness.
     var random = RandomSource(seed: 0)
+    /// How much of a batch's moments goes into the running statistics.
+    var batchNormMomentum = BatchNorm.momentum
 }
 
 /// Runs plans on memory that is lent to it. Nothing is allocated.
@@ -23,11 +25,13 @@ struct Executor {
     /// As many floats as the largest of the plans needs.
     let arena: UnsafeMutablePointer<Float>
 
+    /// - Parameter forwardOnly: stops before the loss, and so before the first gradient.
     /// - Returns: the loss of a training plan.
     @discardableResult
-    func run(_ plan: Plan, _ inputs: BatchInputs) -> LossSums {
+    func run(_ plan: Plan, _ inputs: BatchInputs, forwardOnly: Bool = false) -> LossSums {
         var loss = LossSums()
         for step in plan.steps {
+            if forwardOnly, case .softmax = step { break }
             let run = StepRun(executor: self, plan: plan, inputs: inputs)
             loss += run.perform(step)
         }

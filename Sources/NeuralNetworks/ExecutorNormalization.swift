@@ -37,10 +37,17 @@ extension StepRun {
         let count = Float(rows(step.shape))
         let correction = count / max(1, count - 1)
         let (runningMean, runningVariance) = (parameter(step.runningMean), parameter(step.runningVariance))
+        let momentum = inputs.batchNormMomentum
         for channel in 0..<step.shape.channels {
-            runningMean[channel] += BatchNorm.momentum * (mean[channel] - runningMean[channel])
-            runningVariance[channel] +=
-                BatchNorm.momentum * (variance[channel] * correction - runningVariance[channel])
+            let unbiased = variance[channel] * correction
+            if momentum == 1 {
+                // Not by the formula below, whose rounding would keep a trace of the old value.
+                runningMean[channel] = mean[channel]
+                runningVariance[channel] = unbiased
+            } else {
+                runningMean[channel] += momentum * (mean[channel] - runningMean[channel])
+                runningVariance[channel] += momentum * (unbiased - runningVariance[channel])
+            }
         }
     }
 

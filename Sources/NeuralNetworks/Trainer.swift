@@ -15,7 +15,7 @@ package final class Trainer {
     let data: any PictureSource
     let memory: TrainingMemory
     let schedule: Schedule
-    private let plans: [Plan]
+    let plans: [Plan]
     private let labels: [Int]
 
     /// Steps done in the epoch `statistics.epochsCompleted`, and its loss so far.
@@ -122,7 +122,7 @@ package final class Trainer {
         let loss = executor.run(
             plan,
             BatchInputs(
-                pictures: pictures, labels: request.indices.map { labels[$0] }, classWeights: options.classWeights,
+                pictures: pictures, labels: labels(of: request), classWeights: options.classWeights,
                 dropout: options.dropout, random: random))
         guard loss.loss.isFinite else {
             throw NetworkError(
@@ -136,8 +136,10 @@ package final class Trainer {
         return loss
     }
 
+    func labels(of request: BatchRequest) -> [Int] { request.indices.map { labels[$0] } }
+
     /// A weight can overflow in the very last update, after its loss was finite.
-    private func requireFinite() throws(NetworkError) {
+    func requireFinite() throws(NetworkError) {
         let count = memory.sizes.layout.totalCount
         guard UnsafeBufferPointer(start: memory.values, count: count).allSatisfy(\.isFinite) else {
             throw NetworkError(.diverged, "a weight is not finite any more: lower the learning rate")

@@ -60,7 +60,7 @@ struct Baselines {
             guard try trainer.run(shouldStop: simulation.watch.shouldStop) else {
                 throw CommandFailure(.temporary, "stopped by a signal")
             }
-            model = trainer.model
+            model = try training.finalModel(of: trainer)
             figures.append(try evaluate(model, on: test, context: simulation.context))
             simulation.say("\(name): round \(round) of \(plan.rounds)")
         }
