@@ -4,6 +4,7 @@ import Files
 import Images
 import Mailbox
 import NeuralNetworks
+import Reports
 import Server
 import SystemPackage
 import Tensors
@@ -169,7 +170,8 @@ struct Simulation {
             let reason = session.pauseReason ?? session.state.rawValue
             throw CommandFailure(.internalError, "the simulated session does not run: \(reason)")
         }
-        let last = session.history.last?.metrics.trained.map { ", validation accuracy \($0.accuracy)" } ?? ""
+        let last =
+            session.history.last?.metrics.trained.map { ", validation accuracy \(Numbers.percent($0.accuracy))" } ?? ""
         say("round \(round.number) of \(plan.rounds)\(last)")
     }
 
