@@ -28,7 +28,7 @@ package struct Exchange: Equatable, Sendable {
     /// `outbox` are there; else one folder for each client, which are made as needed.
     package static func detect(_ root: FilePath, home: Home) throws(MailboxError) -> Exchange {
         let path = root.isRelative ? home.root.appending(root.components) : root
-        return try onDisk { () throws(FileError) in
+        do throws(FileError) {
             let files = home.files
             func isFolder(_ path: FilePath) throws(FileError) -> Bool {
                 let kind = try files.status(path)?.kind
@@ -43,6 +43,9 @@ package struct Exchange: Equatable, Sendable {
             let hasInbox = try isFolder(path.appending("inbox"))
             let hasOutbox = try isFolder(path.appending("outbox"))
             return Exchange(root: path, layout: hasInbox && hasOutbox ? .flat : .perClient)
+        } catch {
+            // A share that is away is no trouble of the home's: a tick goes on without it.
+            throw MailboxError(error.isTransient ? .temporary : .exchange, error.description)
         }
     }
 

@@ -12,6 +12,8 @@ extension ServerRun {
     package func approve(_ label: String, session: String?, actor: String) throws {
         let record = try pending(label)
         try move(record, to: .approved, group: session)
+        let place = session.map { "approved/\($0)" } ?? "approved"
+        detail("\(record.label) of \(record.client) lies in requests/\(place); the next 'server run' answers")
         try audit("approve", subject: record.id.hex, detail: "\(record.label) \(session ?? "")", actor: actor)
     }
 
@@ -26,6 +28,7 @@ extension ServerRun {
             let file = path.removingLastComponent().appending(Self.reasonName(name))
             try files.writeFile(file, Array((reason + "\n").utf8))
         }
+        detail("\(record.label) of \(record.client) lies in requests/rejected; the next 'server run' answers")
         try audit("reject", subject: record.id.hex, detail: "\(record.label) \(reason)", actor: actor)
     }
 

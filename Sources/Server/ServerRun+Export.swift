@@ -46,16 +46,16 @@ extension ServerRun {
     /// Averages every closed round of a session again and compares the bytes.
     package func verify(_ session: Session) throws -> [Recomputation] {
         try session.history.map { round in
-            let inputs = try round.participants.compactMap { line -> AggregationInput? in
-                guard let counted = line.counted else { return nil }
-                return AggregationInput(
-                    client: line.client, weight: counted.weight, source: try archivedUpdate(counted.update))
-            }
             guard let strategy = session.plan?.strategy else {
                 throw ServerError(.damaged, "session \(session.name) has rounds but no plan")
             }
             var stream = SHA256Stream()
             do {
+                let inputs = try round.participants.compactMap { line -> AggregationInput? in
+                    guard let counted = line.counted else { return nil }
+                    return AggregationInput(
+                        client: line.client, weight: counted.weight, source: try archivedUpdate(counted.update))
+                }
                 try Aggregation.run(
                     base: try ModelFiles.open(try store.path(of: round.base, in: session)), inputs: inputs,
                     strategy: strategy.aggregation

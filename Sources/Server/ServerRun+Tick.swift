@@ -43,6 +43,15 @@ extension ServerRun {
         try mailbox.finish()
     }
 
+    /// What the twin of a file move needs after it. The next tick decides, as after a move by hand, so that several requests
+    /// can be moved into one session before it starts.
+    package func noteMove() throws {
+        try writePending()
+        try saveRecords()
+        report.attention += mailbox.problems
+        try mailbox.finish()
+    }
+
     private func exchange(_ work: (Exchange) throws -> ExchangeSummary) throws {
         guard let path = configuration.exchange else { return }
         do {

@@ -5,6 +5,8 @@ struct ServerApproveCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "approve", abstract: "Approve a request: moves its file to approved/ or approved/SESSION/.",
         discussion: """
+            The next 'server run' starts or joins the session and answers the hospital.
+
             EXAMPLES:
               consilium server approve REQ-1 --home /srv/ministry                    trains alone
               consilium server approve REQ-1 --session spring --home /srv/ministry   trains together with others there
@@ -18,7 +20,7 @@ struct ServerApproveCommand: ParsableCommand {
     var session: String?
 
     func run() throws {
-        try ServerSession.change(home, output) {
+        try ServerSession.move(home, output) {
             try $0.approve(request, session: session, actor: HomeOption.actor)
         }
     }

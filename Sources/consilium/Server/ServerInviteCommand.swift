@@ -39,6 +39,15 @@ enum ServerSession {
         return run
     }
 
+    /// Opens the home and moves a file on the request desk; what follows from it is for the next tick.
+    static func move(_ home: HomeOption, _ output: OutputOptions, _ body: (ServerRun) throws -> Void) throws {
+        let run = try open(home)
+        try body(run)
+        try run.noteMove()
+        TickOutput(options: output).show(
+            attention: run.report.attention + (output.quiet ? [] : run.report.details), details: [])
+    }
+
     /// Opens the home, makes a change, sends the answers and says what came of it.
     static func change(_ home: HomeOption, _ output: OutputOptions, _ body: (ServerRun) throws -> Void) throws {
         let run = try open(home)

@@ -5,7 +5,7 @@ struct ServerRejectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reject", abstract: "Reject a request, or take a hospital out of a session that has begun.",
         discussion: """
-            The reason is sent to the hospital, in a signed decision.
+            The next 'server run' sends the reason to the hospital, in a signed decision.
 
             EXAMPLES:
               consilium server reject REQ-2 --reason "no ethics approval yet" --home /srv/ministry
@@ -19,6 +19,6 @@ struct ServerRejectCommand: ParsableCommand {
     var reason = ""
 
     func run() throws {
-        try ServerSession.change(home, output) { try $0.reject(request, reason: reason, actor: HomeOption.actor) }
+        try ServerSession.move(home, output) { try $0.reject(request, reason: reason, actor: HomeOption.actor) }
     }
 }
