@@ -162,3 +162,45 @@ struct WatchingFileSystem: FileSystem {
     func synchronizeDirectory(_ folder: FilePath) throws(FileError) { try base.synchronizeDirectory(folder) }
     func lock(_ path: FilePath) throws(FileError) -> FileLock? { try base.lock(path) }
 }
+
+/// One folder seems to hold a crowd of files, which are gone when one looks closer.
+final class CrowdedFileSystem: FileSystem {
+    private let base = QuickFileSystem()
+    private let folder: FilePath
+    private let names: Int
+    private let count = Atomic<Int>(0)
+
+    init(folder: FilePath, names: Int) {
+        self.folder = folder
+        self.names = names
+    }
+
+    /// How many of the crowd were looked at.
+    var looks: Int { count.load(ordering: .relaxed) }
+
+    func openForReading(_ path: FilePath) throws(FileError) -> any ReadableFile { try base.openForReading(path) }
+    func create(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
+        try base.create(path, permissions: permissions)
+    }
+    func openForAppending(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
+        try base.openForAppending(path, permissions: permissions)
+    }
+    func rename(_ from: FilePath, to: FilePath) throws(FileError) { try base.rename(from, to: to) }
+    func unlink(_ path: FilePath) throws(FileError) { try base.unlink(path) }
+    func makeDirectory(_ path: FilePath, permissions: UInt32) throws(FileError) {
+        try base.makeDirectory(path, permissions: permissions)
+    }
+    func removeDirectory(_ path: FilePath) throws(FileError) { try base.removeDirectory(path) }
+    func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
+        guard folder == self.folder else { return try base.entries(folder, limit: limit) }
+        return (0..<min(limit, names)).compactMap { number in
+            FilePath.Component("update-\(number).tar").map { DirectoryEntry(component: $0, kind: .regular) }
+        }
+    }
+    func status(_ path: FilePath) throws(FileError) -> FileStatus? {
+        if path.removingLastComponent() == folder { count.add(1, ordering: .relaxed) }
+        return try base.status(path)
+    }
+    func synchronizeDirectory(_ folder: FilePath) throws(FileError) {}
+    func lock(_ path: FilePath) throws(FileError) -> FileLock? { try base.lock(path) }
+}

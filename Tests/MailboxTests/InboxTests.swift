@@ -133,6 +133,16 @@ import Wire
         #expect(try names(inbox).count < 300)
     }
 
+    @Test func aMillionFilesCostOneRunLittle() throws {
+        let crowd = CrowdedFileSystem(folder: inbox, names: 1_000_000)
+        let home = try Home.open(world.server.root, files: crowd)
+        let mailbox = try opened(home)
+        let clock = ContinuousClock()
+        let started = clock.now
+        #expect(try mailbox.receive().remaining == 99_000)
+        #expect(crowd.looks <= 1000 && clock.now - started < .seconds(5))
+    }
+
     @Test func anIdleRunWritesNothing() throws {
         _ = try receive(after: 0)
         let before = try tree(world.server.root)
