@@ -86,6 +86,11 @@ let package = Package(
             dependencies: ["Mailbox", "Configuration", "Bundles", "Files", "Wire", systemPackage],
             swiftSettings: strict),
         .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "Federation", "Configuration", "Bundles", "Images", "Tensors", "Files", "Wire", systemPackage,
+            ], swiftSettings: strict),
+        .testTarget(
             name: "CommandTests",
             // The program itself is started as a process; it has to be built, and lies beside the test bundle.
             dependencies: ["consilium", "Bundles", "Files", "Wire", systemPackage],
