@@ -34,6 +34,15 @@ struct HostileArchiveTests {
     private static func sized(_ size: String) -> [UInt8] {
         Tar.header(Array("a.txt".utf8), size: size) + content + Tar.padding(7) + Tar.end
     }
+    /// A size field of raw bytes, as GNU tar and pax write numbers that need more than eleven octal digits.
+    private static func sized(_ bytes: [UInt8]) -> [UInt8] {
+        let block = Tar.header(Array("a.txt".utf8), size: Tar.octal(7))
+        let field = bytes + [UInt8](repeating: bytes.last == 0xff ? 0xff : 0, count: max(0, 12 - bytes.count))
+        return Tar.header(block, replacing: field, at: 124) + content + Tar.padding(7) + Tar.end
+    }
+    /// GNU's sparse file in pax form: it claims 20 GiB and holds 7 bytes.
+    private static let paxSparse =
+        pax("x", "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n35 GNU.sparse.realsize=21474836480\n")
 
     static let cases: [Case] = [
         Case("symbolic link", header("2", link: "/etc/passwd")),
@@ -61,7 +70,13 @@ struct HostileArchiveTests {
         Case("GNU magic", Tar.header(Array("a.txt".utf8), size: Tar.octal(0), magic: "ustar  \u{0}") + Tar.end),
         Case("old tar", Tar.header(Array("a.txt".utf8), size: Tar.octal(0), magic: "") + Tar.end),
         Case("wrong checksum", Tar.header(Array("a.txt".utf8), size: Tar.octal(0), checksum: "000000\u{0} ") + Tar.end),
-        Case("base-256 size", sized("\u{80}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{7}")),
+        Case("base-256 size", sized([0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7])),
+        Case("base-256 size of 2^88", sized([0x80, 1])), Case("base-256 size of 2^63", sized([0x80, 0, 0, 0, 0x80])),
+        Case("negative base-256 size", sized([0xff])),
+        Case("size -7 in base 256", sized([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf9])),
+        Case("size of zero bytes", sized([0])), Case("eleven digits and a space", sized(Array("00000000007 ".utf8))),
+        Case("twelve digits", sized(Array("000000000007".utf8))),
+        Case("sparse by pax", paxSparse),
         Case("negative size", sized("-0000000007")),
         Case("size without zeros", sized("7")), Case("size with spaces", sized("          7")),
         Case("size 8", sized("00000000008")),

@@ -70,6 +70,12 @@ struct ManifestTests {
             ("\"files\":[]", "\"files\":{}"),
             ("\"files\":[],", ""), ("\"files\":[]", "\"files\":[],\"extra\":1"), ("}\n", "}"), ("}\n", "}\n\n"),
             ("{", "\u{feff}{"), ("{", " {"),
+            // What other JSON parsers let pass (FAULTS, trap 1).
+            ("}\n", ",}\n"), ("\"seq\":7", "\"seq\":07"), ("\"seq\":7", "\"seq\":+7"), ("\"seq\":7", "\"seq\":1e2"),
+            ("\"prev\":\"\"", "\"prev\":\"\\ud800\""), ("\"prev\":\"\"", "\"prev\":\"\\u0000\""),
+            ("\"sender\":\"hospital-a\"", "\"sender\":\"hospital\\u002da\""),
+            ("\"files\":[]", "\"files\":\(String(repeating: "[", count: 40))\(String(repeating: "]", count: 40))"),
+            ("\"recipients\":[\"ministry\"]", "\"recipients\":[\"ministry\",]"), ("}\n", "}\r\n"), ("}\n", "}//\n"),
         ])
     func rules(part: String, replacement: String) {
         #expect(good.contains(part))

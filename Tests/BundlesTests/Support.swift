@@ -131,6 +131,17 @@ enum Tar {
         return block
     }
 
+    /// The block with other bytes in one field, and the checksum that they ask for.
+    static func header(_ block: [UInt8], replacing bytes: [UInt8], at offset: Int) -> [UInt8] {
+        var block = block
+        block.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+        block.replaceSubrange(148..<156, with: [UInt8](repeating: 0x20, count: 8))
+        let octal = String(block.reduce(0) { $0 + Int($1) }, radix: 8)
+        let digits = String(repeating: "0", count: 6 - octal.count) + octal + "\u{0} "
+        block.replaceSubrange(148..<156, with: Array(digits.utf8))
+        return block
+    }
+
     static func octal(_ size: Int) -> String {
         let digits = String(size, radix: 8)
         return String(repeating: "0", count: 11 - digits.count) + digits

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 import Wire
 
@@ -14,6 +15,22 @@ struct ValueTests {
     func timestamps(seconds: Int64, text: String) {
         #expect(Timestamp(seconds: seconds).rfc3339 == text)
         #expect(Timestamp(rfc3339: text) == Timestamp(seconds: seconds))
+    }
+
+    @Test("the machine's time zone and its summer time change nothing")
+    func zones() {
+        for zone in ["America/St_Johns", "Asia/Kathmandu", "CET-1CEST", "UTC"] {
+            setenv("TZ", zone, 1)
+            tzset()
+            // An hour before and after Europe's clocks go forward and back.
+            for seconds in [1_774_745_999, 1_774_746_000, 1_792_889_999, 1_792_890_000] as [Int64] {
+                let time = Timestamp(seconds: seconds)
+                #expect(time.rfc3339.hasPrefix("2026-") && Timestamp(rfc3339: time.rfc3339) == time)
+            }
+            #expect(Timestamp(seconds: 1_774_746_000).rfc3339 == "2026-03-29T01:00:00Z")
+        }
+        unsetenv("TZ")
+        tzset()
     }
 
     @Test("every day of four centuries survives both ways")
