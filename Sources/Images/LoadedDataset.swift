@@ -104,6 +104,36 @@ package struct LoadedDataset: Sendable {
         rows.reduce(into: [Int](repeating: 0, count: classes.count)) { $0[store.labels[$1]] += 1 }
     }
 
+    /// Refuses what would not be training though every folder has files: fewer classes than `minimum` have a picture that
+    /// could be read.
+    /// - Returns: a warning for each class that lost all of its pictures.
+    package func requireClasses(_ minimum: Int) throws(ImageError) -> [String] {
+        let counts = classCounts
+        guard counts.count(where: { $0 > 0 }) >= minimum else {
+            let filled = zip(classes, counts).filter { $0.1 > 0 }.map(\.0).joined(separator: ", ")
+            throw ImageError(
+                .tooFewClasses,
+                "\(filled.isEmpty ? "no class has" : "only \(filled) has") pictures that can be read, \(skipped.count) cannot:"
+                    + " training needs at least \(minimum) classes with pictures")
+        }
+        let lost = Dictionary(grouping: skipped.compactMap { $0.path.components.first?.string }, by: { $0 })
+        return zip(classes, counts).compactMap { name, count in
+            guard count == 0, let files = lost[name]?.count else { return nil }
+            return "class \(name.printable): none of its \(files) pictures can be read"
+        }
+    }
+
+    /// Refuses a folder whose pictures would not fit into memory, before any is read.
+    /// - Parameter available: bytes that the pictures may take.
+    package static func requireMemory(_ scan: DatasetScan, imageSize: Int, available: Int) throws(ImageError) {
+        let needed = bytes(count: scan.items.count, imageSize: imageSize)
+        guard needed > available else { return }
+        throw ImageError(
+            .outOfMemory,
+            "\(scan.items.count) pictures of \(imageSize) x \(imageSize) take \(needed >> 20) MiB of memory, and"
+                + " \(available >> 20) MiB may be used: use fewer pictures or another machine")
+    }
+
     /// Some of the pictures, without copying pixels. A picture keeps its augmented views.
     package func subset(_ indices: [Int]) -> LoadedDataset { LoadedDataset(self, rows: indices.map { rows[$0] }) }
 
