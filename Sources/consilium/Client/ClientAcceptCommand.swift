@@ -17,20 +17,3 @@ struct ClientAcceptCommand: ParsableCommand {
         try ClientHold.change(home, output) { try $0.accept(version: version, actor: HomeOption.actor) }
     }
 }
-
-struct ClientRejectCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "reject", abstract: "Refuse a finished model.",
-        discussion: """
-            EXAMPLES:
-              consilium client reject 1 --home /srv/hospital-a
-            """)
-
-    @OptionGroup var home: HomeOption
-    @OptionGroup var output: OutputOptions
-    @Argument(help: "The version's number.") var version: Int
-
-    func run() throws {
-        try ClientHold.change(home, output) { try $0.reject(version: version, actor: HomeOption.actor) }
-    }
-}

@@ -103,12 +103,15 @@ struct HomeCheck {
 
     /// Copies of what was meant for others are no fault of anybody: whoever copies a whole outbox brings them.
     private func quarantine() throws -> (good: Bool, text: String) {
-        let notes = try home.files.list(home.quarantine).filter { $0.kind == .regular && $0.name.hasSuffix(".reason.txt") }
+        let notes = try home.files.list(home.quarantine).filter {
+            $0.kind == .regular && $0.name.hasSuffix(Desk.reasonSuffix)
+        }
         let serious = try notes.filter { entry in
             let note = try home.files.readFile(home.quarantine.appending(entry.component), limit: 1 << 20)
             return !String(decoding: note, as: UTF8.self).contains(RefusalReason.wrongRecipient.rawValue)
         }
         let others = notes.count - serious.count
-        return (serious.isEmpty, "\(serious.count) bundles" + (others > 0 ? ", and \(others) that were for others" : ""))
+        let forOthers = others > 0 ? ", and \(others) that were for others" : ""
+        return (serious.isEmpty, "\(serious.count) bundles\(forOthers)")
     }
 }
