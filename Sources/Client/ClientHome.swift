@@ -27,6 +27,9 @@ package enum HomeInvitation {
 
 /// Makes a hospital's home from a server's invite.
 package enum ClientHome {
+    /// Under which the mailbox remembers this hospital's enrolment.
+    static let enrolmentKey = "enrol"
+
     /// An invite that is in order; whether the key is the server's is for people to compare.
     package struct CheckedInvite: Sendable {
         package let invitation: Invitation
@@ -101,7 +104,7 @@ package enum ClientHome {
             name: name, key: identity.signing.publicKey.openSSHLine, ageRecipient: identity.age.recipient.description,
             contact: contact)
         try mailbox.send(
-            key: "enrol", kind: .enrol, to: [invitation.server],
+            key: Self.enrolmentKey, kind: .enrol, to: [invitation.server],
             payload: [.bytes(name: Enrolment.fileName, enrolment.encoded)])
         try AuditLog(home).append(
             event: "init", subject: invite.id.hex,

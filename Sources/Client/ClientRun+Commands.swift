@@ -28,7 +28,10 @@ extension ClientRun {
         let counts = invitation.classes.enumerated().map { ($1, scan.count(ofClass: $0)) }
         let request = TrainingRequest(
             wishes: wishes, pictures: Dictionary(counts, uniquingKeysWith: { first, _ in first }), message: message)
-        let key = "request/\(state.requests.count + 1)"
+        try recoverRequests()
+        var number = state.requests.count + 1
+        while mailbox.sent(key: "request/\(number)") != nil { number += 1 }
+        let key = "request/\(number)"
         let record = try mailbox.send(
             key: key, kind: .request, to: [server],
             payload: [.bytes(name: TrainingRequest.fileName, request.encoded)])
@@ -39,6 +42,18 @@ extension ClientRun {
             throw ClientError(.damaged, "the request was sent but is not on record")
         }
         return own
+    }
+
+    /// A run that was killed between sending a request and noting it: what was sent is what counts.
+    func recoverRequests() throws {
+        for record in mailbox.outgoing where record.kind == .request && state.request(record.id) == nil {
+            let path = mailbox.sentPath(record)
+            guard try files.exists(path) else { continue }
+            let bundle = try BundleReader.open(path, files: files).verified()
+            let bytes = try bundle.payload(TrainingRequest.fileName, limit: FederationLimits.messageBytes)
+            state.sent(request: try TrainingRequest(decoding: bytes), id: record.id, created: record.created)
+        }
+        try saveState()
     }
 
     /// Takes back a request, or leaves a session.

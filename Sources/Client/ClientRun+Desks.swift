@@ -12,11 +12,12 @@ extension ClientRun {
     func readDesks() throws {
         let plans = try look(at: .plans(home))
         for session in state.sessions where session.consent == .asked && session.ended == nil {
-            guard let item = plans.items.first(where: { $0.manifest.session == session.id }) else { continue }
-            switch item.state {
-            case .pending: break
-            case .approved: try decide(session, consent: .granted, actor: unknownMover)
-            case .rejected: try decide(session, consent: .refused, actor: unknownMover)
+            // A newer global of the session may lie there too; a decision about any of them is one about the plan.
+            let states = plans.items.filter { $0.manifest.session == session.id }.map(\.state)
+            if states.contains(.rejected) {
+                try decide(session, consent: .refused, actor: unknownMover)
+            } else if states.contains(.approved) {
+                try decide(session, consent: .granted, actor: unknownMover)
             }
         }
         let updates = try look(at: .updates(home))
@@ -24,7 +25,16 @@ extension ClientRun {
             guard let item = updates.item(id: offer.bundle) else { continue }
             switch item.state {
             case .pending: break
-            case .approved: try install(offer, actor: unknownMover)
+            case .approved:
+                do {
+                    try install(offer, actor: unknownMover)
+                } catch let error as MailboxError {
+                    throw error
+                } catch {
+                    if state.announce("install-\(offer.bundle)-\(error)") {
+                        attention("version \(offer.version) cannot be installed: \(error)")
+                    }
+                }
             case .rejected: try refuse(offer, actor: unknownMover)
             }
         }
@@ -37,15 +47,21 @@ extension ClientRun {
         return scan
     }
 
-    /// Lays what waits for a person on the desks. Doing it again changes nothing.
+    /// Lays what waits for a person on the desks, unless it lies there already, wherever. Doing it again changes nothing.
     func layOnDesks(_ id: RandomID) throws {
         guard let session = state.session(id) else { return }
-        if session.consent == .asked {
-            let name = DeskName(prefix: "PLAN", number: state.number(of: session), party: server)
-            try Desk.plans(home).place(home.archived(session.global.bundle), as: name)
+        if session.consent == .asked, session.ended == nil {
+            let desk = Desk.plans(home)
+            if try !look(at: desk).items.contains(where: { $0.manifest.session == id }) {
+                let name = DeskName(prefix: "PLAN", number: state.number(of: session), party: server)
+                try desk.place(home.archived(session.global.bundle), as: name)
+            }
         }
+        let desk = Desk.updates(home)
         for offer in state.offers where offer.session == id && offer.status == .pending {
-            try Desk.updates(home).place(home.archived(offer.bundle), as: offer.deskName(server))
+            if try look(at: desk).item(id: offer.bundle) == nil {
+                try desk.place(home.archived(offer.bundle), as: offer.deskName(server))
+            }
         }
     }
 

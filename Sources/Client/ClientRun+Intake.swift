@@ -3,6 +3,7 @@ import Configuration
 import Federation
 import Files
 import Mailbox
+import NeuralNetworks
 import SystemPackage
 import Tensors
 import Wire
@@ -50,7 +51,11 @@ extension ClientRun {
             try refuse(delivery, "\(error)")
         } catch let error as BundleError where error.cause == nil {
             try refuse(delivery, "\(error)")
-        } catch let error as SafetensorsError {
+        } catch let error as SafetensorsError where error.code != .inputOutput {
+            try refuse(delivery, "\(error)")
+        } catch let error as NetworkError {
+            try refuse(delivery, "\(error)")
+        } catch let error as ClientError where error.code == .badInput {
             try refuse(delivery, "\(error)")
         }
     }
@@ -64,7 +69,10 @@ extension ClientRun {
     private func takeDecision(_ delivery: VerifiedDelivery) throws {
         let decision = try Decision(
             decoding: try delivery.bundle.payload(Decision.fileName, limit: FederationLimits.messageBytes))
-        try say(state.apply(decision, sequence: delivery.manifest.seq, server: delivery.sender))
+        try say(
+            state.apply(
+                decision, sequence: delivery.manifest.seq, server: delivery.sender,
+                enrolment: mailbox.sent(key: ClientHome.enrolmentKey)?.id))
         try saveState()
         try mailbox.commit(delivery, .accepted)
     }
@@ -96,37 +104,49 @@ extension ClientRun {
             known != nil || report.phase == .final || state.requests.contains { $0.session == manifest.session }
         switch Freshness.judge(
             global: Envelope(delivery), model: model, taken: known.map { ($0.global.round, $0.global.model) },
-            isExpected: isExpected, isOver: known?.ended != nil)
+            isExpected: isExpected, isOver: known.map { $0.ended != nil && !isFirstFinal(report, $0) } ?? false)
         {
         case .accept: break
         case .duplicate, .reject(.rollback), .reject(.sessionOver):
             // Sticks overtake each other: an old round's global is no attack, and of no use.
             detail("an old global of session \(manifest.session.short) was ignored")
             return try mailbox.commit(delivery, .ignored)
-        case .hold(let reason): return try mailbox.commit(delivery, .held(reason.rawValue))
+        case .hold(let reason):
+            if state.announce("held-\(manifest.session)") {
+                attention(
+                    "session \(manifest.session.short): its global is here, the decision about the request is not; if it does not "
+                        + "come, ask for 'server reissue'")
+            }
+            try saveState()
+            return try mailbox.commit(delivery, .held(reason.rawValue))
         case .reject(let reason): return try refuse(delivery, reason.rawValue)
         case .equivocation: return try refuse(delivery, "two different bundles carry one number")
         }
         try check(plan, against: known)
         let carriesBase = manifest.files.contains { $0.name == "base.safetensors" }
-        try mailbox.archive(delivery)
+        // Nothing is kept of a model that the plan's network cannot take.
+        _ = try self.model(in: bundle, plan: plan, base: carriesBase ? bundle : nil, session: known)
+        let archived = try mailbox.archive(delivery)
         if carriesBase {
             try files.makeDirectories(home.session(manifest.session))
-            let archived = try BundleReader.open(home.archived(delivery.id), files: files).verified()
             try archived.extract("base.safetensors", to: basePath(manifest.session))
         }
         try say(
             state.apply(
                 global: report, plan: plan, planDigest: SHA256Hash.digest(of: planBytes), session: manifest.session,
-                bundle: delivery.id, request: nil, hasBase: carriesBase, created: manifest.created, received: now,
-                own: home.name,
+                bundle: delivery.id, hasBase: carriesBase, created: manifest.created, received: now, own: home.name,
                 asksConsent: configuration.consent == .ask))
         try saveState()
         try layOnDesks(manifest.session)
         try mailbox.commit(delivery, .accepted)
     }
 
-    /// A session's plan never changes; neither may the classes differ from what the hospital's folders hold.
+    /// The finished model of a session that this hospital left, or that was aborted, may still be offered to it.
+    private func isFirstFinal(_ report: RoundReport, _ session: ClientSession) -> Bool {
+        report.phase == .final && !session.global.isFinal
+    }
+
+    /// A session's plan never changes.
     private func check(_ plan: Plan, against known: ClientSession?) throws {
         if let known, known.plan != plan {
             throw FederationError(.badPlan, "plan.json is another one than the session began with")

@@ -20,9 +20,10 @@ extension ClientRun {
 
     package func tick(_ watch: TrainingWatch, instructionSet: InstructionSet?) throws {
         try exchange { try mailbox.collect(from: $0) }
+        try recoverRequests()
+        try readDesks()
         try takeIn()
         for session in state.sessions { try layOnDesks(session.id) }
-        try readDesks()
         try catchUpWithPublished()
         try tellSilence()
         try writePending()

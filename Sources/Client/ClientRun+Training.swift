@@ -32,6 +32,10 @@ extension ClientRun {
     static let checkpointInterval: Int64 = 120
     /// A partial update is sent when the deadline is nearer than this, or than a tenth of the round's time.
     static let partialBefore: Int64 = 86_400
+    /// The largest model file that is read, in bytes.
+    static let modelBytes = 4 << 30
+    /// Without `memory` in the configuration: this part of the machine's memory, in percent.
+    static let usualMemoryPercent: Int64 = 80
 
     /// Trains what is open, session by session, within the time budget, and publishes the updates.
     func train(_ watch: TrainingWatch, instructionSet: InstructionSet?) throws {
@@ -42,12 +46,11 @@ extension ClientRun {
             guard left > 0, !watch.shouldStop() else { return detail("the time budget is used up") }
             do {
                 try train(session, watch, seconds: left, instructionSet: instructionSet)
-            } catch let error as NetworkError {
-                attention("session \(session.id.short), round \(session.global.round): \(error)")
-            } catch let error as ImageError {
-                attention("session \(session.id.short): the pictures cannot be used: \(error)")
-            } catch let error as ClientError {
-                attention("session \(session.id.short): \(error)")
+            } catch let error as MailboxError {
+                // Our own disk or keys: that concerns every session.
+                throw error
+            } catch {
+                attention("session \(session.id.short), round \(session.global.round): cannot be trained: \(error)")
             }
         }
     }
@@ -65,14 +68,15 @@ extension ClientRun {
         let round = session.global.round
         let training = LocalTraining(
             plan: session.plan, round: round, client: home.name, global: global, pictures: pictures, context: context)
+        let planned = try training.plannedBytes()
+        try requireMemory(planned)
         try files.makeDirectories(home.session(session.id))
         let path = checkpointPath(session.id)
         let saved = try files.exists(path) ? try files.readFile(path, limit: .max) : nil
         let (trainer, resumed) = try training.trainer(checkpoint: saved)
-        try requireMemory(trainer.plannedPeakBytes)
         detail(
             "session \(session.id.short), round \(round): " + (resumed ? "training goes on" : "training")
-                + " on \(pictures.training.count) pictures, \(trainer.plannedPeakBytes >> 20) MiB planned")
+                + " on \(pictures.training.count) pictures, \(planned >> 20) MiB planned")
 
         let end = monotonicSeconds() + min(seconds, Int64.max / 4)
         var nextCheckpoint = monotonicSeconds() + Self.checkpointInterval
@@ -139,7 +143,15 @@ extension ClientRun {
 
     /// The received global over the frozen base, checked against the architecture.
     func globalModel(of session: ClientSession) throws -> Model {
-        let plan = session.plan
+        let bundle = try BundleReader.open(home.archived(session.global.bundle), files: files).verified()
+        return try model(in: bundle, plan: session.plan, base: nil, session: session)
+    }
+
+    /// - Parameters:
+    ///   - base: the bundle that carries the frozen tensors, where they just came.
+    ///   - session: whose frozen tensors are used otherwise; nil for a session that is seen for the first time.
+    /// - Throws: ``ClientError`` `.badInput`, `NetworkError`, `SafetensorsError` where the model is not one for this plan.
+    func model(in bundle: VerifiedBundle, plan: Plan, base: VerifiedBundle?, session: ClientSession?) throws -> Model {
         guard let architecture = Architecture(rawValue: plan.architecture) else {
             throw ClientError(
                 .badInput, "this version cannot train the architecture '\(plan.architecture)'",
@@ -147,12 +159,13 @@ extension ClientRun {
         }
         let specification = try ModelSpecification(
             architecture: architecture, classes: plan.classes, imageSize: plan.imageSize)
-        let bundle = try BundleReader.open(home.archived(session.global.bundle), files: files).verified()
         var tensors = TensorDictionary()
-        if session.baseBundle != nil {
-            tensors = try Safetensors.decode(try files.readFile(basePath(session.id), limit: 4 << 30)).tensors
+        if let base {
+            tensors = try Safetensors.decode(try base.payload("base.safetensors", limit: Self.modelBytes)).tensors
+        } else if let session, session.baseBundle != nil {
+            tensors = try Safetensors.decode(try files.readFile(basePath(session.id), limit: Self.modelBytes)).tensors
         }
-        let trained = try Safetensors.decode(try bundle.payload("model.safetensors", limit: 4 << 30)).tensors
+        let trained = try Safetensors.decode(try bundle.payload("model.safetensors", limit: Self.modelBytes)).tensors
         return try Model(specification, tensors: tensors.merging(trained))
     }
 
@@ -161,15 +174,21 @@ extension ClientRun {
     }
 
     private func requireMemory(_ planned: Int) throws {
-        guard let memory = configuration.memory, Int64(planned) > memory else { return }
+        let machine = Int64(sysconf(Int32(_SC_PHYS_PAGES))) * Int64(sysconf(Int32(_SC_PAGESIZE)))
+        let limit = configuration.memory ?? machine / 100 * Self.usualMemoryPercent
+        guard Int64(planned) > limit else { return }
+        let what = configuration.memory == nil ? "this machine has room for" : "'memory' in consilium.yaml allows"
         throw ClientError(
-            .notAllowed, "training needs \(planned >> 20) MiB, 'memory' in consilium.yaml allows \(memory >> 20) MiB",
-            hint: "raise it, or ask the server for a smaller batch_size")
+            .notAllowed, "training needs \(planned >> 20) MiB, \(what) \(limit >> 20) MiB",
+            hint: "ask the server for a smaller batch_size or image_size"
+                + (configuration.memory == nil ? "" : ", or raise it"))
     }
 
     /// One line for the count; the files' names are for 'data check' on the hospital's own terminal.
     private func tellSkipped(_ pictures: LocalPictures) {
-        for warning in pictures.warnings { detail(warning) }
+        for warning in pictures.warnings {
+            if state.announce("pictures-\(warning)") { attention(warning) } else { detail(warning) }
+        }
         // Names of pictures may name patients: at debug level only, on the hospital's own machine.
         for skipped in pictures.skipped { log.debug("skipped \(skipped)") }
         let count = pictures.skipped.count

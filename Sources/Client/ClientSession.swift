@@ -12,8 +12,8 @@ package struct ClientSession: Equatable, Sendable {
 
     /// The newest global that has arrived.
     package struct ReceivedGlobal: Equatable, Sendable {
-        /// Bundle id; the bundle lies in `archive/`.
-        package let bundle: Digest
+        /// Bundle id; the bundle lies in `archive/`. A re-issue takes its place.
+        package internal(set) var bundle: Digest
         package let round: Int
         /// SHA-256 of its `model.safetensors`: the base of an update.
         package let model: Digest
@@ -51,7 +51,13 @@ extension ClientState {
     /// A signed decision of the server.
     ///
     /// Decisions overtake each other; of those about one subject in one session the highest sequence number wins.
-    mutating func apply(_ decision: Decision, sequence: Int64, server: PartyName) -> [ClientNotice] {
+    ///
+    /// - Parameter enrolment: the bundle of this hospital's own enrolment. A decision about another one, which somebody
+    ///   sent in this hospital's name, says nothing about this hospital.
+    mutating func apply(
+        _ decision: Decision, sequence: Int64, server: PartyName, enrolment: Digest?
+    ) -> [ClientNotice] {
+        if decision.subject == .enrolment, decision.about != enrolment { return [] }
         let subject = "\(decision.about) \(decision.session?.hex ?? "-")"
         guard sequence > newestDecision[subject] ?? 0 else { return [] }
         newestDecision[subject] = sequence
@@ -64,7 +70,7 @@ extension ClientState {
         switch decision.verdict {
         case .approved:
             guard let session = decision.session else { return [] }
-            return setRequests(of: decision, to: .approved) { _ in .requestApproved(session) }
+            return approve(decision, session)
         case .rejected:
             return setRequests(of: decision, to: .rejected) { .requestRejected($0.reason) }
         case .withdrawn:
@@ -77,6 +83,15 @@ extension ClientState {
         case .readmitted:
             return decision.session.map { [.readmitted($0)] } ?? []
         }
+    }
+
+    /// A request that was taken back meanwhile stays so: the session is only noted, and opens as ended.
+    private mutating func approve(_ decision: Decision, _ session: RandomID) -> [ClientNotice] {
+        guard let index = requests.firstIndex(where: { $0.id == decision.about }) else { return [] }
+        requests[index].session = session
+        guard requests[index].status == .sent else { return [] }
+        requests[index].status = .approved
+        return [.requestApproved(session)]
     }
 
     private mutating func setRequests(
@@ -112,7 +127,7 @@ extension ClientState {
     ///   - asksConsent: the configuration says `consent: ask`.
     mutating func apply(
         global report: RoundReport, plan: Plan, planDigest: Digest, session id: RandomID, bundle: Digest,
-        request: Digest?, hasBase: Bool, created: Timestamp, received: Timestamp, own: PartyName, asksConsent: Bool
+        hasBase: Bool, created: Timestamp, received: Timestamp, own: PartyName, asksConsent: Bool
     ) -> [ClientNotice] {
         let global = ClientSession.ReceivedGlobal(
             bundle: bundle, round: report.round, model: report.model, isFinal: report.phase == .final,
@@ -120,29 +135,48 @@ extension ClientState {
         var notices: [ClientNotice] = []
         if let index = sessions.firstIndex(where: { $0.id == id }) {
             if hasBase { sessions[index].baseBundle = bundle }
-            guard report.round > sessions[index].global.round || (global.isFinal && !sessions[index].global.isFinal)
-            else { return [] }
+            let current = sessions[index].global
+            if report.round == current.round, report.model == current.model, global.isFinal == current.isFinal {
+                // Issued again: the old bundle may be lost.
+                sessions[index].global.bundle = bundle
+                return []
+            }
+            guard report.round > current.round || (global.isFinal && !current.isFinal) else { return [] }
             sessions[index].global = global
         } else {
-            let own = requests.last { $0.session == id } ?? requests.last { $0.id == request }
-            // A finished model trains nothing: it waits on the other desk.
-            let differs = !global.isFinal && own.map { !plan.differences(from: $0.request.wishes).isEmpty } ?? true
-            let session = ClientSession(
-                id: id, plan: plan, planDigest: planDigest, request: own?.id,
-                consent: differs && asksConsent ? .asked : .granted, global: global,
-                baseBundle: hasBase ? bundle : nil, answeredRound: 0, ended: nil)
+            let session = opened(
+                id, plan: plan, planDigest: planDigest, global: global, baseBundle: hasBase ? bundle : nil,
+                asksConsent: asksConsent)
             sessions.append(session)
-            if session.consent == .asked { notices.append(.planWaits(session)) }
+            if session.ended == nil, session.consent == .asked { notices.append(.planWaits(session)) }
         }
         notices.append(.roundOpened(id, round: report.round))
         notices += proof(in: report, session: id, own: own)
-        if global.isFinal, let version = report.version, offers.allSatisfy({ $0.bundle != bundle }) {
+        if global.isFinal {
+            let reason = report.version.map { "finished with version \($0)" } ?? "finished"
+            change(session: id) { $0.ended = $0.ended ?? reason }
+        }
+        if let version = report.version, global.isFinal, offers.allSatisfy({ $0.bundle != bundle }) {
             let offer = Offer(version: version, session: id, bundle: bundle, status: .pending)
             offers.append(offer)
-            change(session: id) { $0.ended = $0.ended ?? "finished with version \(version)" }
             notices.append(.versionOffered(offer))
         }
         return notices
+    }
+
+    /// A session that this hospital sees for the first time. Only a request of its own that still stands, and a plan that
+    /// is what it asked for, are consent; or the configuration, where it says so for every plan.
+    private func opened(
+        _ id: RandomID, plan: Plan, planDigest: Digest, global: ClientSession.ReceivedGlobal, baseBundle: Digest?,
+        asksConsent: Bool
+    ) -> ClientSession {
+        let own = requests.last { $0.session == id }
+        let isWanted = own.map { $0.status == .approved && plan.differences(from: $0.request.wishes).isEmpty } ?? false
+        let isTakenBack = own.map { $0.status == .withdrawing || $0.status == .withdrawn } ?? false
+        return ClientSession(
+            id: id, plan: plan, planDigest: planDigest, request: own?.id,
+            consent: isWanted || !asksConsent ? .granted : .asked, global: global, baseBundle: baseBundle,
+            answeredRound: 0, ended: isTakenBack ? "withdrawn" : nil)
     }
 
     /// The hospital finds its own line in the account of the closed round.

@@ -1,5 +1,6 @@
 package import Federation
 package import Files
+import Glibc
 package import Images
 package import NeuralNetworks
 package import SystemPackage
@@ -29,6 +30,8 @@ package struct LocalPictures: Sendable {
         validation: Double, seed: UInt64, files: any FileSystem, context: ComputeContext
     ) throws -> LocalPictures {
         let scan = try Dataset.scan(folder, classes: specification.classes, files: files)
+        // Half of the machine: the network and the rest of the hospital's work need the other half.
+        try LoadedDataset.requireMemory(scan, imageSize: specification.imageSize, available: physicalMemory / 2)
         let whole = LoadedDataset(
             scan, preprocessing: try Preprocessing(for: specification),
             augmentation: try Images.Augmentation(
@@ -39,12 +42,16 @@ package struct LocalPictures: Sendable {
                 .missing, "none of the \(scan.items.count) pictures can be read",
                 hint: "run 'consilium data check' on the folder")
         }
+        let lost = try whole.requireClasses(2)
         let parts = try whole.split(validation: validation, seed: splitSeed)
         guard parts.training.count > 0 else {
             throw ClientError(.missing, "no picture is left to train on", hint: "lower 'validation' in consilium.yaml")
         }
-        return LocalPictures(training: parts.training, validation: parts.validation, warnings: scan.warnings)
+        return LocalPictures(training: parts.training, validation: parts.validation, warnings: scan.warnings + lost)
     }
+
+    /// In bytes.
+    private static var physicalMemory: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
 
     /// Picture counts by class, training and validation together: what a request declares.
     package var countsByClass: [String: Int] {

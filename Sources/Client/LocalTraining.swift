@@ -56,6 +56,14 @@ package struct LocalTraining {
         return counts.map { $0 == 0 ? 0 : Float(total) / (Float(counts.count) * Float($0)) }
     }
 
+    /// Memory that training will take, pictures included; known before any of it is taken.
+    package func plannedBytes() throws -> Int {
+        let tensors = try Trainer.plannedPeakBytes(
+            model: global, options: options, pictures: pictures.training.count, context: context)
+        let count = pictures.training.count + pictures.validation.count
+        return tensors + LoadedDataset.bytes(count: count, imageSize: plan.imageSize)
+    }
+
     /// A trainer at the start of the round, or where a checkpoint of this very round left off. A checkpoint of anything
     /// else (an earlier round, other pictures by now) is of no use and training begins anew.
     package func trainer(checkpoint: [UInt8]?) throws -> (trainer: Trainer, resumed: Bool) {

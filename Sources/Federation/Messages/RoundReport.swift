@@ -72,6 +72,9 @@ package struct RoundReport: Message {
         best = try object.optionalNested("best", BestRound.init(reading:))
         version = try object.optionalInteger("version", in: 0...Int64(Int32.max)).map { Int($0) }
         stoppedEarly = try object.bool("stopped_early")
+        guard (phase == .final) == (version != nil) else {
+            throw object.problem("version", "must be there exactly where the state is final")
+        }
         guard closed == round - 1 else { throw object.problem("closed", "must be the round before 'round'") }
         guard zip(participants, participants.dropFirst()).allSatisfy({ $0.client < $1.client }) else {
             throw object.problem("participants", "must be sorted by name, each once")
