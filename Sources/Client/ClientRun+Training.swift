@@ -75,7 +75,7 @@ extension ClientRun {
         let saved = try files.exists(path) ? try files.readFile(path, limit: .max) : nil
         let (trainer, resumed) = try training.trainer(checkpoint: saved)
         detail(
-            "session \(session.id.short), round \(round): " + (resumed ? "training goes on" : "training")
+            "session \(session.id.short), round \(round): " + (resumed ? "training continues" : "training")
                 + " on \(pictures.training.count) pictures, \(planned >> 20) MiB planned")
 
         let end = monotonicSeconds() + min(seconds, Int64.max / 4)

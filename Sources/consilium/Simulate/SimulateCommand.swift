@@ -52,6 +52,7 @@ struct SimulateCommand: ParsableCommand {
             let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
             throw CommandFailure(.usage, "--arch: '\(arch)' is not known", hint: "there are: \(known)")
         }
+        let pictures = try InputFile.path(data)
         let files = LocalFileSystem()
         let root = try keep.map { Environment.path($0) } ?? Self.temporaryFolder()
         if keep != nil {
@@ -62,7 +63,7 @@ struct SimulateCommand: ParsableCommand {
         StopSignal.install()
         let line = TrainingProgressLine(options: output)
         let simulation = Simulation(
-            data: Environment.path(data), root: root,
+            data: pictures, root: root,
             options: Simulation.Options(
                 clients: clients, architecture: architecture, imageSize: size, test: test, skew: skew, seed: seed,
                 plan: plan, groups: groups.map { Environment.path($0) }),
