@@ -84,9 +84,21 @@ package final class Mailbox {
     /// What waits for an enrolment or a session.
     package var held: [HeldBundle] { ledger.held.values.sorted { ($0.since, $0.id) < ($1.since, $1.id) } }
 
-    /// The admin readmits a party: its alarms in this session are settled.
+    /// The admin readmits a party: its alarms in this session are settled. The later one of two rivals is known from now on
+    /// and ignored, since it lies in its sender's outbox still and would raise the alarm anew whenever it is carried.
     package func forgetEquivocations(of sender: PartyName, session: RandomID) throws(MailboxError) {
-        try updateLedger { $0.equivocations.removeAll { $0.sender == sender && $0.session == session } }
+        let now = now
+        try updateLedger { ledger in
+            let settled = ledger.equivocations.filter { $0.sender == sender && $0.session == session }
+            for alarm in settled {
+                guard let first = ledger.incoming[alarm.first] else { continue }
+                ledger.incoming[alarm.second] = IncomingRecord(
+                    id: alarm.second, kind: first.kind, sender: first.sender, signer: first.signer,
+                    session: first.session, round: first.round, seq: first.seq, received: now, expires: first.expires,
+                    outcome: .ignored, owesAck: true, acknowledged: nil)
+            }
+            ledger.equivocations.removeAll(where: settled.contains)
+        }
     }
 
     var rules: AdmissionRules {
