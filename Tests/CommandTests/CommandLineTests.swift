@@ -1,0 +1,149 @@
+import Foundation
+import Testing
+import Wire
+
+/// Mistakes on the command line: the exit status of STYLE, one clear line, at most one hint, no half-made home.
+@Suite struct CommandLineTests {
+    struct Mistake: CustomStringConvertible, Sendable {
+        let arguments: String
+        let status: Int32
+        let says: String
+        var environment: [String: String] = [:]
+        var description: String { arguments }
+    }
+
+    /// `PICTURE` stands for a picture; homes `S` and `a` are enrolled.
+    static let mistakes = [
+        Mistake(arguments: "server run --home nowhere", status: 78, says: "nowhere is not a home"),
+        Mistake(arguments: "server run --home a", status: 78, says: "is a client's home"),
+        Mistake(arguments: "client run --home S", status: 78, says: "is a server's home"),
+        Mistake(arguments: "server sessions", status: 64, says: "no home is given"),
+        Mistake(arguments: "server init --home S --name other", status: 73, says: "S"),
+        Mistake(arguments: "server init --home new --name Not_A_Name", status: 64, says: "'Not_A_Name' is not a name"),
+        Mistake(
+            arguments: "client init --home new --name x --invite PICTURE", status: 65, says: "the invite cannot be used"
+        ),
+        Mistake(arguments: "client init --home new --name x --invite nosuch.tar", status: 66, says: "nosuch.tar"),
+        Mistake(
+            arguments: "client init --home new --name x --invite invite.tar --data nosuch", status: 66, says: "--data"),
+        Mistake(
+            arguments: "client init --home new --name ministry --invite invite.tar", status: 65,
+            says: "server's own name"),
+        Mistake(
+            arguments: "client init --home new --name x --invite invite.tar", status: 65,
+            says: "the invite expired on 2026-03-31T08:00:00Z", environment: ["CONSILIUM_NOW": "2027-01-01T00:00:00Z"]),
+        Mistake(arguments: "client request --home a --rounds 0", status: 64, says: "rounds"),
+        Mistake(arguments: "client request --home a --train-from layer9", status: 64, says: "train_from"),
+        Mistake(arguments: "client accept --home a 7", status: 66, says: "version 7 was not offered"),
+        Mistake(arguments: "client plans --home a --approve 3", status: 66, says: "there is no plan PLAN-3"),
+        Mistake(arguments: "client withdraw --home a", status: 66, says: "there is no such open request"),
+        Mistake(arguments: "server approve --home S REQ-9", status: 66, says: "there is no request 'REQ-9'"),
+        Mistake(arguments: "server reject --home S REQ-9", status: 66, says: "there is no request 'REQ-9'"),
+        Mistake(arguments: "server version --home S 9", status: 66, says: "there is no version 9"),
+        Mistake(arguments: "server extend --home S spring 3", status: 66, says: "there is no session 'spring'"),
+        Mistake(arguments: "server drop --home S spring hospital-a", status: 66, says: "there is no session 'spring'"),
+        Mistake(arguments: "server verify --home S spring", status: 66, says: "there is no session 'spring'"),
+        Mistake(arguments: "predict --home a PICTURE", status: 66, says: "model"),
+        Mistake(arguments: "evaluate --home a nosuch", status: 66, says: "model"),
+        Mistake(arguments: "bundle verify nosuch.tar", status: 66, says: "nosuch.tar"),
+        Mistake(arguments: "bundle verify PICTURE", status: 65, says: "phantom"),
+        Mistake(arguments: "data split nosuch out --clients 3", status: 66, says: "nosuch"),
+        Mistake(arguments: "model init --home S --arch nosuch --classes a,b", status: 64, says: "nosuch"),
+        Mistake(arguments: "model import --home S --arch smallcnn --classes a,b PICTURE", status: 65, says: "phantom"),
+        Mistake(arguments: "simulate nosuch --clients 3", status: 66, says: "nosuch"),
+        Mistake(
+            arguments: "client run --home a", status: 64, says: "CONSILIUM_NOW: yesterday is not a time",
+            environment: ["CONSILIUM_NOW": "yesterday"]),
+        Mistake(
+            arguments: "client run --home a", status: 64, says: "CONSILIUM_ISA", environment: ["CONSILIUM_ISA": "mmx"]),
+    ]
+
+    /// None of the mistakes may change a home, so all of them may share one folder.
+    private static let shared = Result { try World.enrolled().root }
+
+    @Test(arguments: mistakes)
+    func aMistakeIsOneClearLine(_ mistake: Mistake) throws {
+        let world = World(root: try Self.shared.get())
+        let test = "\(try Material.pictures.get())/test/glioma"
+        let picture = try #require(World(root: test).names("").first)
+        let arguments = mistake.arguments.split(separator: " ").map {
+            $0 == "PICTURE" ? "\(test)/\(picture)" : String($0)
+        }
+        let clock = ["CONSILIUM_NOW": world.now.rfc3339].merging(mistake.environment) { $1 }
+        let outcome = try Program.run(arguments, in: world.root, environment: clock)
+        #expect(outcome.status == mistake.status, "\(outcome)")
+        #expect(outcome.output.isEmpty, "\(outcome)")
+        let lines = outcome.errors.split(separator: "\n")
+        let message = try #require(lines.first, "\(outcome)")
+        #expect(message.hasPrefix("consilium: ") && message.contains(mistake.says), "\(outcome)")
+        #expect(!message.hasSuffix("."), "\(outcome)")
+        #expect(lines.count == 1 || lines.count == 2 && lines[1].hasPrefix("hint: "), "\(outcome)")
+        for word in ["Fatal error", "Swift/", "Error(", "Optional("] { #expect(!outcome.errors.contains(word)) }
+        #expect(!world.exists("new"), "a failed command left a home behind")
+        #expect(!world.exists("out"))
+    }
+
+    @Test(arguments: [
+        ("S", "keep_verions: 3", "keep_verions: is not a known key; did you mean 'keep_versions'?"),
+        ("S", "learning_rate: fast", "learning_rate"),
+        ("S", "minimum_clients: [", "consilium.yaml"),
+        ("a", "time_bugdet: 8h", "time_bugdet: is not a known key; did you mean 'time_budget'?"),
+        ("a", "time_budget: 8 parsecs", "time_budget"),
+        ("a", "encrypt: true", "encrypt: must be false"),
+        ("a", "validation: 2", "validation"),
+    ])
+    func aMistakeInTheConfigurationIsNamed(home: String, line: String, says: String) throws {
+        let world = try World.enrolled()
+        if line.hasPrefix("learning_rate") {
+            try world.shell("sed -i '/^learning_rate/d' S/consilium.yaml")
+        }
+        try world.configure(home, line)
+        let outcome = try world.run(home == "S" ? "server" : "client", "run", "--home", home)
+        #expect(outcome.status == 78, "\(outcome)")
+        #expect(outcome.errors.hasPrefix("consilium: ") && outcome.errors.contains(says), "\(outcome)")
+        #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome)")
+        let doctor = try world.run("doctor", "--home", home)
+        #expect(doctor.status == 78)
+        #expect(doctor.output.contains("MEND configuration"))
+    }
+
+    @Test func unknownCommandsAndFlagsAreUsage() throws {
+        let world = try World.empty()
+        for line in ["bogus", "server bogus", "server run --bogus", "client init --home x"] {
+            let outcome = try world.run(line.split(separator: " ").map(String.init))
+            #expect(outcome.status == 64, "\(outcome)")
+            #expect(outcome.errors.hasPrefix("consilium: "))
+        }
+        #expect(try world.run("--help").status == 0)
+        #expect(try world.run("server", "run", "--help").output.contains("crontab"))
+        #expect(try world.run("--version").output == "0.1.0\n")
+    }
+
+    /// A key that others can read is refused, whatever the command.
+    @Test func aReadableKeyIsRefused() throws {
+        let world = try World.enrolled()
+        try world.shell("chmod 644 a/identity/id_ed25519")
+        let outcome = try world.run("client", "run", "--home", "a")
+        #expect(outcome.status == 77, "\(outcome)")
+        #expect(outcome.errors.contains("id_ed25519"))
+        #expect(try world.run("doctor", "--home", "a").output.contains("MEND keys"))
+    }
+
+    /// The home may also come from the working directory or the environment.
+    @Test func theHomeIsFoundWithoutAFlag() throws {
+        let world = try World.enrolled()
+        let here = try Program.run(["client", "status", "--json"], in: world.path("a"))
+        #expect(here.status == 0 && here.output.contains("hospital-a"))
+        world.environment["CONSILIUM_HOME"] = world.path("b")
+        #expect(try world.json("client", "status")["name"].text == "hospital-b")
+    }
+
+    @Test func anEditedAuditIsNoticed() throws {
+        let world = try World.enrolled()
+        try world.succeed("server", "audit", "--home", "S")
+        try world.shell("sed -i '2s/initialized/imported/' S/audit/audit.jsonl")
+        let outcome = try world.run("server", "audit", "--home", "S")
+        #expect(outcome.status != 0 && outcome.status < 126, "\(outcome)")
+        #expect(try world.run("doctor", "--home", "S").output.contains("MEND audit"))
+    }
+}

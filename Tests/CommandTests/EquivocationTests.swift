@@ -1,0 +1,80 @@
+import Testing
+import Wire
+
+/// A home that was restored from a backup, and so says two different things under one number.
+@Suite struct EquivocationTests {
+    /// Both updates of round 1 carry the same number; the first one is at the server.
+    private func restored() throws -> World {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 2)
+        for home in World.everybody { try world.carry("S", to: home) }
+        try world.shell("cp -a b backup")
+        try world.succeed("client", "run", "--home", "b")
+        try world.answer("b")
+        try world.serve()
+        try world.shell("rm -rf b && mv backup b")
+        world.advance(seconds: 3600)
+        try world.succeed("client", "run", "--home", "b")
+        try world.answer("b")
+        return world
+    }
+
+    @Test func twoBundlesWithOneNumberExcludeUntilTheHospitalIsReadmitted() throws {
+        let world = try restored()
+        let told = try world.succeed("server", "run", "--home", "S")
+        #expect(told.output.contains("hospital-b sent two different bundles with the number"), "\(told)")
+        #expect(told.output.contains("hospital-b is excluded"), "\(told)")
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+        let standing = try world.session("spring")["participants"].items.first { $0["name"].text == "hospital-b" }
+        #expect(standing?["standing"].text == "excluded")
+        let visit = try world.visit("b")
+        #expect(visit.output.contains("the server has excluded this hospital"), "\(visit)")
+
+        try world.succeed("server", "readmit", "spring", "hospital-b", "--home", "S")
+        try world.visit("b")
+        for home in ["a", "c"] {
+            try world.visit(home)
+            try world.answer(home)
+        }
+        try world.answer("b")
+        try world.serve()
+        #expect(try world.history("spring").first?.fate(of: "hospital-b") == "counted")
+        try world.journey()
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.history("spring").last?.fate(of: "hospital-b") == "counted")
+    }
+
+    /// Without a readmission the others go on, and the account says why one is missing.
+    @Test func theOthersGoOnWithoutTheExcluded() throws {
+        let world = try restored()
+        try world.succeed("server", "run", "--home", "S")
+        for home in ["a", "c"] {
+            try world.visit(home)
+            try world.answer(home)
+        }
+        try world.serve()
+        let round = try #require(try world.history("spring").first)
+        #expect(round.fate(of: "hospital-a") == "counted")
+        #expect(round.fate(of: "hospital-b") == "rejected")
+        try world.journey(["a", "c"])
+        #expect(try world.session("spring")["state"].text == "finished")
+    }
+
+    /// A restored home whose outbox was carried already notices the foreign bundle and numbers above it.
+    @Test func aRestoredHomeNumbersAboveWhatItFindsInItsOutbox() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        for home in World.everybody { try world.carry("S", to: home) }
+        try world.shell("cp -a b backup")
+        try world.succeed("client", "run", "--home", "b")
+        try world.shell("cp b/outbox/update*.tar backup/outbox/ && rm -rf b && mv backup b")
+        world.advance(seconds: 3600)
+        let told = try world.succeed("client", "run", "--home", "b")
+        #expect(told.output.contains("this home was restored from a backup"), "\(told)")
+        try world.answer("b")
+        let served = try world.serve()
+        #expect(!served.output.contains("excluded"), "\(served)")
+        try world.journey(["a", "c"])
+        #expect(try world.history("spring").first?.fate(of: "hospital-b") == "counted")
+    }
+}

@@ -1,0 +1,88 @@
+import Testing
+import Wire
+
+/// Shares, mounts and sticks between the homes.
+@Suite struct ExchangeTests {
+    private static let hospitals = World.everybody.map { "hospital-\($0)" }
+
+    /// With `exchange:` in the configuration the ticks carry by themselves, in either layout.
+    @Test(arguments: ["per client", "flat"])
+    func ticksCarryByThemselves(layout: String) throws {
+        let world = try World.enrolled()
+        try world.shell("mkdir exchange")
+        if layout == "flat" { try world.shell("mkdir exchange/inbox exchange/outbox") }
+        for home in ["S"] + World.everybody { try world.configure(home, "exchange: \(world.path("exchange"))") }
+        try world.succeed("server", "run", "--home", "S")
+        for home in World.everybody {
+            try world.succeed("client", "request", "--home", home, "--rounds", "2")
+        }
+        try world.succeed("server", "run", "--home", "S")
+        #expect(world.names("S/requests/pending", "REQ").count == 3)
+        try world.approveAll("spring")
+        for _ in 1...2 {
+            for home in World.everybody { try world.succeed("client", "run", "--home", home) }
+            try world.succeed("server", "run", "--home", "S")
+        }
+        for home in World.everybody { try world.succeed("client", "run", "--home", home) }
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.status("c")["offers"][0]["version"].integer == 1)
+        for home in World.everybody {
+            #expect(world.names("\(home)/quarantine").allSatisfy { !$0.hasPrefix("global") }, "\(home)")
+        }
+
+        let before = try Snapshot(world.path("exchange"))
+        for _ in 1...2 {
+            for home in World.everybody { try world.succeed("client", "run", "--home", home) }
+            try world.succeed("server", "run", "--home", "S")
+        }
+        for (role, home) in [("server", "S"), ("client", "a"), ("client", "b")] {
+            #expect(try world.run(role, "run", "--home", home).isSilentSuccess)
+        }
+        #expect(before.changes(to: try Snapshot(world.path("exchange"))).filter { !$0.contains("receipt") } == [])
+        if layout == "per client" {
+            #expect(world.names("exchange") == Self.hospitals)
+            // No hospital sees another's bundles.
+            for name in Self.hospitals {
+                let others = Self.hospitals.filter { $0 != name }
+                let seen = world.names("exchange/\(name)/outbox") + world.names("exchange/\(name)/inbox")
+                #expect(!seen.isEmpty)
+                #expect(seen.allSatisfy { file in others.allSatisfy { !file.contains("-to-\($0)-") } }, "\(seen)")
+            }
+        }
+    }
+
+    /// A stick for one hospital takes only what names it, and brings back its answer.
+    @Test func aStickForOneHospitalCarriesOnlyWhatNamesIt() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        try world.shell("mkdir stick")
+        let out = try world.json("exchange", "sync", "--home", "S", "--share", "stick", "--for", "hospital-a")
+        #expect(!out["delivered"].items.isEmpty)
+        #expect(world.names("stick") == ["hospital-a"])
+        #expect(world.names("stick/hospital-a/outbox").allSatisfy { !$0.contains("hospital-b") })
+        try world.succeed("exchange", "sync", "--home", "a", "--share", "stick")
+        try world.succeed("client", "run", "--home", "a")
+        let back = try world.json("exchange", "sync", "--home", "a", "--share", "stick")
+        #expect(back["delivered"].texts.contains { $0.hasPrefix("update-") })
+        let collected = try world.json("exchange", "sync", "--home", "S", "--share", "stick", "--for", "hospital-a")
+        #expect(collected["collected"].texts.contains { $0.hasPrefix("update-") })
+        try world.serve()
+        #expect(try world.session("spring")["answered"].texts == ["hospital-a"])
+        let nothing = try world.succeed("exchange", "sync", "--home", "S", "--share", "stick", "--for", "hospital-a")
+        #expect(nothing.output == "nothing to carry\n")
+    }
+
+    /// A share that is away stops nothing but the carrying.
+    @Test func aShareThatIsAwayIsOneLine() throws {
+        let world = try World.enrolled()
+        try world.configure("S", "exchange: \(world.path("away"))")
+        try world.succeed("client", "request", "--home", "a", "--rounds", "1")
+        try world.carry("a", to: "S")
+        let told = try world.succeed("server", "run", "--home", "S")
+        #expect(told.output.contains("is the share mounted?"), "\(told)")
+        #expect(world.names("S/requests/pending", "REQ") == ["REQ-1-hospital-a.tar"])
+        let byHand = try world.run("exchange", "sync", "--home", "S", "--share", "away")
+        #expect(byHand.status == 75 || byHand.status == 66, "\(byHand)")
+        #expect(byHand.errors.hasPrefix("consilium: "))
+    }
+}
