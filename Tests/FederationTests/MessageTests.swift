@@ -32,13 +32,14 @@ private func survives<M: Message>(_ message: M) throws -> Bool {
     }
 
     @Test func everyReportOfALifeComesBackEqual() throws {
-        var session = try running(["a", "b", "c"], ["rounds": 2, "quorum": 1])
+        var session = try running(["a", "b", "c", "d"], ["rounds": 2, "quorum": 1])
         for round in 1...2 {
             let report = try #require(session.report)
             #expect(try survives(report))
             session.take(.refuse(client: try party("b"), round: round, bundle: try digest("x"), reason: "nan"), day(1))
             session.take(.update(try update("a", round: round, global: scores(correct: 20))), day(1))
             session.take(.update(try update("c", round: 1, sequence: 8)), day(1))
+            session.take(.update(try update("d", round: round)), day(1))
             session.take(.tick, day(40 * Int64(round)))
             session.take(.aggregated(round: round, model: try digest("model \(round)")), day(40 * Int64(round)))
         }
@@ -46,8 +47,8 @@ private func survives<M: Message>(_ message: M) throws -> Bool {
             VersionRecord(number: 1, of: session, model: digest("whole"), head: 0, created: day(90)))
         #expect(try survives(record))
         #expect(!record.isBranch && record.base == 0 && record.rounds == 2)
-        #expect(record.contributions.map(\.client.text) == ["a", "c"])
-        #expect(record.contributions.map(\.weight) == [160, 80])
+        #expect(record.contributions.map(\.client.text) == ["a", "c", "d"])
+        #expect(record.contributions.map(\.weight) == [160, 80, 160])
         session.take(.versionSaved(1), day(90))
         #expect(try survives(try #require(session.report)))
         let branch = VersionRecord(number: 3, of: session, model: try digest("whole"), head: 2, created: day(90))

@@ -54,7 +54,8 @@ import Wire
     }
 
     @Test func noReportOrRecordOrStateTakesAWrongValue() throws {
-        var session = try running(["a", "b"], ["rounds": 1, "quorum": 1], base: digest("frozen"))
+        var session = try running(["a", "b", "c"], ["rounds": 1, "quorum": 1], base: digest("frozen"))
+        session.take(.update(try update("c", round: 1)), day(1))
         session.take(
             .update(try update("a", round: 1, global: scores(correct: 20), trained: scores(correct: 21))), day(1))
         session.take(.refuse(client: try party("b"), round: 1, bundle: try digest("x"), reason: "nan"), day(1))

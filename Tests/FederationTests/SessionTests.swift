@@ -145,14 +145,50 @@ extension Session {
     }
 
     @Test func droppingTheMissingClosesTheRound() throws {
-        var session = try running()
-        session.take(.update(try update("a", round: 1)), day(1))
+        var session = try running(["a", "b", "c"])
+        for client in ["a", "c"] { session.take(.update(try update(client, round: 1)), day(1)) }
         let effects = session.take(.drop(try party("b"), reason: "moved away"), day(2))
         #expect(effects == [.dropped(try party("b"), reason: "moved away")])
         session.take(.tick, day(2))
         #expect(session.state == .closing)
-        #expect(session.aggregation?.inputs.map(\.client) == [try party("a")])
+        #expect(session.aggregation?.inputs.map(\.client.text) == ["a", "c"])
         #expect(session.decisions(for: try party("b")).map(\.verdict) == [.approved, .dropped])
+    }
+
+    /// Whatever the quorum says: what one hospital alone trained is no average.
+    @Test(arguments: ["all", 1, 0.5] as [JSONValue]) func aSharedRoundNeverClosesWithOneUpdate(quorum: JSONValue) throws
+    {
+        let endings: [SessionEvent] = [
+            .drop(try party("b"), reason: ""), .equivocation(try party("b")),
+            .withdraw(try party("b"), bundle: try digest("withdraw b")), .tick,
+        ]
+        for ending in endings {
+            var session = try running(["a", "b"], ["rounds": 2, "quorum": quorum])
+            session.take(.update(try update("a", round: 1)), day(1))
+            session.take(ending, day(2))
+            session.take(.tick, day(14))
+            #expect(session.state == .paused && session.pauseReason != nil, "\(ending)")
+        }
+    }
+
+    @Test func closingWithoutAHospitalIsTold() throws {
+        let all = SessionEffect.closing(round: 1, used: [try party("a"), try party("b")], missing: [])
+        let some = SessionEffect.closing(round: 1, used: [try party("a"), try party("b")], missing: [try party("c")])
+        #expect(!all.needsAttention && some.needsAttention)
+    }
+
+    @Test func aFloodOfLateUpdatesStaysWithinTheReportsBounds() throws {
+        var session = try running()
+        for client in ["a", "b"] { session.take(.update(try update(client, round: 1)), day(1)) }
+        session.take(.tick, day(1))
+        for sequence in 2...1_100 {
+            session.take(.update(try update("a", round: 1, sequence: Int64(sequence))), day(1))
+        }
+        session.take(.aggregated(round: 1, model: try digest("model 1")), day(2))
+        let report = try #require(session.report)
+        #expect(report.late.count == 1_000)
+        #expect(try RoundReport(decoding: report.encoded) == report)
+        #expect(try Session(decoding: session.encoded) == session)
     }
 
     @Test func aCountedQuorumIsNeverUndercut() throws {
@@ -256,11 +292,11 @@ extension Session {
     }
 
     @Test func aRefusedUpdateIsReportedWithItsReason() throws {
-        var session = try running(["a", "b"], ["rounds": 2, "quorum": 1])
+        var session = try running(["a", "b", "c"], ["rounds": 2, "quorum": 1])
         session.take(
-            .refuse(client: try party("b"), round: 1, bundle: try digest("bad"), reason: "tensor fc.bias is missing"),
+            .refuse(client: try party("c"), round: 1, bundle: try digest("bad"), reason: "tensor fc.bias is missing"),
             day(1))
-        session.take(.update(try update("a", round: 1)), day(1))
+        for client in ["a", "b"] { session.take(.update(try update(client, round: 1)), day(1)) }
         session.take(.tick, day(14))
         #expect(session.round?.frozen?.last?.fate == .rejected("tensor fc.bias is missing"))
     }

@@ -48,6 +48,11 @@ extension Session {
             }
         }
         try requireOngoing("join")
+        guard self[client] != nil || participants.count < FederationLimits.participants else {
+            throw FederationError(
+                .notAllowed, "session \(name) has \(participants.count) participants; approve \(client) for another one"
+            )
+        }
         let joining = joiningRound
         if let plan, joining > plan.rounds {
             throw FederationError(
@@ -71,7 +76,7 @@ extension Session {
     /// The next round; or the open one, where that cannot reach its quorum without a newcomer.
     private var joiningRound: Int {
         guard let round, let plan else { return 1 }
-        let short = state == .paused && expected.count < plan.quorum.required(of: expected.count)
+        let short = state == .paused && expected.count < requiredUpdates(plan)
         return short ? round.number : round.number + 1
     }
 

@@ -31,6 +31,12 @@ extension Session {
         }
         change(client) { $0.hasBase = true }
         if update.round < open.number || open.frozen != nil {
+            // The round's report, which lists them, has the same bound.
+            guard open.late.count < FederationLimits.participants else {
+                return [
+                    .updateIgnored(client, reason: "it is late, and \(open.late.count) late updates are noted already")
+                ]
+            }
             round?.late.append(LateUpdate(client: client, round: update.round, update: update.bundle))
             round?.late.sort { ($0.client, $0.round, $0.update) < ($1.client, $1.round, $1.update) }
             return [.updateLate(client, round: update.round)]
@@ -79,11 +85,11 @@ extension Session {
     /// Closes, pauses or resumes the open round, as answers, quorum and time demand.
     mutating func advance(_ now: Timestamp) -> [SessionEffect] {
         guard let open = round, let plan, state == .running || state == .paused else { return [] }
-        let required = plan.quorum.required(of: expected.count)
+        let required = requiredUpdates(plan)
         if answered.count >= required, missing.isEmpty || now >= open.deadline { return freeze() }
         if expected.count < required {
             let left = expected.isEmpty ? "no participant is left" : "\(expected.count) participants are left"
-            return pause("round \(open.number): \(left), the quorum is \(required)")
+            return pause("round \(open.number): \(left), \(required) are needed")
         }
         if now >= open.deadline {
             let names = missing.map(\.text).joined(separator: ", ")

@@ -67,7 +67,8 @@ extension Session {
         return RoundReport(
             phase: state == .finished ? .final : .running, round: round.number, closed: closed?.number ?? 0,
             model: round.model, base: closed?.base, strategy: plan.strategy, participants: closed?.participants ?? [],
-            late: closed?.late ?? [], metrics: closed?.metrics, best: best, version: version,
+            late: Array((closed?.late ?? []).prefix(FederationLimits.participants)), metrics: closed?.metrics,
+            best: best, version: version,
             stoppedEarly: stoppedEarly)
     }
 

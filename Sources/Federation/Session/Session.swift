@@ -6,7 +6,8 @@ package import Wire
 ///    randomness.
 /// 2. Applying an event twice is the same as applying it once.
 /// 3. A round closes when every active participant has answered, or at its deadline with the quorum; never with less
-///    than the quorum, never with nobody, and never with an update of a client that is not active.
+///    than the quorum or than the clients that the session needs to start, and never with an update of a client that is
+///    not active.
 /// 4. Only time (`.tick`) closes a round. A run takes its whole inbox in first, so the order in which files are listed
 ///    changes nothing: a newer update of the same client that lies beside the older one is the one that counts.
 /// 5. The updates of a round are frozen in the state before they are averaged.
@@ -75,6 +76,12 @@ package struct Session: Equatable, Sendable {
     package var expected: [PartyName] {
         guard let round else { return [] }
         return participants.filter { $0.standing == .active && $0.firstRound <= round.number }.map(\.name)
+    }
+
+    /// How many updates close the open round: the quorum, and never fewer than the session needed to start. Otherwise, once
+    /// all others are dropped, excluded or gone, the "average" would be one hospital's own model.
+    package func requiredUpdates(_ plan: Plan) -> Int {
+        max(plan.quorum.required(of: expected.count), minimumClients)
     }
 
     /// Expected participants whose update is here, sorted.

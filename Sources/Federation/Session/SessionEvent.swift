@@ -136,6 +136,7 @@ package enum SessionEffect: Equatable, Sendable, CustomStringConvertible {
     /// A person has to act, or has to know: cron mails what is printed.
     package var needsAttention: Bool {
         switch self {
+        case .closing(_, _, let missing): !missing.isEmpty
         case .paused, .excluded, .updateRefused, .withdrawn, .trainsAlone, .aborted: true
         default: false
         }
