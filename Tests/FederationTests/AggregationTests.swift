@@ -94,6 +94,20 @@ private func average(
 }
 
 @Suite struct UpdateValidationTests {
+    /// Scores of made-up classes would fill the pooled breakdown until the session's state cannot be read any more.
+    @Test func scoresAreOfThePlansClassesAndOfPromisedPictures() throws {
+        let plan = try plan()
+        let good = metrics(round: 1, global: scores(correct: 20), trained: scores(correct: 30))
+        try UpdateValidation.checkScores(of: good, plan: plan, pictures: 40)
+        try UpdateValidation.checkScores(of: metrics(round: 1), plan: plan, pictures: 1)
+        #expect(throws: FederationError.self) { try UpdateValidation.checkScores(of: good, plan: plan, pictures: 39) }
+        var strange = good
+        strange.trained?.classes[0].name = "invented"
+        #expect(throws: FederationError.self) {
+            try UpdateValidation.checkScores(of: strange, plan: plan, pictures: 40)
+        }
+    }
+
     @Test func anHonestUpdatePassesWithItsNorms() throws {
         // Of the 3,004 weights and biases each moves from 1 to 2; the statistics do not enter.
         let norms = try UpdateValidation.check(model { _ in 2 }, base: model { _ in 1 })

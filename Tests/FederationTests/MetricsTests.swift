@@ -27,6 +27,24 @@ import Wire
         #expect(Scores(pooling: []) == nil)
     }
 
+    /// As many sites as a session may have, each with the most that is read from a message, add up and are read again.
+    @Test func theLargestCountsPoolWithoutOverflow() throws {
+        let most = Int(FederationLimits.pictures.upperBound)
+        let large = Scores(
+            support: most, correct: most, loss: 1e6,
+            classes: [.init(name: "a", support: most, correct: most, predicted: most, auroc: 1)])
+        var one = try ObjectReader(large.json, context: "scores")
+        #expect(try Scores(reading: &one) == large)
+        let pooled = try #require(
+            Scores(pooling: Array(repeating: large, count: FederationLimits.participants)))
+        var all = try ObjectReader(pooled.json, context: "scores")
+        #expect(try Scores(pooledReading: &all) == pooled)
+        var larger = large
+        larger.support += 1
+        var refused = try ObjectReader(larger.json, context: "scores")
+        #expect(throws: JSONError.self) { try Scores(reading: &refused) }
+    }
+
     @Test func areasUnderTheCurveAreWeightedByTheClassSupport() throws {
         func site(_ support: Int, _ area: Double?) -> Scores {
             Scores(

@@ -21,7 +21,8 @@ package struct AggregatedMetrics: Equatable, Sendable {
         trained = Scores(pooling: sites.compactMap(\.value.trained))
         let losses = sites.compactMap { site in site.value.lossPerEpoch.last.map { (site.value.examples, $0) } }
         let examples = losses.reduce(0) { $0 + $1.0 }
-        trainingLoss = examples > 0 ? losses.reduce(0) { $0 + Double($1.0) * $1.1 } / Double(examples) : nil
+        let sum = losses.reduce(0) { $0 + Double($1.0) * $1.1 }
+        trainingLoss = examples > 0 ? min(sum / Double(examples), 1e6) : nil
         reporting = sites.filter { $0.value.global != nil || $0.value.trained != nil }.map(\.key)
         withheld = sites.filter { $0.value.global == nil && $0.value.trained == nil }.map(\.key)
     }

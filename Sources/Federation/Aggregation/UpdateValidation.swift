@@ -76,6 +76,27 @@ package enum UpdateValidation {
         throw FederationError(.tensorMismatch, "the tensors are not in the base's order")
     }
 
+    /// Scores of the plan's classes, over no more pictures than the hospital promised.
+    ///
+    /// - Parameter pictures: that the approved request promised.
+    /// - Throws: ``FederationError`` `.sampleCount`.
+    package static func checkScores(
+        of metrics: UpdateMetrics, plan: Plan, pictures: Int
+    ) throws(FederationError) {
+        let known = Set(plan.classes)
+        for scores in [metrics.global, metrics.trained].compactMap({ $0 }) {
+            guard scores.support <= pictures else {
+                throw FederationError(
+                    .sampleCount,
+                    "metrics.json: scores over \(scores.support) pictures, but the approved request promised \(pictures)"
+                )
+            }
+            guard scores.classes.allSatisfy({ known.contains($0.name) }) else {
+                throw FederationError(.sampleCount, "metrics.json: scores of a class that the plan does not have")
+            }
+        }
+    }
+
     /// Counts that do not contradict each other, the plan, or what the hospital promised.
     ///
     /// - Parameters:

@@ -89,7 +89,8 @@ extension Scores {
         guard !sites.isEmpty else { return nil }
         support = sites.reduce(0) { $0 + $1.support }
         correct = sites.reduce(0) { $0 + $1.correct }
-        loss = sites.reduce(0) { $0 + $1.loss * Double($1.support) } / Double(max(support, 1))
+        // Means are held to their bounds, over which rounding could carry them: what is written must be readable.
+        loss = min(sites.reduce(0) { $0 + $1.loss * Double($1.support) } / Double(max(support, 1)), 1e6)
         var names: [String] = []
         for name in sites.flatMap({ $0.classes.map(\.name) }) where !names.contains(name) { names.append(name) }
         classes = names.map { name in
@@ -99,7 +100,8 @@ extension Scores {
             let area = scored.reduce(0) { $0 + ($1.auroc ?? 0) * Double($1.support) }
             return ClassScore(
                 name: name, support: parts.reduce(0) { $0 + $1.support }, correct: parts.reduce(0) { $0 + $1.correct },
-                predicted: parts.reduce(0) { $0 + $1.predicted }, auroc: weight > 0 ? area / Double(weight) : nil)
+                predicted: parts.reduce(0) { $0 + $1.predicted },
+                auroc: weight > 0 ? min(area / Double(weight), 1) : nil)
         }
     }
 }
@@ -138,15 +140,18 @@ extension Scores {
     }
 
     private init(reading object: inout ObjectReader, pooled: Bool) throws {
-        support = try object.count("support")
-        correct = try object.count("correct")
+        // Bounded so that the counts of as many sites as a session may have add up without overflow.
+        let counts = 0...FederationLimits.pictures.upperBound * (pooled ? Int64(FederationLimits.participants) : 1)
+        support = try object.count("support", in: counts)
+        correct = try object.count("correct", in: counts)
         loss = try object.number("loss", in: 0...1e6)
         let total = support
         classes = try object.list("classes", maximumCount: FederationLimits.classes.upperBound) { entry in
             let score = ClassScore(
                 name: try entry.text("class", maximumLength: FederationLimits.classNameBytes),
-                support: try entry.count("support"), correct: try entry.count("correct"),
-                predicted: try entry.count("predicted"), auroc: try entry.optionalNumber("auroc", in: 0...1))
+                support: try entry.count("support", in: counts), correct: try entry.count("correct", in: counts),
+                predicted: try entry.count("predicted", in: counts), auroc: try entry.optionalNumber("auroc", in: 0...1)
+            )
             guard score.correct <= min(score.support, score.predicted), max(score.support, score.predicted) <= total
             else {
                 throw entry.problem("correct", "must not exceed support and predicted, nor these the total")

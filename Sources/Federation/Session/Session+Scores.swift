@@ -35,7 +35,9 @@ extension Session {
             }
             return trained - made
         }
-        return leads.isEmpty ? last : last - leads.reduce(0, +) / Double(leads.count)
+        guard !leads.isEmpty else { return last }
+        let estimate = last - leads.reduce(0, +) / Double(leads.count)
+        return max(-1e6, min(estimate, 1e6))
     }
 
     /// The best model so far, the last round's included; of equals the later one. Nil before the first scores.
