@@ -1,3 +1,7 @@
+import Bundles
+import Files
+import Mailbox
+
 /// Why an admin's command, or a part of a tick, could not be done. Lower case, no full stop: what is wrong, on what.
 package struct ServerError: Error, Equatable, CustomStringConvertible {
     package enum Code: Sendable, CaseIterable {
@@ -23,4 +27,15 @@ package struct ServerError: Error, Equatable, CustomStringConvertible {
     }
 
     package var description: String { hint.map { "\(message) (\($0))" } ?? message }
+}
+
+/// Trouble of our own disk that may be over with the next run: the one thing that stops a whole tick. Everything else is the
+/// trouble of one bundle, request or session, and the others go on.
+func isTransient(_ error: any Error) -> Bool {
+    switch error {
+    case let error as FileError: error.isTransient
+    case let error as MailboxError: error.kind == .temporary
+    case let error as BundleError: error.cause?.isTransient ?? false
+    default: false
+    }
 }

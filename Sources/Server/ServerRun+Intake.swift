@@ -24,7 +24,12 @@ extension ServerRun {
         }
         if received.settling > 0 { detail("\(received.settling) files in the inbox are incomplete so far") }
         if received.remaining > 0 { detail("\(received.remaining) files are left for the next run") }
-        for delivery in received.deliveries { try take(delivery) }
+        for delivery in received.deliveries {
+            // What was not committed comes again with the next run.
+            try isolated("\(delivery.manifest.kind.rawValue) of \(delivery.sender) waits for the next run") {
+                try take(delivery)
+            }
+        }
         try tellAlarms()
     }
 
@@ -40,14 +45,21 @@ extension ServerRun {
                 try mailbox.commit(
                     delivery, .rejected("a server takes no bundle of kind \(delivery.manifest.kind.rawValue)"))
             }
-        } catch let error as FederationError {
-            try refuse(delivery, "\(error)")
-        } catch let error as BundleError where error.cause == nil {
-            try refuse(delivery, "\(error)")
-        } catch let error as SafetensorsError {
+        } catch {
+            guard isFaultOfContent(error) else { throw error }
             try refuse(delivery, "\(error)")
         }
         try noteAcknowledgements(of: delivery)
+    }
+
+    /// Whether the bundle's content is to blame, and not this home.
+    private func isFaultOfContent(_ error: any Error) -> Bool {
+        switch error {
+        case is FederationError: true
+        case let error as BundleError: error.cause == nil
+        case let error as SafetensorsError: error.code != .inputOutput
+        default: false
+        }
     }
 
     private func refuse(_ delivery: VerifiedDelivery, _ reason: String) throws {
@@ -105,6 +117,9 @@ extension ServerRun {
 
     private func takeUpdate(_ delivery: VerifiedDelivery) throws {
         let manifest = delivery.manifest
+        guard !unreadable.contains(manifest.session) else {
+            return try mailbox.commit(delivery, .held("its session's state cannot be read now"))
+        }
         let session = session(manifest.session)
         switch Freshness.judge(update: Envelope(delivery), session: session) {
         case .accept: break
@@ -124,9 +139,7 @@ extension ServerRun {
             try apply(.update(update), to: session.id)
             try mailbox.commit(delivery, .accepted)
         } catch {
-            guard error is FederationError || error is SafetensorsError || (error as? BundleError)?.cause == nil else {
-                throw error
-            }
+            guard isFaultOfContent(error) else { throw error }
             try apply(
                 .refuse(
                     client: manifest.sender, round: manifest.round, bundle: delivery.id, reason: "\(error)"),
@@ -154,6 +167,7 @@ extension ServerRun {
         let tensors = try MappedSafetensors(path: bundle.path.string, offset: range.offset, length: range.size)
         let base = try ModelFiles.open(try store.path(of: baseDigest, in: session))
         _ = try UpdateValidation.check(tensors, base: base)
+        try UpdateValidation.checkScores(of: metrics, plan: plan, pictures: participant.pictures)
         let weight = try UpdateValidation.weight(
             of: metrics, round: manifest.round, plan: plan, pictures: participant.pictures)
         guard let weights = manifest.files.first(where: { $0.name == "update.safetensors" })?.sha256 else {
@@ -168,6 +182,15 @@ extension ServerRun {
         let reason = try Reason(
             decoding: try delivery.bundle.payload(Reason.fileName, limit: FederationLimits.messageBytes))
         let client = delivery.sender
+        // Bundles overtake each other: a withdrawal that comes before its request must not be lost.
+        if let id = delivery.manifest.request, records.request(id) == nil,
+            session(delivery.manifest.session)?[client] == nil
+        {
+            return try mailbox.commit(delivery, .held("its request has not come yet"))
+        }
+        guard !unreadable.contains(delivery.manifest.session) else {
+            return try mailbox.commit(delivery, .held("its session's state cannot be read now"))
+        }
         let suffix = reason.reason.isEmpty ? "" : ": \(reason.reason)"
         if let id = delivery.manifest.request, let record = records.request(id), record.client == client,
             record.status == .pending

@@ -30,7 +30,7 @@ extension ServerRun {
             case .pending, .approved, .withdrawn: break
             }
         }
-        for session in sessions { try publish(session) }
+        for session in sessions { try isolated("session \(session.name)") { try publish(session) } }
     }
 
     private func publish(_ session: Session) throws {

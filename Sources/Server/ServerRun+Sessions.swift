@@ -13,16 +13,10 @@ extension ServerRun {
     func stepSessions() throws {
         for id in sessions.map(\.id) {
             guard let session = session(id), !session.isOver || session.version == nil else { continue }
-            do {
+            try isolated("session \(session.name)") {
                 if session.state == .waiting { try startIfReady(session) }
                 try apply(.tick, to: id)
                 try work(on: id)
-            } catch let error as ServerError {
-                attention("session \(session.name): \(error)")
-            } catch let error as FederationError {
-                attention("session \(session.name): \(error)")
-            } catch let error as SafetensorsError {
-                attention("session \(session.name): \(error)")
             }
         }
     }

@@ -34,6 +34,8 @@ package final class ServerRun {
 
     package internal(set) var records: DeskRecords
     package internal(set) var sessions: [Session]
+    /// Sessions whose state cannot be read. What comes for them waits.
+    let unreadable: Set<RandomID>
     package internal(set) var report = RunReport()
 
     package var files: any FileSystem { home.files }
@@ -63,7 +65,26 @@ package final class ServerRun {
         desk = DeskStore(home: home)
         records = try desk.load()
         savedRecords = records
-        sessions = try store.load()
+        var skipped: Set<RandomID> = []
+        var problems: [String] = []
+        sessions = try store.load { id, error in
+            skipped.insert(id)
+            problems.append("session \(id.hex) cannot be read and waits; the others go on: \(error)")
+        }
+        unreadable = skipped
+        report.attention += problems
+    }
+
+    /// Does one thing's work; trouble with it is told, and keeps no other thing back.
+    ///
+    /// - Throws: what stops everything; see ``isTransient(_:)``.
+    func isolated(_ subject: @autoclosure () -> String, _ work: () throws -> Void) throws {
+        do {
+            try work()
+        } catch {
+            guard !isTransient(error) else { throw error }
+            attention("\(subject()): \(error)")
+        }
     }
 
     func saveRecords() throws {

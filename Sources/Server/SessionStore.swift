@@ -14,15 +14,21 @@ package struct SessionStore: Sendable {
     private static let stateBytes = 256 << 20
 
     /// All sessions, oldest first.
-    package func load() throws -> [Session] {
-        try home.files.list(home.sessions).filter { $0.kind == .directory }
-            .compactMap { entry -> Session? in
-                guard let id = RandomID(hex: entry.name) else { return nil }
+    ///
+    /// - Parameter skip: is told of each session whose state cannot be read, so that the others go on.
+    package func load(skip: (RandomID, any Error) -> Void = { _, _ in }) throws -> [Session] {
+        var sessions: [Session] = []
+        for entry in try home.files.list(home.sessions) where entry.kind == .directory {
+            guard let id = RandomID(hex: entry.name) else { continue }
+            do {
                 // A folder without its state is what a killed start left behind: the next tick makes it again.
-                guard try home.files.exists(statePath(id)) else { return nil }
-                return try load(id)
+                if try home.files.exists(statePath(id)) { sessions.append(try load(id)) }
+            } catch {
+                guard !isTransient(error) else { throw error }
+                skip(id, error)
             }
-            .sorted { ($0.created, $0.id) < ($1.created, $1.id) }
+        }
+        return sessions.sorted { ($0.created, $0.id) < ($1.created, $1.id) }
     }
 
     package func load(_ id: RandomID) throws -> Session {
@@ -36,9 +42,15 @@ package struct SessionStore: Sendable {
         }
     }
 
+    /// Nothing is written that could not be read again: a session that cannot be loaded is lost to its hospitals.
     package func save(_ session: Session) throws {
+        let bytes = StrictJSON.serialize(session.json)
+        guard try Session(decoding: bytes) == session else {
+            throw FederationError(
+                .malformed, "session.json would not say again what it is made from; nothing was saved")
+        }
         try home.files.makeDirectories(home.session(session.id))
-        try home.files.writeFile(statePath(session.id), StrictJSON.serialize(session.json))
+        try home.files.writeFile(statePath(session.id), bytes)
     }
 
     private func statePath(_ id: RandomID) -> FilePath { home.session(id).appending("session.json") }
