@@ -57,6 +57,28 @@ package struct Exchange: Equatable, Sendable {
     private func folder(of client: PartyName) -> FilePath {
         layout == .flat ? root : root.appending(client.text)
     }
+
+    /// Whether a folder of this exchange is there. Only the root may be a symbolic link: whoever may write below it could
+    /// otherwise lead this program to files that are only its own, such as the archive.
+    ///
+    /// - Throws: if the folder, or one above it up to the root, is a link or a file.
+    func isFolder(_ path: FilePath, _ files: any FileSystem) throws(FileError) -> Bool {
+        var folder = root
+        for component in path.components.dropFirst(root.components.count) {
+            folder.append(component)
+            switch try files.status(folder)?.kind {
+            case .directory: continue
+            case nil: return false
+            case .symlink:
+                throw FileError(
+                    "use", folder, .tooManySymbolicLinkLevels,
+                    hint: "below the root of an exchange only plain folders are used; nothing was read or written there"
+                )
+            default: throw FileError("use", folder, .notDirectory, hint: "a folder belongs there")
+            }
+        }
+        return true
+    }
 }
 
 /// What one pass over an exchange did, by file names.
@@ -69,7 +91,8 @@ package struct ExchangeSummary: Equatable, Sendable {
     package internal(set) var mayRetry = false
 
     mutating func add(_ error: FileError) {
-        problems.append(error.description)
+        // One folder that cannot be used is met once for each bundle.
+        if !problems.contains(error.description) { problems.append(error.description) }
         mayRetry = mayRetry || error.isTransient
     }
 }

@@ -17,7 +17,7 @@ extension Mailbox {
             settling: Settling.load(from: home.exchangeSettlingPath, files: files))
         let before = (pass.cache, pass.settling)
         for folder in try sources(in: exchange, only: only, &pass.summary) {
-            try collect(folder, &pass)
+            try collect(folder, of: exchange, &pass)
         }
         pass.settling.keep(only: pass.present)
         if pass.cache != before.0 { try pass.cache.save(to: home) }
@@ -33,7 +33,8 @@ extension Mailbox {
         if let only { return [exchange.towardsServer(only)] }
         if exchange.layout == .flat { return [exchange.root.appending("inbox")] }
         do {
-            return try files.list(exchange.root).filter { $0.kind == .directory }
+            // Links are among them so that they are complained about instead of passed over.
+            return try files.list(exchange.root).filter { $0.kind == .directory || $0.kind == .symlink }
                 .compactMap { PartyName($0.name).map { exchange.towardsServer($0) } }
         } catch {
             summary.add(error)
@@ -41,10 +42,12 @@ extension Mailbox {
         }
     }
 
-    private func collect(_ folder: FilePath, _ pass: inout CollectingPass) throws(MailboxError) {
+    private func collect(
+        _ folder: FilePath, of exchange: Exchange, _ pass: inout CollectingPass
+    ) throws(MailboxError) {
         let entries: [DirectoryEntry]
         do {
-            guard try files.exists(folder) else { return }
+            guard try exchange.isFolder(folder, files) else { return }
             entries = try files.list(folder, limit: Self.filesPerRun * 10)
         } catch {
             return pass.summary.add(error)
@@ -59,7 +62,7 @@ extension Mailbox {
                 guard let status = try files.status(path), status.kind == .regular else { continue }
                 let seen = ExchangeCache.Seen(size: status.size, modified: status.modified)
                 if pass.cache.seen[path.string] == seen { continue }
-                if try collect(path, name: entry.name, &pass) { pass.cache.seen[path.string] = seen }
+                if try collect(path, name: entry.name, of: exchange, &pass) { pass.cache.seen[path.string] = seen }
             } catch let error as FileError where error.path == path {
                 if !error.isMissing { pass.summary.add(error) }
             } catch let error as FileError {
@@ -75,7 +78,9 @@ extension Mailbox {
     }
 
     /// - Returns: whether the file needs no second look.
-    private func collect(_ path: FilePath, name: String, _ pass: inout CollectingPass) throws -> Bool {
+    private func collect(
+        _ path: FilePath, name: String, of exchange: Exchange, _ pass: inout CollectingPass
+    ) throws -> Bool {
         let spooled = spoolPath()
         try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: BundleLimits.standard.totalBytes)
         defer { try? files.remove(spooled) }
@@ -96,7 +101,8 @@ extension Mailbox {
                 try files.move(from: spooled, to: target)
                 pass.summary.copied.append(inboxName)
             }
-            if home.role == .server {
+            // Looked at again, since the folder may have become a link while the file was copied.
+            if home.role == .server, try exchange.isFolder(path.removingLastComponent(), files) {
                 try files.remove(path)
                 pass.summary.removed.append(name)
             }

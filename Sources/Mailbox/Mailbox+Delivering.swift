@@ -22,8 +22,8 @@ extension Mailbox {
         for record in ledger.outgoingInOrder where !record.isRetired {
             for target in targets(of: record, in: exchange, only: only) {
                 do {
-                    guard try isDue(record, target, cache, byHand: byHand) else { continue }
-                    if exchange.layout == .perClient { try makeClientFolders(exchange, target) }
+                    guard try isDue(record, target, exchange, cache, byHand: byHand) else { continue }
+                    try prepareFolders(exchange, target)
                     let isThere = try files.exists(target.path)
                     try files.publishFile(from: home.outgoingPath(record.id), to: target.path)
                     cache.delivered[target.path.string] = ExchangeCache.Delivered(id: record.id, at: now)
@@ -59,7 +59,7 @@ extension Mailbox {
     }
 
     private func isDue(
-        _ record: OutgoingRecord, _ target: Target, _ cache: ExchangeCache, byHand: Bool
+        _ record: OutgoingRecord, _ target: Target, _ exchange: Exchange, _ cache: ExchangeCache, byHand: Bool
     ) throws(FileError) -> Bool {
         let isAcknowledged = !target.recipients.isEmpty && target.recipients.allSatisfy(record.acknowledgedBy.contains)
         guard let delivered = cache.delivered[target.path.string], delivered.id == record.id else {
@@ -68,15 +68,21 @@ extension Mailbox {
         guard !isAcknowledged, byHand || now.seconds - delivered.at.seconds >= Self.offerAgainAfter else {
             return false
         }
+        guard try exchange.isFolder(target.path.removingLastComponent(), files) else { return true }
         return try !files.exists(target.path)
     }
 
-    /// A client's folder is only made by the server, which may be the only one with the right to.
-    private func makeClientFolders(_ exchange: Exchange, _ target: Target) throws(FileError) {
-        guard home.role == .server else { return try files.makeDirectories(target.path.removingLastComponent()) }
-        for client in target.recipients {
-            try files.makeDirectories(exchange.towardsServer(client))
-            try files.makeDirectories(exchange.fromServer(client))
+    /// Makes the folders of one client that are missing, on a server both, and refuses links in their place.
+    private func prepareFolders(_ exchange: Exchange, _ target: Target) throws(FileError) {
+        var folders = [target.path.removingLastComponent()]
+        if home.role == .server, exchange.layout == .perClient {
+            folders += target.recipients.map { exchange.towardsServer($0) }
+        }
+        for folder in folders where try !exchange.isFolder(folder, files) {
+            guard exchange.layout == .perClient else {
+                throw FileError("use", folder, .noSuchFileOrDirectory, hint: "was the share unmounted?")
+            }
+            try files.makeDirectories(folder)
         }
     }
 
@@ -87,8 +93,11 @@ extension Mailbox {
             let path = FilePath(text)
             guard path.starts(with: exchange.root) else { continue }
             do {
-                let isThere = try files.exists(path)
-                try files.remove(path)
+                var isThere = false
+                if try exchange.isFolder(path.removingLastComponent(), files) {
+                    isThere = try files.exists(path)
+                    try files.remove(path)
+                }
                 cache.delivered[text] = nil
                 if isThere, let name = path.lastComponent { summary.removed.append(name.string) }
             } catch {
