@@ -1,5 +1,5 @@
 import Files
-import SystemPackage
+package import SystemPackage
 import Wire
 
 /// What this home has seen and laid in exchanges: `mailbox/exchange.json`, so that an idle run reads no payload.
@@ -23,6 +23,8 @@ struct ExchangeCache: Equatable {
     /// By absolute path, as for ``delivered``.
     var seen: [String: Seen] = [:]
     var delivered: [String: Delivered] = [:]
+    /// Why the exchange could not be used when it was last tried; nil if it could.
+    var trouble: String?
 
     /// Starts anew if the file cannot be read.
     static func load(from home: Home) -> ExchangeCache {
@@ -42,6 +44,7 @@ struct ExchangeCache: Equatable {
 
     private var json: JSONValue {
         [
+            "trouble": trouble.map { .string($0) } ?? .null,
             "seen": .array(
                 seen.sorted { $0.key < $1.key }.map {
                     ["path": .string($0.key), "size": .integer($0.value.size), "modified": .integer($0.value.modified)]
@@ -55,6 +58,7 @@ struct ExchangeCache: Equatable {
 
     private init(json: JSONValue) throws(JSONError) {
         var fields = try ObjectReader(json, context: "exchange.json")
+        trouble = try fields.optionalString("trouble", maximumLength: 65_536)
         for var item in try fields.objects("seen") {
             seen[try item.string("path", maximumLength: 8192)] = Seen(
                 size: try item.integer("size"), modified: try item.integer("modified"))
@@ -63,5 +67,26 @@ struct ExchangeCache: Equatable {
             delivered[try item.string("path", maximumLength: 8192)] = Delivered(
                 id: try item.digest("id"), at: Timestamp(seconds: try item.integer("at")))
         }
+    }
+}
+
+extension Mailbox {
+    /// The exchange at a path, for runs that go on without it: a share that is away becomes one of ``problems`` when it goes
+    /// or when the reason changes, and not again in each run.
+    ///
+    /// - Returns: nil if it cannot be used.
+    package func exchange(at root: FilePath) throws(MailboxError) -> Exchange? {
+        var cache = ExchangeCache.load(from: home)
+        let known = cache.trouble
+        var exchange: Exchange?
+        do {
+            exchange = try Exchange.detect(root, home: home)
+            cache.trouble = nil
+        } catch {
+            cache.trouble = error.description
+            if error.description != known { problems.append("exchange: \(error)") }
+        }
+        if cache.trouble != known { try cache.save(to: home) }
+        return exchange
     }
 }

@@ -171,6 +171,27 @@ import Wire
         #expect(error?.description.contains("is the share mounted?") == true)
     }
 
+    @Test func aShareThatIsAwayIsSaidOnceAndAgainWhenItGoesAgain() throws {
+        func problems() throws -> [String] {
+            let mailbox = try opened(world.server)
+            _ = try mailbox.exchange(at: root)
+            return mailbox.problems
+        }
+        let files = QuickFileSystem()
+        #expect(try problems().isEmpty)
+        try files.removeTree(root)
+        #expect(try problems().count == 1)
+        #expect(try problems().isEmpty)
+        try write("a file in its place", root)
+        #expect(try problems().isEmpty)
+        try files.remove(root)
+        try files.makeDirectories(root)
+        #expect(try problems().isEmpty)
+        #expect(try opened(world.server).exchange(at: root) != nil)
+        try files.removeTree(root)
+        #expect(try problems().count == 1)
+    }
+
     @Test func aFolderThatCannotBeWrittenIsAProblemAndNoEnd() throws {
         _ = try send(world.server, "decision/a", .decision, to: ["hospital-a"])
         let forB = try send(world.server, "decision/b", .decision, to: ["hospital-b"])
