@@ -45,6 +45,8 @@ package struct Home: Sendable {
 
     var state: FilePath { root.appending("mailbox") }
     var recordPath: FilePath { state.appending("home.json") }
+    /// The record of a home that is still being made.
+    private var beginningPath: FilePath { state.appending("init.json") }
     var lockPath: FilePath { state.appending("lock") }
     var ledgerPath: FilePath { state.appending("ledger.json") }
     var clockPath: FilePath { state.appending("clock.json") }
@@ -72,11 +74,22 @@ package struct Home: Sendable {
         return common + own
     }
 
+    /// Where only this program makes files, besides people's moves: what a killed run left there may be cleared.
+    var foldersOfOwnFiles: [FilePath] {
+        let common = [identity, outbox, sessions, quarantine, archive, audit]
+        switch role {
+        case .server: return common + [enrolments, requests, versions]
+        case .client: return common + [plans, updates, models, cache, history]
+        }
+    }
+
     private static func desk(_ root: FilePath) -> [FilePath] {
         ["pending", "approved", "rejected"].map { root.appending($0) }
     }
 
     // MARK: making and opening
+
+    private static let maximumRecordBytes = 64 << 10
 
     /// Whether somebody made a home there.
     package static func isHome(_ root: FilePath, files: any FileSystem) -> Bool {
@@ -84,25 +97,63 @@ package struct Home: Sendable {
         return (try? files.status(path)?.kind) == .regular
     }
 
-    /// Makes the folders and the configuration, and last the record that makes the folder a home; so that a killed `init`
-    /// can be repeated. Keys are ``Identity``'s matter.
+    /// Makes a home: folders, keys, trust, what `equip` adds, the configuration, and last the record that makes the folder a
+    /// home. Whatever stops it, the same call goes on where it stopped; until then nothing else takes the folder for a home.
+    ///
+    /// - Parameters:
+    ///   - record: who the home is. One that was begun keeps its federation, if it is a server's, and its time.
+    ///   - equip: first entries in trust, first bundles; may be called again by a repeated `create`.
     package static func create(
-        at root: FilePath, record: HomeRecord, configuration: String, files: any FileSystem
-    ) throws(MailboxError) -> Home {
-        let home = Home(root: absolute(root), record: record, files: files)
-        guard !isHome(home.root, files: files) else {
+        at root: FilePath, record: HomeRecord, configuration: String, files: any FileSystem,
+        equip: (Home, Identity) throws -> Void = { _, _ in }
+    ) throws -> Home {
+        guard !isHome(root, files: files) else {
             throw MailboxError(.exists, "\(root) is a home already", hint: "choose another folder, or use this one")
         }
+        let home = Home(root: absolute(root), record: try begun(absolute(root), as: record, files: files), files: files)
         try onDisk { () throws(FileError) in
             try files.makeDirectories(home.root)
             try files.makeDirectories(home.identity, permissions: 0o700)
+        }
+        // Keys that were laid there before are looked at while nothing depends on them yet.
+        let identity = try Identity.create(in: home)
+        try onDisk { () throws(FileError) in
             for folder in home.folders { try files.makeDirectories(folder) }
+            try files.writeFile(home.beginningPath, StrictJSON.serialize(home.record.json, pretty: true))
+        }
+        try TrustStore.create(in: home)
+        try equip(home, identity)
+        try onDisk { () throws(FileError) in
             if try !files.exists(home.configurationPath) {
                 try files.writeFile(home.configurationPath, Array(configuration.utf8))
             }
-            try files.writeFile(home.recordPath, StrictJSON.serialize(record.json, pretty: true))
+            try files.move(from: home.beginningPath, to: home.recordPath)
         }
         return home
+    }
+
+    /// The record that an unfinished `create` of the same home left, else `record`.
+    private static func begun(
+        _ root: FilePath, as record: HomeRecord, files: any FileSystem
+    ) throws(MailboxError) -> HomeRecord {
+        let path = Home(root: root, record: record, files: files).beginningPath
+        guard try onDisk({ () throws(FileError) in try files.exists(path) }) else { return record }
+        let bytes = try onDisk { () throws(FileError) in try files.readFile(path, limit: maximumRecordBytes) }
+        let begun: HomeRecord
+        do {
+            begun = try HomeRecord(json: try StrictJSON.parse(bytes, maximumBytes: maximumRecordBytes))
+        } catch {
+            throw MailboxError(.exists, "\(path): \(error)", hint: "remove the folder and run init again")
+        }
+        let isSame =
+            begun.role == record.role && begun.name == record.name
+            && (record.role == .server || (begun.federation == record.federation && begun.server == record.server))
+        guard isSame else {
+            throw MailboxError(
+                .exists, "\(root) was begun as the \(begun.role.rawValue) \(begun.name) of another init",
+                hint: "repeat that one, choose another folder, or remove this one")
+        }
+        return begun
     }
 
     /// - Parameter role: what the command needs; nil for either.
@@ -116,10 +167,10 @@ package struct Home: Sendable {
                 .notAHome, "\(root) is not a home: \(path) is missing",
                 hint: "name one with --home, or make one with 'consilium server init' or 'consilium client init'")
         }
-        let bytes = try onDisk { () throws(FileError) in try files.readFile(path, limit: 64 << 10) }
+        let bytes = try onDisk { () throws(FileError) in try files.readFile(path, limit: maximumRecordBytes) }
         let record: HomeRecord
         do {
-            record = try HomeRecord(json: try StrictJSON.parse(bytes, maximumBytes: 64 << 10))
+            record = try HomeRecord(json: try StrictJSON.parse(bytes, maximumBytes: maximumRecordBytes))
         } catch {
             throw MailboxError(.notAHome, "\(path): \(error)", hint: "restore it from a backup")
         }

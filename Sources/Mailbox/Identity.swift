@@ -61,7 +61,9 @@ package struct Identity: Sendable {
         do {
             return try home.files.readPrivateFile(path, limit: KeyFileLimits.keyBytes)
         } catch {
-            let hint = error.isMissing ? "restore it from a backup, or make one with 'consilium key generate'" : nil
+            let hint =
+                error.isMissing
+                ? "restore it from a backup; without one, make a new home with init and enrol under a new name" : nil
             throw MailboxError(.identity, error.description, hint: hint)
         }
     }

@@ -124,6 +124,16 @@ package final class Mailbox {
                 try files.removeLeftovers(in: folder)
             }
         }
+        for folder in home.foldersOfOwnFiles { clearLeftovers(in: folder, depth: 3) }
+    }
+
+    /// Never through links. What cannot be cleared is no harm and waits for the next run.
+    private func clearLeftovers(in folder: FilePath, depth: Int) {
+        _ = try? files.removeLeftovers(in: folder)
+        guard depth > 1, let entries = try? files.list(folder) else { return }
+        for entry in entries where entry.kind == .directory {
+            clearLeftovers(in: folder.appending(entry.component), depth: depth - 1)
+        }
     }
 
     /// A fresh path in the spool.

@@ -39,6 +39,85 @@ import Wire
         #expect(error?.kind == .exists)
     }
 
+    /// A server's home that is made in a folder of its own.
+    private func create(
+        _ text: String = "new", federation: RandomID, files: any FileSystem = QuickFileSystem(),
+        equip: (Home, Identity) throws -> Void = { _, _ in }
+    ) throws -> Home {
+        let record = HomeRecord(
+            role: .server, name: name(text), federation: federation, server: name(text), created: start)
+        return try Home.create(
+            at: world.root.appending("new"), record: record, configuration: "name: \(text)\n", files: files,
+            equip: equip)
+    }
+
+    @Test func anInitThatFailedIsFinishedByTheSameOne() throws {
+        #expect(throws: TestTrouble.self) {
+            try create(federation: session("1")) { _, _ in throw TestTrouble("no server answered") }
+        }
+        let error = #expect(throws: MailboxError.self) {
+            try Home.open(world.root.appending("new"), files: QuickFileSystem())
+        }
+        #expect(error?.kind == .notAHome)
+        let other = #expect(throws: MailboxError.self) { try create("other", federation: session("1")) }
+        #expect(other?.kind == .exists)
+        // What was signed meanwhile names the first federation and key.
+        let key = try content(world.root.appending("new/identity/id_ed25519"))
+        let home = try create(federation: session("2"))
+        #expect(home.federation == session("1"))
+        #expect(try Home.open(home.root, files: QuickFileSystem()).record == home.record)
+        #expect(try content(world.root.appending("new/identity/id_ed25519")) == key)
+        #expect(try names(home.root.appending("mailbox")).contains("init.json") == false)
+    }
+
+    @Test func anInitThatRefusesAKeyLeavesTheNameOpen() throws {
+        let identity = world.root.appending("new/identity")
+        try QuickFileSystem().makeDirectories(identity, permissions: 0o700)
+        try write("no key", identity.appending("id_ed25519"))
+        let error = #expect(throws: MailboxError.self) { try create(federation: session("1")) }
+        #expect(error?.kind == .identity)
+        try QuickFileSystem().remove(identity.appending("id_ed25519"))
+        #expect(try create("other", federation: session("2")).name == name("other"))
+    }
+
+    @Test func anInitThatStopsAnywhereIsFinishedByTheSameOne() throws {
+        for mode in FaultyFileSystem.Mode.allCases {
+            var limit = 1
+            while true {
+                let hook = FaultyFileSystem.Hook(failing: limit, mode)
+                let isMade = (try? create(federation: session("1"), files: FaultyFileSystem(hook))) != nil
+                if !isMade, !Home.isHome(world.root.appending("new"), files: QuickFileSystem()) {
+                    _ = try create(federation: session("1"))
+                }
+                let home = try Home.open(world.root.appending("new"), files: QuickFileSystem())
+                #expect(throws: Never.self, "operation \(limit), \(mode)") { try opened(home) }
+                try QuickFileSystem().removeTree(home.root)
+                guard hook.hasFailed else { break }
+                limit += 1
+            }
+            #expect(limit > 40)
+        }
+    }
+
+    @Test func whatKilledRunsLeftUnfinishedIsCleared() throws {
+        let home = world.server
+        let unfinished = ".update.tar.0123456789abcdef.part"
+        let files = QuickFileSystem()
+        try files.makeDirectories(home.version(7))
+        try files.makeDirectories(home.requests.appending("approved/spring"))
+        let folders = [
+            home.outbox, home.requests.appending("pending"), home.requests.appending("approved/spring"),
+            home.version(7),
+            home.sessions, home.archive,
+        ]
+        for folder in folders {
+            try write("half", folder.appending(unfinished))
+            try write("somebody else's", folder.appending("model.part"))
+        }
+        _ = try opened(home)
+        for folder in folders { #expect(try files.list(folder).map(\.name) == ["model.part"], "\(folder)") }
+    }
+
     @Test func foldersThatWereRemovedComeBack() throws {
         try QuickFileSystem().removeTree(world.server.requests)
         _ = try opened(world.server)
