@@ -104,6 +104,15 @@ struct Ledger: Equatable {
         sequenceFloor = used + Self.stepAfterRestore
     }
 
+    /// Notes a bundle that others have from here and that is unknown here, and goes on with numbers above all that may be
+    /// taken.
+    /// - Returns: whether it was not noted before.
+    mutating func noteUnknown(_ id: Digest) -> Bool {
+        guard unknownAcks.count < 10_000, unknownAcks.insert(id).inserted else { return false }
+        resumeAbove(0)
+        return true
+    }
+
     // MARK: forgetting
 
     mutating func forget(now: Timestamp) {

@@ -1,7 +1,7 @@
 import Bundles
 import Files
 import SystemPackage
-import Wire
+package import Wire
 
 extension Mailbox {
     /// When what was carried away and not acknowledged is offered again, in seconds.
@@ -97,6 +97,21 @@ extension Mailbox {
     }
 
     // MARK: restored backups
+
+    /// Somebody who is believed says that they have a bundle of this home's. One that is not remembered was made after the
+    /// backup from which this home was restored: its number is taken, and so are those that may be under way.
+    ///
+    /// Said once for each bundle.
+    /// - Parameter source: what says so, for people: `the global of round 3`.
+    package func otherSideHas(_ id: Digest, describing source: String) throws(MailboxError) {
+        guard ledger.outgoing(id: id) == nil else { return }
+        var isNews = false
+        try updateLedger { isNews = $0.noteUnknown(id) }
+        guard isNews else { return }
+        problems.append(
+            "\(source) names a bundle from here that this home does not know of: it was restored from a backup, or its key is "
+                + "used elsewhere too; numbering goes on above \(ledger.sequenceFloor)")
+    }
 
     /// A bundle in the outbox with our own signature that this home does not remember: it was made after the backup from which
     /// the home was restored. Its number is taken, and so are those after it that may be under way.

@@ -168,6 +168,20 @@ import Wire
         #expect(try send(mailbox, "b").seq > 1000)
     }
 
+    @Test func aRestoredBackupIsNoticedByWhatOthersHave() throws {
+        let unknown = SHA256Hash.digest(of: [1, 2, 3])
+        let mailbox = try opened(world.hospitalA)
+        let own = try send(mailbox, "a")
+        try mailbox.otherSideHas(own.id, describing: "the global of round 3")
+        #expect(mailbox.problems.isEmpty)
+        try mailbox.otherSideHas(unknown, describing: "the global of round 3")
+        #expect(mailbox.problems.count == 1 && mailbox.problems[0].hasPrefix("the global of round 3 names a bundle"))
+        #expect(try send(mailbox, "b").seq == own.seq + 1001)
+        try mailbox.otherSideHas(unknown, describing: "the global of round 3")
+        #expect(mailbox.problems.count == 1)
+        #expect(try send(mailbox, "c").seq == own.seq + 1002)
+    }
+
     @Test func acknowledgementsOfOthersBundlesAreNoSuchSign() throws {
         var manifest = world.manifest(
             .global, from: "ministry", to: "hospital-a", session: session("1"), round: 1,
