@@ -32,6 +32,9 @@ package struct PendingItem: Sendable {
 }
 
 extension Desk {
+    /// How many things are written out at most: nobody reads further, and the next come when these are decided.
+    private static let pendingLimit = 500
+
     private var pendingPath: FilePath { root.appending("PENDING.txt") }
 
     /// The text for one item: who, which key, what is asked, and the exact lines that decide.
@@ -60,9 +63,15 @@ extension Desk {
                 if present { try home.files.remove(pendingPath) }
                 return
             }
-            let text = items.map { self.text(for: $0) }.joined(separator: "\n")
-            if present, try home.files.readFile(pendingPath, limit: 16 << 20) == Array(text.utf8) { return }
-            try home.files.writeFile(pendingPath, Array(text.utf8))
+            var texts = items.prefix(Self.pendingLimit).map { text(for: $0) }
+            if items.count > texts.count {
+                texts.append("... and \(items.count - texts.count) more, which come here when these are decided\n")
+            }
+            let bytes = Array(texts.joined(separator: "\n").utf8)
+            let isSameSize = try home.files.status(pendingPath)?.size == Int64(bytes.count)
+            // Whatever lies there and cannot be read is replaced.
+            if isSameSize, (try? home.files.readFile(pendingPath, limit: bytes.count)) == bytes { return }
+            try home.files.writeFile(pendingPath, bytes)
         }
     }
 }

@@ -123,6 +123,16 @@ import Wire
         #expect(try names(desk.root) == ["approved", "pending", "rejected"])
     }
 
+    @Test func pendingStaysShortAndIsWrittenWhateverLiesThere() throws {
+        let item = PendingItem(try #require(try scan().items.first), lines: [], moves: [])
+        let path = desk.root.appending("PENDING.txt")
+        try QuickFileSystem().writeFile(path, [UInt8](repeating: 0x20, count: 17 << 20))
+        try desk.writePending([PendingItem](repeating: item, count: 503))
+        let text = String(decoding: try content(path), as: UTF8.self)
+        #expect(text.split(separator: "\n").count { $0.hasPrefix("REQ-1 ") } == 500)
+        #expect(text.hasSuffix("\n... and 3 more, which come here when these are decided\n"))
+    }
+
     @Test(arguments: [
         ("plain/path-1.tar", "plain/path-1.tar"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("", "''"),
         ("-rf", "./-rf"), ("$(rm)", "'$(rm)'"), ("ä", "'ä'"), ("a\nb", "'a\nb'"),
