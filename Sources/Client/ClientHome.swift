@@ -75,7 +75,7 @@ package enum ClientHome {
         }
     }
 
-    /// Makes the home, its keys, and the enrolment in its outbox. A killed run can be repeated.
+    /// Makes the home, its keys, and the enrolment in its outbox. Whatever stops it, the same call finishes it.
     ///
     /// - Parameter data: the pictures' folder, absolute; nil to be configured later.
     package static func create(
@@ -88,28 +88,31 @@ package enum ClientHome {
         }
         let record = HomeRecord(
             role: .client, name: name, federation: invitation.federation, server: invitation.server, created: now)
+        var fingerprint = ""
         let home = try Home.create(
             at: root, record: record,
-            configuration: ClientConfiguration.template(name: name, data: data?.string), files: files)
-        let identity = try Identity.create(in: home)
-        try TrustStore.create(in: home)
-        try HomeInvitation.save(invitation, to: home)
-        guard let mailbox = try Mailbox.open(home, now: now) else {
-            throw ClientError(.notAllowed, "another run holds \(root)", hint: "try again")
+            configuration: ClientConfiguration.template(name: name, data: data?.string), files: files
+        ) { home, identity in
+            try HomeInvitation.save(invitation, to: home)
+            guard let mailbox = try Mailbox.open(home, now: now) else {
+                throw ClientError(.notAllowed, "another run holds \(root)", hint: "try again")
+            }
+            try mailbox.updateTrust { (trust) throws(MailboxError) in
+                try trust.add(invitation.server, role: .server, key: invite.key, ageRecipient: invite.ageRecipient)
+            }
+            fingerprint = identity.signing.publicKey.fingerprint
+            let enrolment = Enrolment(
+                name: name, key: identity.signing.publicKey.openSSHLine,
+                ageRecipient: identity.age.recipient.description, contact: contact)
+            try mailbox.send(
+                key: Self.enrolmentKey, kind: .enrol, to: [invitation.server],
+                payload: [.bytes(name: Enrolment.fileName, enrolment.encoded)])
+            try AuditLog(home).append(
+                event: "init", subject: invite.id.hex,
+                detail: "\(name) for \(invitation.server), server key \(invite.key.fingerprint)", actor: "init",
+                now: now)
+            try mailbox.finish()
         }
-        try mailbox.updateTrust { (trust) throws(MailboxError) in
-            try trust.add(invitation.server, role: .server, key: invite.key, ageRecipient: invite.ageRecipient)
-        }
-        let enrolment = Enrolment(
-            name: name, key: identity.signing.publicKey.openSSHLine, ageRecipient: identity.age.recipient.description,
-            contact: contact)
-        try mailbox.send(
-            key: Self.enrolmentKey, kind: .enrol, to: [invitation.server],
-            payload: [.bytes(name: Enrolment.fileName, enrolment.encoded)])
-        try AuditLog(home).append(
-            event: "init", subject: invite.id.hex,
-            detail: "\(name) for \(invitation.server), server key \(invite.key.fingerprint)", actor: "init", now: now)
-        try mailbox.finish()
-        return (home, identity.signing.publicKey.fingerprint)
+        return (home, fingerprint)
     }
 }

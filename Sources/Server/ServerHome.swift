@@ -8,30 +8,31 @@ package import Wire
 
 /// Makes a server's home, and its invites.
 package enum ServerHome {
-    /// Makes the home and its keys. A killed run can be repeated as long as there is no home yet.
+    /// Makes the home and its keys. Whatever stops it, the same call finishes it.
     ///
-    /// - Parameter federation: drawn at random by the caller.
+    /// - Parameter federation: drawn at random by the caller; an init that is finished later keeps its first one.
     package static func create(
         at root: FilePath, name: PartyName, federation: RandomID, now: Timestamp, files: any FileSystem
     ) throws -> (home: Home, fingerprint: String) {
         let record = HomeRecord(role: .server, name: name, federation: federation, server: name, created: now)
+        var fingerprint = ""
         let home = try Home.create(
-            at: root, record: record, configuration: ServerConfiguration.template(name: name), files: files)
-        let identity = try Identity.create(in: home)
-        try TrustStore.create(in: home)
-        guard let mailbox = try Mailbox.open(home, now: now) else {
-            throw ServerError(.notAllowed, "another run holds \(root)", hint: "try again")
+            at: root, record: record, configuration: ServerConfiguration.template(name: name), files: files
+        ) { home, identity in
+            guard let mailbox = try Mailbox.open(home, now: now) else {
+                throw ServerError(.notAllowed, "another run holds \(root)", hint: "try again")
+            }
+            // Its own key too, so that anybody can check the outbox with ssh-keygen and this folder alone.
+            try mailbox.updateTrust { (trust) throws(MailboxError) in
+                try trust.add(
+                    name, role: .server, key: identity.signing.publicKey, ageRecipient: identity.age.recipient)
+            }
+            fingerprint = identity.signing.publicKey.fingerprint
+            try AuditLog(home).append(
+                event: "init", subject: home.federation.hex, detail: "\(name) \(fingerprint)", actor: "init", now: now)
+            try mailbox.finish()
         }
-        // Its own key too, so that anybody can check the outbox with ssh-keygen and this folder alone.
-        try mailbox.updateTrust { (trust) throws(MailboxError) in
-            try trust.add(
-                name, role: .server, key: identity.signing.publicKey, ageRecipient: identity.age.recipient)
-        }
-        try AuditLog(home).append(
-            event: "init", subject: federation.hex, detail: "\(name) \(identity.signing.publicKey.fingerprint)",
-            actor: "init", now: now)
-        try mailbox.finish()
-        return (home, identity.signing.publicKey.fingerprint)
+        return (home, fingerprint)
     }
 }
 
