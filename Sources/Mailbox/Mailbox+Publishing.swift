@@ -102,14 +102,14 @@ extension Mailbox {
     /// backup from which this home was restored: its number is taken, and so are those that may be under way.
     ///
     /// Said once for each bundle.
-    /// - Parameter source: what says so, for people: `the global of round 3`.
-    package func otherSideHas(_ id: Digest, describing source: String) throws(MailboxError) {
+    /// - Parameter what: the bundle, for people: `the update of round 3`.
+    package func otherSideHas(_ id: Digest, describing what: String) throws(MailboxError) {
         guard ledger.outgoing(id: id) == nil else { return }
         var isNews = false
         try updateLedger { isNews = $0.noteUnknown(id) }
         guard isNews else { return }
         problems.append(
-            "\(source) names a bundle from here that this home does not know of: it was restored from a backup, or its key is "
+            "\(what), which others have from here, is not known here: this home was restored from a backup, or its key is "
                 + "used elsewhere too; numbering goes on above \(ledger.sequenceFloor)")
     }
 
