@@ -60,7 +60,7 @@ import Wire
             ("not finite", { _, payload in try setLastValue(&payload, 0xff80_0000) }),
             ("times its base's norm", { _, payload in try setLastValue(&payload, 0x7f7f_ffff) }),
             ("tensors take", { _, payload in try edit(&payload, "update.safetensors") { $0.removeLast(4) } }),
-            ("header", { _, payload in try edit(&payload, "update.safetensors") { $0 = Array("text".utf8) } }),
+            ("first 8 bytes", { _, payload in try edit(&payload, "update.safetensors") { $0 = Array("text".utf8) } }),
             (
                 "metrics.json and update.safetensors",
                 { _, payload in payload.append(("more.json", Array("{}\n".utf8))) }
@@ -90,7 +90,7 @@ import Wire
         let round = try #require(try world.history("spring").first)
         #expect(["a", "b", "c"].map { round.fate(of: "hospital-\($0)") } == ["counted", "rejected", "counted"])
         #expect(try world.session("spring")["state"].text == "finished")
-        try world.succeed("server", "verify", "--home", "S")
+        try world.succeed("server", "verify", "spring", "--home", "S")
     }
 
     @Test func overstatedPicturesWeighNoMoreThanWasPromised() throws {
