@@ -171,6 +171,16 @@ extension Session {
         }
     }
 
+    @Test func theEndIsDatedOnce() throws {
+        var session = try running()
+        #expect(session.ended == nil)
+        session.take(.abort(reason: ""), day(3))
+        session.take(.abort(reason: "again"), day(9))
+        session.take(.tick, day(9))
+        #expect(session.ended == day(3))
+        #expect(try Session(decoding: session.encoded) == session)
+    }
+
     @Test func closingWithoutAHospitalIsTold() throws {
         let all = SessionEffect.closing(round: 1, used: [try party("a"), try party("b")], missing: [])
         let some = SessionEffect.closing(round: 1, used: [try party("a"), try party("b")], missing: [try party("c")])
@@ -238,6 +248,9 @@ extension Session {
         session.take(.baseAcknowledged(try party("a")), day(1))
         session.take(.reissue(try party("a")), day(1))
         #expect(session.globals.map(\.key).count == 2)
+        // The decision comes once more too: without it a client takes no global.
+        let decisions = session.decisions(for: try party("a"))
+        #expect(decisions.count == 2 && decisions.first == decisions.last)
         #expect(try session.globals.last?.base == base && session.globals.last?.recipients == [party("a")])
         #expect(session.globals.first?.model == session.globals.last?.model)
     }

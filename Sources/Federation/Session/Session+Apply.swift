@@ -7,6 +7,13 @@ extension Session {
     /// - Throws: ``FederationError`` `.notAllowed` for a command that does not fit the state. Nothing has changed then.
     ///   Events made from bundles never throw.
     package mutating func apply(_ event: SessionEvent, now: Timestamp) throws(FederationError) -> [SessionEffect] {
+        let before = (isOver, version)
+        let effects = try react(to: event, now: now)
+        if isOver, before != (isOver, version) { ended = now }
+        return effects
+    }
+
+    private mutating func react(to event: SessionEvent, now: Timestamp) throws(FederationError) -> [SessionEffect] {
         switch event {
         case .join(let client, let request, let pictures):
             return try join(client, request: request, pictures: pictures)
@@ -130,7 +137,12 @@ extension Session {
         guard let round, state != .aborted, known.standing == .active, known.firstRound <= round.number else {
             throw FederationError(.notAllowed, "session \(name) has no global for \(client) now")
         }
-        change(client) { $0.hasBase = false }
+        // Whoever lost its model may have lost the decision too, without which it takes no global.
+        let approval = Decision(subject: .request, about: known.request, verdict: .approved, session: id)
+        change(client) { participant in
+            participant.hasBase = false
+            participant.decisions.append(approval)
+        }
         issueAgain(client)
         return [.reissued(client, round: round.number)]
     }

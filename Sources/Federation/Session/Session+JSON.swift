@@ -13,7 +13,8 @@ extension Session: Message {
             "round": round?.json, "history": .array(history.map(\.json)),
             "pause_reason": pauseReason.map { .string($0) }, "pause_announced": .bool(pauseAnnounced),
             "stopped_early": .bool(stoppedEarly), "version": version.map { JSONValue($0) },
-            "abort_reason": abortReason.map { .string($0) }, "abort_recipients": JSONValue(abortRecipients),
+            "ended": ended.map { JSONValue($0) }, "abort_reason": abortReason.map { .string($0) },
+            "abort_recipients": JSONValue(abortRecipients),
         ])
     }
 
@@ -34,6 +35,7 @@ extension Session: Message {
         pauseAnnounced = try object.bool("pause_announced")
         stoppedEarly = try object.bool("stopped_early")
         version = try object.optionalInteger("version", in: 0...Int64.max).map { Int($0) }
+        ended = object.optionalValue("ended") == nil ? nil : try object.timestamp("ended")
         abortReason = try object.optionalText("abort_reason")
         abortRecipients = try object.partyNames("abort_recipients")
         try checkConsistency(object)

@@ -47,6 +47,8 @@ package struct Session: Equatable, Sendable {
     /// The saved version's number.
     package internal(set) var version: Int?
     package internal(set) var abortReason: String?
+    /// When it was finished, its version was saved, or it was aborted; nil before.
+    package internal(set) var ended: Timestamp?
     /// To whom the abort is addressed: those who were in the session when it ended.
     package internal(set) var abortRecipients: [PartyName] = []
 
