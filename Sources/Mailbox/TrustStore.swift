@@ -84,6 +84,12 @@ package struct TrustStore: Equatable, Sendable {
         recipients[name] = nil
     }
 
+    /// Forgets one key of a party; the party itself with its last one.
+    package mutating func remove(key: PublicKey, of name: PartyName) {
+        signers.entries.removeAll { $0.principal == name && $0.key == key }
+        if signers.entries(of: name).isEmpty { recipients[name] = nil }
+    }
+
     /// Bundles signed with `key` are refused from now on, whenever they were made.
     package mutating func revoke(_ key: PublicKey) {
         if !isRevoked(key) { revoked.keys.append(key) }

@@ -23,6 +23,11 @@ package struct DeskRecords: Equatable, Sendable {
         package let received: Timestamp
         package internal(set) var status: Status
         package internal(set) var reason: String
+        /// The newest decision's time; nil before the first.
+        package internal(set) var decided: Timestamp?
+
+        /// How many decisions there were: each is answered.
+        package internal(set) var decisions = 0
 
         package var deskName: DeskName { DeskName(prefix: "ENR", number: number, party: name) }
     }
@@ -38,6 +43,8 @@ package struct DeskRecords: Equatable, Sendable {
         package let expires: Timestamp
         package internal(set) var status: Status
         package internal(set) var reason: String
+        /// The newest decision's time; nil before the first.
+        package internal(set) var decided: Timestamp?
         /// The session that it trains in.
         package internal(set) var session: RandomID?
 
@@ -65,24 +72,51 @@ package struct DeskRecords: Equatable, Sendable {
     }
 
     /// Adds a request under the next number; one that is known already keeps its number.
+    ///
+    /// - Parameter number: is kept if it is free: the file on the desk carries it.
     mutating func add(
-        request: TrainingRequest, id: Digest, client: PartyName, received: Timestamp, expires: Timestamp
+        request: TrainingRequest, id: Digest, client: PartyName, received: Timestamp, expires: Timestamp,
+        number wanted: Int? = nil
     ) {
         guard self.request(id) == nil else { return }
-        let number = (requests.map(\.number).max() ?? 0) + 1
+        let number = free(wanted, among: requests.map(\.number))
         requests.append(
             RequestRecord(
                 id: id, number: number, client: client, request: request, received: received, expires: expires,
-                status: .pending, reason: "", session: nil))
+                status: .pending, reason: "", decided: nil, session: nil))
     }
 
-    mutating func add(enrolment: Enrolment, id: Digest, fingerprint: String, received: Timestamp) {
+    mutating func add(
+        enrolment: Enrolment, id: Digest, fingerprint: String, received: Timestamp, number wanted: Int? = nil
+    ) {
         guard self.enrolment(id) == nil else { return }
-        let number = (enrolments.map(\.number).max() ?? 0) + 1
+        let number = free(wanted, among: enrolments.map(\.number))
         enrolments.append(
             EnrolmentRecord(
                 id: id, number: number, name: enrolment.name, fingerprint: fingerprint, contact: enrolment.contact,
-                received: received, status: .pending, reason: ""))
+                received: received, status: .pending, reason: "", decided: nil))
+    }
+
+    private func free(_ wanted: Int?, among taken: [Int]) -> Int {
+        if let wanted, (1...999_999).contains(wanted), !taken.contains(wanted) { return wanted }
+        return (taken.max() ?? 0) + 1
+    }
+
+    mutating func decide(request id: Digest, _ status: Status, reason: String = "", now: Timestamp) {
+        update(request: id) { record in
+            record.status = status
+            record.reason = reason
+            record.decided = now
+        }
+    }
+
+    mutating func decide(enrolment id: Digest, _ status: Status, reason: String = "", now: Timestamp) {
+        update(enrolment: id) { record in
+            record.status = status
+            record.reason = reason
+            record.decided = now
+            record.decisions += 1
+        }
     }
 
     mutating func update(request id: Digest, _ change: (inout RequestRecord) -> Void) {
@@ -110,7 +144,8 @@ extension DeskRecords {
                         "name": .string(record.name.text),
                         "fingerprint": .string(record.fingerprint), "contact": .string(record.contact),
                         "received": .string(record.received.rfc3339), "status": .string(record.status.rawValue),
-                        "reason": .string(record.reason),
+                        "reason": .string(record.reason), "decisions": .integer(Int64(record.decisions)),
+                        "decided": record.decided.map { .string($0.rfc3339) } ?? .null,
                     ]
                 }),
             "requests": .array(
@@ -121,6 +156,7 @@ extension DeskRecords {
                         "received": .string(record.received.rfc3339), "expires": .string(record.expires.rfc3339),
                         "status": .string(record.status.rawValue), "reason": .string(record.reason),
                         "session": record.session.map { .string($0.hex) } ?? .null,
+                        "decided": record.decided.map { .string($0.rfc3339) } ?? .null,
                     ]
                 }),
         ]
@@ -135,7 +171,9 @@ extension DeskRecords {
                 id: try entry.digest("id"), number: Int(try entry.integer("number", in: 1...Int64(Int32.max))),
                 name: try entry.partyName("name"),
                 fingerprint: try entry.string("fingerprint"), contact: try entry.string("contact"),
-                received: try entry.time("received"), status: try entry.status(), reason: try entry.string("reason"))
+                received: try entry.time("received"), status: try entry.status(), reason: try entry.string("reason"),
+                decided: try entry.optionalTime("decided"),
+                decisions: Int(try entry.optionalInteger("decisions", in: 0...Int64(Int32.max)) ?? 0))
             try entry.finish()
             return record
         }
@@ -146,7 +184,8 @@ extension DeskRecords {
                 client: try entry.partyName("client"),
                 request: try TrainingRequest(json: try entry.value("request"), context: "\(context): request"),
                 received: try entry.time("received"), expires: try entry.time("expires"), status: try entry.status(),
-                reason: try entry.string("reason"), session: try entry.optionalRandomID("session"))
+                reason: try entry.string("reason"), decided: try entry.optionalTime("decided"),
+                session: try entry.optionalRandomID("session"))
             try entry.finish()
             return record
         }
@@ -158,6 +197,10 @@ extension ObjectReader {
     fileprivate mutating func time(_ key: String) throws -> Timestamp {
         guard let time = Timestamp(rfc3339: try string(key)) else { throw problem(key, "must be a UTC time") }
         return time
+    }
+
+    fileprivate mutating func optionalTime(_ key: String) throws -> Timestamp? {
+        optionalValue(key) == nil ? nil : try time(key)
     }
 
     fileprivate mutating func status() throws -> DeskRecords.Status {

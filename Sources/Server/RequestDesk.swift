@@ -7,7 +7,7 @@ package import Wire
 /// 2. `approved/` itself makes a session of its own; `approved/NAME/` joins the session NAME.
 /// 3. A pending request that has expired cannot be approved any more.
 /// 4. Moving an approved request to `rejected/` drops its client from the session, as long as that goes on.
-/// 5. What was decided stays decided: a file that is moved back changes nothing.
+/// 5. What was decided stays decided: a file that is moved back changes nothing, and that is said.
 package enum RequestDesk {
     package enum Place: Hashable, Sendable {
         case pending
@@ -25,6 +25,8 @@ package enum RequestDesk {
         case expire(Digest)
         /// Lies in `approved/` but expired before; to be said once.
         case tooLate(Digest)
+        /// Lies in `approved/` but was rejected or withdrawn before; to be said once.
+        case overruled(Digest)
     }
 
     package static func actions(places: [Digest: Place], records: DeskRecords, now: Timestamp) -> [Action] {
@@ -36,6 +38,7 @@ package enum RequestDesk {
                 return now <= record.expires ? .approve(record.id, session: session) : .tooLate(record.id)
             case (.pending, _): return now > record.expires ? .expire(record.id) : nil
             case (.expired, .approved): return .tooLate(record.id)
+            case (.rejected, .approved), (.withdrawn, .approved): return .overruled(record.id)
             case (.approved, .rejected): return record.session.map { .drop(record.id, session: $0) }
             default: return nil
             }

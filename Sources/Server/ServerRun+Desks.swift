@@ -26,9 +26,10 @@ extension ServerRun {
     private func readEnrolments() throws {
         let scan = try look(at: .enrolments(home))
         for item in scan.items {
+            if records.enrolment(item.id) == nil { try restoreEnrolment(item) }
             guard let record = records.enrolment(item.id) else { continue }
             switch (record.status, item.state) {
-            case (.pending, .approved): try enrol(record, item)
+            case (.pending, .approved), (.rejected, .approved): try enrol(record, item)
             case (.pending, .rejected), (.approved, .rejected): try refuse(record, item)
             default: break
             }
@@ -48,7 +49,7 @@ extension ServerRun {
             announce("enrol-\(record.id)-\(error)", "\(item.name) cannot be approved: \(error)")
             return
         }
-        records.update(enrolment: record.id) { $0.status = .approved }
+        records.decide(enrolment: record.id, .approved, now: now)
         try saveRecords()
         detail("\(record.name) is enrolled with the key \(record.fingerprint)")
         try audit(
@@ -59,14 +60,15 @@ extension ServerRun {
     private func refuse(_ record: DeskRecords.EnrolmentRecord, _ item: DeskItem) throws {
         let reason = try reason(beside: item.path)
         if record.status == .approved {
-            // Whoever is taken out is believed no more; the decision tells it.
-            try mailbox.updateTrust { (trust) throws(MailboxError) in trust.remove(record.name) }
-            attention("\(record.name) is enrolled no more: its enrolment was moved to rejected/")
+            // Whoever is taken out is believed no more; the decision tells it. A newer key of the same name stays.
+            try mailbox.updateTrust { (trust) throws(MailboxError) in
+                trust.remove(key: item.bundle.signer, of: record.name)
+            }
+            attention(
+                "the key \(record.fingerprint) of \(record.name) is enrolled no more: its enrolment was moved to rejected/"
+            )
         }
-        records.update(enrolment: record.id) {
-            $0.status = .rejected
-            $0.reason = reason
-        }
+        records.decide(enrolment: record.id, .rejected, reason: reason, now: now)
         try saveRecords()
         try audit("enrolment-rejected", subject: record.id.hex, detail: "\(record.name) \(reason)", actor: unknownMover)
     }
@@ -75,6 +77,7 @@ extension ServerRun {
 
     private func readRequests() throws {
         let scan = try look(at: .requests(home))
+        for item in scan.items where records.request(item.id) == nil { try restoreRequest(item) }
         let places = Dictionary(
             scan.items.map { item -> (Digest, RequestDesk.Place) in
                 switch item.state {
@@ -86,7 +89,8 @@ extension ServerRun {
         for action in RequestDesk.actions(places: places, records: records, now: now) {
             do {
                 try carryOut(action, scan)
-            } catch let error as FederationError {
+            } catch {
+                guard !isTransient(error) else { throw error }
                 let subject = subject(of: action)
                 announce("request-\(subject)-\(error)", "\(label(subject)): \(error)")
             }
@@ -98,10 +102,7 @@ extension ServerRun {
         case .approve(let id, let name): try approve(id, name)
         case .reject(let id):
             let reason = try scan.item(id: id).map { try self.reason(beside: $0.path) } ?? ""
-            records.update(request: id) {
-                $0.status = .rejected
-                $0.reason = reason
-            }
+            records.decide(request: id, .rejected, reason: reason, now: now)
             try saveRecords()
             detail("\(label(id)) is rejected" + (reason.isEmpty ? "" : ": \(reason)"))
             try audit("request-rejected", subject: id.hex, detail: "\(label(id)) \(reason)", actor: unknownMover)
@@ -113,11 +114,14 @@ extension ServerRun {
             let reason = try scan.item(id: id).map { try self.reason(beside: $0.path) } ?? ""
             try apply(.drop(record.client, reason: reason), to: session)
         case .expire(let id):
-            records.update(request: id) { $0.status = .expired }
+            records.decide(request: id, .expired, now: now)
             try saveRecords()
             attention("\(label(id)) has expired: nobody decided in time")
         case .tooLate(let id):
             announce("late-\(id)", "\(label(id)) was approved after it had expired; ask the hospital for a new request")
+        case .overruled(let id):
+            let status = records.request(id)?.status.rawValue ?? "decided"
+            announce("overruled-\(id)", "\(label(id)) was \(status) before; ask the hospital for a new request")
         }
     }
 
@@ -134,15 +138,19 @@ extension ServerRun {
             )
             return
         }
+        if open == nil, name != nil, !unreadable.isEmpty {
+            announce(
+                "unread-\(id)-\(sessionName)",
+                "\(record.label) waits: \(sessionName) may be the session that cannot be read; restore that first")
+            return
+        }
         let session =
             if let open { open } else {
                 try begin(sessionName, minimumClients: name == nil ? 1 : configuration.minimumClients)
             }
         try apply(.join(client: record.client, request: id, pictures: record.request.pictureCount), to: session.id)
-        records.update(request: id) {
-            $0.status = .approved
-            $0.session = session.id
-        }
+        records.decide(request: id, .approved, now: now)
+        records.update(request: id) { $0.session = session.id }
         try saveRecords()
         try audit(
             "request-approved", subject: id.hex, detail: "\(record.label) of \(record.client) in \(sessionName)",
@@ -197,7 +205,9 @@ extension ServerRun {
 
     private func subject(of action: RequestDesk.Action) -> Digest {
         switch action {
-        case .approve(let id, _), .reject(let id), .drop(let id, _), .expire(let id), .tooLate(let id): id
+        case .approve(let id, _), .reject(let id), .drop(let id, _), .expire(let id), .tooLate(let id),
+            .overruled(let id):
+            id
         }
     }
 

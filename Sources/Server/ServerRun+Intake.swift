@@ -80,6 +80,10 @@ extension ServerRun {
             throw FederationError(.malformed, "the name in it is not its sender's")
         }
         _ = try AgeRecipient(enrolment.ageRecipient)
+        let waiting = records.enrolments.count { $0.status == .pending }
+        guard records.enrolment(delivery.id) != nil || waiting < DeskLimits.pendingEnrolments else {
+            throw FederationError(.notAllowed, "\(waiting) enrolments wait already; decide about these first")
+        }
         records.add(
             enrolment: enrolment, id: delivery.id, fingerprint: delivery.signer.fingerprint, received: now)
         guard let record = records.enrolment(delivery.id) else { return }
@@ -95,6 +99,17 @@ extension ServerRun {
         guard request.pictureCount > 0 else {
             throw FederationError(.malformed, "request.json: contributes no picture")
         }
+        if let head = try versions.head() {
+            let known = Set(try versions.record(head).classes)
+            guard request.pictures.keys.allSatisfy(known.contains) else {
+                throw FederationError(
+                    .malformed, "request.json: counts pictures of a class that the model does not have")
+            }
+        }
+        let waiting = records.requests.count { $0.client == delivery.sender && $0.status == .pending }
+        guard records.request(delivery.id) != nil || waiting < DeskLimits.pendingRequestsPerClient else {
+            throw FederationError(.notAllowed, "\(waiting) requests of \(delivery.sender) wait already")
+        }
         records.add(
             request: request, id: delivery.id, client: delivery.sender, received: now,
             expires: delivery.manifest.expires)
@@ -108,8 +123,10 @@ extension ServerRun {
     /// The signed bundle itself lies on the desk, under a name for people. One that somebody has moved on already, between
     /// a kill and this repetition, is not laid there again.
     private func layOnDesk(_ delivery: VerifiedDelivery, on desk: Desk, name: DeskName) throws {
-        let scan = try desk.scan { _ in true }
-        guard scan.item(id: delivery.id) == nil else { return }
+        if deskContents[desk.root] == nil {
+            deskContents[desk.root] = Set(try desk.scan { _ in true }.items.map(\.id))
+        }
+        guard deskContents[desk.root]?.insert(delivery.id).inserted == true else { return }
         try desk.place(delivery.bundle.path, as: name)
     }
 
@@ -195,10 +212,7 @@ extension ServerRun {
         if let id = delivery.manifest.request, let record = records.request(id), record.client == client,
             record.status == .pending
         {
-            records.update(request: id) {
-                $0.status = .withdrawn
-                $0.reason = reason.reason
-            }
+            records.decide(request: id, .withdrawn, reason: reason.reason, now: now)
             try saveRecords()
             attention("\(record.label) of \(client) is withdrawn\(suffix)")
         }
@@ -248,4 +262,10 @@ extension Envelope {
             sequence: manifest.seq, sender: manifest.sender, recipients: manifest.recipients,
             created: manifest.created, expires: manifest.expires, base: manifest.base)
     }
+}
+
+/// How much may wait for a person, so that nobody floods the desks.
+private enum DeskLimits {
+    static let pendingEnrolments = 200
+    static let pendingRequestsPerClient = 20
 }

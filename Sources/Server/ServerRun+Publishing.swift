@@ -8,29 +8,48 @@ import Wire
 /// Makes the outbox what the state asks for. Every publication has a key under which it happens once.
 extension ServerRun {
     func publish() throws {
-        for record in records.enrolments where record.status == .approved || record.status == .rejected {
+        for record in records.enrolments where isRecent(decided: record.decided, received: record.received) {
+            try isolated(record.deskName.short) { try publish(record) }
+        }
+        for record in records.requests where isRecent(decided: record.decided, received: record.received) {
+            try isolated(record.label) { try publish(record) }
+        }
+        for session in sessions where session.ended.map({ now <= $0.adding(days: Self.answeredFor) }) ?? true {
+            try isolated("session \(session.name)") { try publish(session) }
+        }
+    }
+
+    /// For how many days an answer holds, in its bundle too. Its key is forgotten some time after that, so whoever asked the
+    /// mailbox for an older one would send it once more.
+    private static let answeredFor: Int64 = 180
+
+    private func isRecent(decided: Timestamp?, received: Timestamp) -> Bool {
+        now <= (decided?.adding(days: Self.answeredFor) ?? received.adding(days: Self.answeredFor + 90))
+    }
+
+    private func publish(_ record: DeskRecords.EnrolmentRecord) throws {
+        guard record.status == .approved || record.status == .rejected else { return }
+        let decision = Decision(
+            subject: .enrolment, about: record.id, verdict: record.status == .approved ? .approved : .rejected,
+            reason: record.reason)
+        let again = record.decisions > 1 ? "/\(record.decisions)" : ""
+        try send(decision, key: "enrolment/\(record.id)/\(record.status.rawValue)\(again)", to: record.name)
+    }
+
+    private func publish(_ record: DeskRecords.RequestRecord) throws {
+        switch record.status {
+        case .rejected:
+            let decision = Decision(subject: .request, about: record.id, verdict: .rejected, reason: record.reason)
+            try send(decision, key: "request/\(record.id)/rejected", to: record.client)
+        case .expired:
             let decision = Decision(
-                subject: .enrolment, about: record.id,
-                verdict: record.status == .approved ? .approved : .rejected, reason: record.reason)
-            try send(decision, key: "enrolment/\(record.id)/\(record.status.rawValue)", to: record.name)
+                subject: .request, about: record.id, verdict: .rejected, reason: "nobody decided before it expired")
+            try send(decision, key: "request/\(record.id)/expired", to: record.client)
+        case .withdrawn where record.session == nil:
+            let decision = Decision(subject: .withdrawal, about: record.id, verdict: .withdrawn)
+            try send(decision, key: "request/\(record.id)/withdrawn", to: record.client)
+        case .pending, .approved, .withdrawn: break
         }
-        for record in records.requests {
-            switch record.status {
-            case .rejected:
-                let decision = Decision(
-                    subject: .request, about: record.id, verdict: .rejected, reason: record.reason)
-                try send(decision, key: "request/\(record.id)/rejected", to: record.client)
-            case .expired:
-                let decision = Decision(
-                    subject: .request, about: record.id, verdict: .rejected, reason: "nobody decided before it expired")
-                try send(decision, key: "request/\(record.id)/expired", to: record.client)
-            case .withdrawn where record.session == nil:
-                let decision = Decision(subject: .withdrawal, about: record.id, verdict: .withdrawn)
-                try send(decision, key: "request/\(record.id)/withdrawn", to: record.client)
-            case .pending, .approved, .withdrawn: break
-            }
-        }
-        for session in sessions { try isolated("session \(session.name)") { try publish(session) } }
     }
 
     private func publish(_ session: Session) throws {

@@ -14,7 +14,10 @@ extension ServerRun {
         for id in sessions.map(\.id) {
             guard let session = session(id), !session.isOver || session.version == nil else { continue }
             try isolated("session \(session.name)") {
-                if session.state == .waiting { try startIfReady(session) }
+                if session.state == .waiting {
+                    try dropExpired(session)
+                    try startIfReady(self.session(id) ?? session)
+                }
                 try apply(.tick, to: id)
                 try work(on: id)
             }
@@ -36,6 +39,7 @@ extension ServerRun {
                     try apply(.versionSaved(number), to: id)
                     attention("session \(session.name) has finished: version \(number) is saved")
                     didWork = true
+                case .announcePause where !isTick: break
                 case .announcePause:
                     // `.paused` itself was said by the event; what is due here is the exit status, once.
                     report.isShortOfQuorum = true
@@ -64,6 +68,17 @@ extension ServerRun {
 
     // MARK: start
 
+    /// An approval ends when its request expires: whoever waited that long for a session may not expect it any more.
+    private func dropExpired(_ session: Session) throws {
+        for participant in session.participants where participant.standing == .active {
+            guard let record = records.request(participant.request), now > record.expires else { continue }
+            try apply(
+                .drop(record.client, reason: "the request expired before the session began; send a new one"),
+                to: session.id)
+            attention("session \(session.name): \(record.label) of \(record.client) expired before the session began")
+        }
+    }
+
     private func startIfReady(_ session: Session) throws {
         guard session.active.count >= session.minimumClients else {
             announce(
@@ -83,6 +98,9 @@ extension ServerRun {
         do {
             plan = try self.plan(of: session, version: try versions.record(head))
         } catch let error as FederationError {
+            announce("plan-\(session.id.hex)-\(error)", "session \(session.name) cannot start: \(error)")
+            return
+        } catch let error as FileError where !error.isTransient {
             announce("plan-\(session.id.hex)-\(error)", "session \(session.name) cannot start: \(error)")
             return
         } catch let error as ConfigurationError {
@@ -108,7 +126,8 @@ extension ServerRun {
             layers.append(try StrictYAML.parse(bytes, name: "plan.yaml"))
             context = "plan.yaml"
         } else {
-            let own = session.participants.compactMap { records.request($0.request) }
+            // Whoever has left before the start has no say in the plan.
+            let own = session.participants.filter { $0.standing == .active }.compactMap { records.request($0.request) }
             if let first = own.min(by: { $0.number < $1.number }) {
                 layers.append(first.request.wishes.json)
                 context = first.label

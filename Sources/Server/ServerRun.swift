@@ -4,6 +4,7 @@ package import Federation
 package import Files
 import Logging
 package import Mailbox
+import SystemPackage
 package import Wire
 
 /// What a run has to say. Lines under `attention` are printed under cron too: a person has to act, or has to know.
@@ -37,6 +38,10 @@ package final class ServerRun {
     /// Sessions whose state cannot be read. What comes for them waits.
     let unreadable: Set<RandomID>
     package internal(set) var report = RunReport()
+    /// Whether this is the cron tick, whose exit status tells of a pause; an admin's command must not use that up.
+    var isTick = false
+    /// What lies on a desk, by id; looked at once and kept up to date while bundles are taken in.
+    var deskContents: [FilePath: Set<Digest>] = [:]
 
     package var files: any FileSystem { home.files }
 
