@@ -37,7 +37,8 @@ package enum ModelCard {
             lines += ["", "Best round: \(best.round), \(best.metric.rawValue) \(best.value) (\(value))."]
         }
         if let scores = record.metrics?.global ?? record.metrics?.trained {
-            let whose = record.metrics?.global == nil ? "hospitals' own models" : "global that the last round began with"
+            let isGlobal = record.metrics?.global != nil
+            let whose = isGlobal ? "global that the last round began with" : "hospitals' own models"
             let balanced = scores.balancedAccuracy.map { ", balanced accuracy \($0)" } ?? ""
             lines += [
                 "", "## Scores", "",

@@ -28,8 +28,11 @@ extension ServerRun {
             .file(name: "model.safetensors", try store.path(of: report.model, in: session)),
         ]
         if session.start?.base != nil { payload.append(.file(name: "base.safetensors", store.basePath(id))) }
+        // Whoever asks again has a reason: the client lost it, or its stick did.
+        let prefix = "export/\(number)/\(client)/"
+        let earlier = mailbox.outgoing.count { $0.key.hasPrefix(prefix) }
         try mailbox.send(
-            key: "export/\(number)/\(client)", kind: .global, to: [client], session: id, round: report.round,
+            key: "\(prefix)\(earlier + 1)", kind: .global, to: [client], session: id, round: report.round,
             base: report.base, payload: payload)
         try audit("export", subject: record.model.hex, detail: "version \(number) to \(client)", actor: actor)
     }

@@ -6,14 +6,24 @@ package import Wire
 extension ServerRun {
     /// The cron tick of a server.
     ///
+    /// - Parameter tell: gets the report of a tick that fails, before the error is thrown: what is marked as said in it is
+    ///   not said again.
     /// - Returns: nil while another run holds the home.
-    package static func tick(_ home: Home, now: Timestamp) throws -> RunReport? {
+    package static func tick(
+        _ home: Home, now: Timestamp, onFailure tell: (RunReport) -> Void = { _ in }
+    ) throws -> RunReport? {
         guard let run = try ServerRun.open(home, now: now) else { return nil }
-        try run.tick()
+        do {
+            try run.tick()
+        } catch {
+            tell(run.report)
+            throw error
+        }
         return run.report
     }
 
     package func tick() throws {
+        isTick = true
         try exchange { try mailbox.collect(from: $0) }
         try readDesks()
         try takeIn()

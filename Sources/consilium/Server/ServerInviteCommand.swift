@@ -51,9 +51,12 @@ enum ServerSession {
     /// Opens the home, makes a change, sends the answers and says what came of it.
     static func change(_ home: HomeOption, _ output: OutputOptions, _ body: (ServerRun) throws -> Void) throws {
         let run = try open(home)
+        // After a failure too: what is marked as said is not said again.
+        defer {
+            TickOutput(options: output).show(
+                attention: run.report.attention + (output.quiet ? [] : run.report.details), details: [])
+        }
         try body(run)
         try run.settle()
-        TickOutput(options: output).show(
-            attention: run.report.attention + (output.quiet ? [] : run.report.details), details: [])
     }
 }

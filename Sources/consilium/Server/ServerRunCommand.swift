@@ -19,9 +19,10 @@ struct ServerRunCommand: ParsableCommand {
 
     func run() throws {
         let printer = TickOutput(options: output)
-        guard let report = try ServerRun.tick(try home.open(.server), now: try Environment.now()) else {
-            return printer.busy()
+        let report = try ServerRun.tick(try home.open(.server), now: try Environment.now()) { unfinished in
+            printer.show(attention: unfinished.attention, details: unfinished.details)
         }
+        guard let report else { return printer.busy() }
         printer.show(attention: report.attention, details: report.details)
         if report.isShortOfQuorum { throw SilentExit(status: .unavailable) }
     }
