@@ -124,8 +124,11 @@ extension ClientRun {
         }
         try check(plan, against: known)
         let carriesBase = manifest.files.contains { $0.name == "base.safetensors" }
-        // Nothing is kept of a model that the plan's network cannot take.
-        _ = try self.model(in: bundle, plan: plan, base: carriesBase ? bundle : nil, session: known)
+        // Nothing is kept of a model that the plan's network cannot take. One whose frozen part was lost here can only be
+        // kept unseen: the re-issue that mends it comes behind it.
+        if try carriesBase || !(known.map { try hasLostBase($0) } ?? false) {
+            _ = try self.model(in: bundle, plan: plan, base: carriesBase ? bundle : nil, session: known)
+        }
         let archived = try mailbox.archive(delivery)
         if carriesBase {
             try files.makeDirectories(home.session(manifest.session))

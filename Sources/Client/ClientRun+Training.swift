@@ -163,10 +163,20 @@ extension ClientRun {
         if let base {
             tensors = try Safetensors.decode(try base.payload("base.safetensors", limit: Self.modelBytes)).tensors
         } else if let session, session.baseBundle != nil {
+            guard try !hasLostBase(session) else {
+                throw ClientError(
+                    .missing, "the frozen part of the model is gone from sessions/",
+                    hint: "ask the server's admin for 'server reissue'")
+            }
             tensors = try Safetensors.decode(try files.readFile(basePath(session.id), limit: Self.modelBytes)).tensors
         }
         let trained = try Safetensors.decode(try bundle.payload("model.safetensors", limit: Self.modelBytes)).tensors
         return try Model(specification, tensors: tensors.merging(trained))
+    }
+
+    /// Whether the frozen tensors came once and are not there any more.
+    func hasLostBase(_ session: ClientSession) throws -> Bool {
+        try session.baseBundle != nil && !files.exists(basePath(session.id))
     }
 
     private func isDeadlineNear(_ session: ClientSession) -> Bool {
