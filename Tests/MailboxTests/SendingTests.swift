@@ -175,7 +175,8 @@ import Wire
         try mailbox.otherSideHas(own.id, describing: "the update of round 3")
         #expect(mailbox.problems.isEmpty)
         try mailbox.otherSideHas(unknown, describing: "the update of round 3")
-        #expect(mailbox.problems.count == 1 && mailbox.problems[0].hasPrefix("the update of round 3, which others have"))
+        #expect(
+            mailbox.problems.count == 1 && mailbox.problems[0].hasPrefix("the update of round 3, which others have"))
         #expect(try send(mailbox, "b").seq == own.seq + 1001)
         try mailbox.otherSideHas(unknown, describing: "the update of round 3")
         #expect(mailbox.problems.count == 1)
