@@ -140,6 +140,9 @@ extension ClientRun {
                 bundle: delivery.id, hasBase: carriesBase, created: manifest.created, received: now, own: home.name,
                 asksConsent: configuration.consent == .ask))
         try saveState()
+        if let counted = report.line(of: home.name)?.counted {
+            try mailbox.otherSideHas(counted.update, describing: "the global of round \(report.round)")
+        }
         try layOnDesks(manifest.session)
         try mailbox.commit(delivery, .accepted)
     }

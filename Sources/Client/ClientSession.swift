@@ -54,7 +54,7 @@ extension ClientState {
     ///
     /// - Parameter enrolment: the bundle of this hospital's own enrolment. A decision about another one, which somebody
     ///   sent in this hospital's name, says nothing about this hospital.
-    mutating func apply(
+    package mutating func apply(
         _ decision: Decision, sequence: Int64, server: PartyName, enrolment: Digest?
     ) -> [ClientNotice] {
         if decision.subject == .enrolment, decision.about != enrolment { return [] }
@@ -125,7 +125,7 @@ extension ClientState {
     ///   - bundle: the bundle's id.
     ///   - hasBase: it carries `base.safetensors`.
     ///   - asksConsent: the configuration says `consent: ask`.
-    mutating func apply(
+    package mutating func apply(
         global report: RoundReport, plan: Plan, planDigest: Digest, session id: RandomID, bundle: Digest,
         hasBase: Bool, created: Timestamp, received: Timestamp, own: PartyName, asksConsent: Bool
     ) -> [ClientNotice] {
@@ -192,7 +192,7 @@ extension ClientState {
         }
     }
 
-    mutating func apply(abort reason: Reason, session id: RandomID) -> [ClientNotice] {
+    package mutating func apply(abort reason: Reason, session id: RandomID) -> [ClientNotice] {
         end(id, suffixed("aborted by the server", reason.reason))
     }
 }

@@ -39,15 +39,15 @@ package struct ClientState: Equatable, Sendable {
     package func request(_ id: Digest) -> OwnRequest? { requests.first { $0.id == id } }
     package func offer(version: Int) -> Offer? { offers.last { $0.version == version } }
 
-    mutating func sent(request: TrainingRequest, id: Digest, created: Timestamp) {
+    package mutating func sent(request: TrainingRequest, id: Digest, created: Timestamp) {
         guard self.request(id) == nil else { return }
         requests.append(
             OwnRequest(id: id, created: created, request: request, status: .sent, reason: "", session: nil))
     }
 
-    mutating func announce(_ key: String) -> Bool { announced.insert(key).inserted }
+    package mutating func announce(_ key: String) -> Bool { announced.insert(key).inserted }
 
-    mutating func change(session id: RandomID, _ body: (inout ClientSession) -> Void) {
+    package mutating func change(session id: RandomID, _ body: (inout ClientSession) -> Void) {
         guard let index = sessions.firstIndex(where: { $0.id == id }) else { return }
         body(&sessions[index])
     }
@@ -62,7 +62,7 @@ package struct ClientState: Equatable, Sendable {
         body(&requests[index])
     }
 
-    mutating func withdrawing(request id: Digest) {
+    package mutating func withdrawing(request id: Digest) {
         change(request: id) { if $0.status == .sent || $0.status == .approved { $0.status = .withdrawing } }
     }
 }

@@ -1,0 +1,190 @@
+import Client
+import Federation
+import Testing
+import Wire
+
+/// The rules of ``ClientState``, one test or more for each.
+@Suite struct ClientStateTests {
+    let own = PartyName("hospital-a")
+    let server = PartyName("ministry")
+    let now = Timestamp(seconds: 1_800_000_000)
+
+    private func digest(_ number: UInt8) throws -> Digest {
+        try #require(Digest(bytes: [UInt8](repeating: number, count: 32)))
+    }
+
+    private func session(_ digit: Character = "a") throws -> RandomID {
+        try #require(RandomID(hex: String(repeating: digit, count: 32)))
+    }
+
+    private func plan(_ changes: [String: JSONValue] = [:]) throws -> Plan {
+        try PlanDefaults.plan(
+            layers: [.object(changes)], architecture: "smallcnn", classes: ["a", "b"], imageSize: 64, context: "test")
+    }
+
+    /// A state with one request, for five rounds.
+    private func requested() throws -> ClientState {
+        var state = ClientState()
+        let wishes = try PlanWishes(["rounds": 5])
+        state.sent(
+            request: TrainingRequest(wishes: wishes, pictures: ["a": 10, "b": 10]), id: try digest(1), created: now)
+        return state
+    }
+
+    private func approve(_ state: inout ClientState, sequence: Int64 = 1) throws -> [ClientNotice] {
+        let decision = Decision(
+            subject: .request, about: try digest(1), verdict: .approved, session: try session())
+        return state.apply(decision, sequence: sequence, server: try #require(server), enrolment: nil)
+    }
+
+    private func global(
+        _ state: inout ClientState, round: Int, plan: Plan, bundle: UInt8, isFinal: Bool = false, version: Int? = nil,
+        model: UInt8? = nil
+    ) throws -> [ClientNotice] {
+        let report = RoundReport(
+            phase: isFinal ? .final : .running, round: round, closed: round - 1,
+            model: try digest(model ?? UInt8(100 + round)), base: nil, strategy: .fedAvg, participants: [],
+            version: version)
+        return state.apply(
+            global: report, plan: plan, planDigest: try digest(9), session: try session(), bundle: try digest(bundle),
+            hasBase: false, created: now, received: now, own: try #require(own), asksConsent: true)
+    }
+
+    @Test("a plan that is what was asked for is trained; the same global twice changes nothing")
+    func wantedPlan() throws {
+        var state = try requested()
+        _ = try approve(&state)
+        let plan = try plan(["rounds": 5])
+        _ = try global(&state, round: 1, plan: plan, bundle: 20)
+        #expect(state.session(try session())?.roundToTrain == 1)
+        let before = state
+        #expect(try global(&state, round: 1, plan: plan, bundle: 20).isEmpty)
+        #expect(state == before)
+    }
+
+    @Test("a plan that differs from the request waits for the hospital, and says in what")
+    func otherPlan() throws {
+        var state = try requested()
+        _ = try approve(&state)
+        let notices = try global(&state, round: 1, plan: try plan(["rounds": 9]), bundle: 20)
+        let opened = try #require(state.session(try session()))
+        #expect(opened.roundToTrain == nil)
+        #expect(opened.consent == .asked)
+        #expect(notices.contains(.planWaits(opened)))
+        #expect(state.differences(of: opened) == ["rounds: asked for 5, the plan says 9"])
+    }
+
+    @Test("without a request nothing trains, whatever the server sends first")
+    func noRequest() throws {
+        var state = ClientState()
+        _ = try global(&state, round: 1, plan: try plan(), bundle: 20)
+        #expect(state.session(try session())?.roundToTrain == nil)
+        #expect(state.session(try session())?.consent == .asked)
+
+        // A final global first, then a running one: still nobody was asked.
+        var bypassed = ClientState()
+        _ = try global(&bypassed, round: 1, plan: try plan(), bundle: 20, isFinal: true)
+        _ = try global(&bypassed, round: 2, plan: try plan(), bundle: 21)
+        #expect(bypassed.session(try session())?.roundToTrain == nil)
+        #expect(bypassed.session(try session())?.ended != nil)
+    }
+
+    @Test("a request that was taken back is not trained, even if the server approves it afterwards")
+    func withdrawn() throws {
+        var state = try requested()
+        state.withdrawing(request: try digest(1))
+        _ = try approve(&state)
+        #expect(state.request(try digest(1))?.status == .withdrawing)
+        _ = try global(&state, round: 1, plan: try plan(["rounds": 5]), bundle: 20)
+        #expect(state.session(try session())?.roundToTrain == nil)
+        #expect(state.session(try session())?.ended == "withdrawn")
+    }
+
+    @Test("globals in any order: an older one never replaces a newer one")
+    func order() throws {
+        var state = try requested()
+        _ = try approve(&state)
+        let plan = try plan(["rounds": 5])
+        _ = try global(&state, round: 3, plan: plan, bundle: 23)
+        _ = try global(&state, round: 2, plan: plan, bundle: 22)
+        #expect(state.session(try session())?.global.round == 3)
+        #expect(state.session(try session())?.roundToTrain == 3)
+    }
+
+    @Test("a global that is issued again for the same round takes the place of a bundle that may be lost")
+    func reissued() throws {
+        var state = try requested()
+        _ = try approve(&state)
+        let plan = try plan(["rounds": 5])
+        _ = try global(&state, round: 1, plan: plan, bundle: 20)
+        _ = try global(&state, round: 1, plan: plan, bundle: 30)
+        #expect(try state.session(try session())?.global.bundle == digest(30))
+    }
+
+    @Test("the final global ends the session and offers its version once")
+    func final() throws {
+        var state = try requested()
+        _ = try approve(&state)
+        let plan = try plan(["rounds": 5])
+        _ = try global(&state, round: 5, plan: plan, bundle: 25)
+        _ = try global(&state, round: 6, plan: plan, bundle: 26, isFinal: true, version: 1)
+        #expect(state.offers.map(\.version) == [1])
+        #expect(state.session(try session())?.ended == "finished with version 1")
+        #expect(state.session(try session())?.roundToTrain == nil)
+        _ = try global(&state, round: 6, plan: plan, bundle: 26, isFinal: true, version: 1)
+        #expect(state.offers.count == 1)
+    }
+
+    @Test("of decisions about one subject the highest number wins, in whatever order they come")
+    func decisions() throws {
+        let dropped = Decision(
+            subject: .request, about: try digest(1), verdict: .dropped, reason: "broken", session: try session())
+        let party = try #require(server)
+        var state = try requested()
+        _ = try approve(&state)
+        _ = try global(&state, round: 1, plan: try plan(["rounds": 5]), bundle: 20)
+        #expect(!state.apply(dropped, sequence: 7, server: party, enrolment: nil).isEmpty)
+        let after = state
+        #expect(try approve(&state, sequence: 3).isEmpty)
+        #expect(state == after)
+        #expect(state.session(try session())?.ended == "the server dropped this hospital: broken")
+    }
+
+    @Test("a decision about another enrolment in this hospital's name says nothing about this hospital")
+    func foreignEnrolment() throws {
+        var state = ClientState()
+        let rejected = Decision(subject: .enrolment, about: try digest(5), verdict: .rejected)
+        let party = try #require(server)
+        #expect(state.apply(rejected, sequence: 1, server: party, enrolment: try digest(6)).isEmpty)
+        #expect(state.enrolled == nil)
+        #expect(!state.apply(rejected, sequence: 1, server: party, enrolment: try digest(5)).isEmpty)
+        #expect(state.enrolled == false)
+    }
+
+    @Test("an abort ends a session once")
+    func abort() throws {
+        var state = try requested()
+        _ = try approve(&state)
+        _ = try global(&state, round: 1, plan: try plan(["rounds": 5]), bundle: 20)
+        #expect(state.apply(abort: Reason("wrong labels"), session: try session()).count == 1)
+        #expect(state.apply(abort: Reason("wrong labels"), session: try session()).isEmpty)
+        #expect(state.session(try session())?.ended == "aborted by the server: wrong labels")
+    }
+
+    @Test("the state survives its own file form, and a damaged form is refused")
+    func encoding() throws {
+        var state = try requested()
+        _ = try approve(&state)
+        _ = try global(&state, round: 5, plan: try plan(["rounds": 5]), bundle: 25)
+        _ = try global(&state, round: 6, plan: try plan(["rounds": 5]), bundle: 26, isFinal: true, version: 1)
+        let json = state.json
+        let read = try ClientState(json: json, context: "state.json") == state
+        #expect(read)
+        guard case .object(var fields) = json else { return }
+        fields["sessions"] = nil
+        #expect(throws: JSONError.self) { try ClientState(json: .object(fields), context: "state.json") }
+        fields["sessions"] = []
+        fields["surprise"] = true
+        #expect(throws: JSONError.self) { try ClientState(json: .object(fields), context: "state.json") }
+    }
+}
