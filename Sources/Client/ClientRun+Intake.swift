@@ -141,7 +141,7 @@ extension ClientRun {
                 asksConsent: configuration.consent == .ask))
         try saveState()
         if let counted = report.line(of: home.name)?.counted {
-            try mailbox.otherSideHas(counted.update, describing: "the global of round \(report.round)")
+            try mailbox.otherSideHas(counted.update, describing: "the update of round \(report.closed)")
         }
         try layOnDesks(manifest.session)
         try mailbox.commit(delivery, .accepted)
