@@ -115,7 +115,7 @@ extension ServerRun {
     @discardableResult
     private func move(_ record: DeskRecords.RequestRecord, to state: DeskState, group: String?) throws -> FilePath {
         let desk = Desk.requests(home)
-        guard let item = try desk.scan(isAccepted: { mailbox.isAccepted($0) }).item(id: record.id) else {
+        guard let item = try desk.scan(isAccepted: { isKnown($0) }).item(id: record.id) else {
             throw ServerError(
                 .missing, "the file of \(record.label) is in none of the desk's folders",
                 hint: "copy archive/\(record.id).tar to requests/pending/\(record.fileName)")

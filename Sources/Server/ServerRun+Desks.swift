@@ -16,9 +16,15 @@ extension ServerRun {
     }
 
     private func look(at desk: Desk) throws -> DeskScan {
-        let scan = try desk.scan { mailbox.isAccepted($0) }
+        let scan = try desk.scan { isKnown($0) }
         for line in scan.refusals { announce("desk-\(line)", line) }
         return scan
+    }
+
+    /// Whether this home took the bundle in. The mailbox forgets that some time after the bundle's expiry, while its file may
+    /// lie on the desk for years.
+    func isKnown(_ id: Digest) -> Bool {
+        mailbox.isAccepted(id) || records.request(id) != nil || records.enrolment(id) != nil
     }
 
     // MARK: enrolments
@@ -29,8 +35,10 @@ extension ServerRun {
             if records.enrolment(item.id) == nil { try restoreEnrolment(item) }
             guard let record = records.enrolment(item.id) else { continue }
             switch (record.status, item.state) {
-            case (.pending, .approved), (.rejected, .approved): try enrol(record, item)
-            case (.pending, .rejected), (.approved, .rejected): try refuse(record, item)
+            case (.pending, .approved), (.rejected, .approved):
+                try isolated(item.name) { try enrol(record, item) }
+            case (.pending, .rejected), (.approved, .rejected):
+                try isolated(item.name) { try refuse(record, item) }
             default: break
             }
         }

@@ -245,8 +245,8 @@ extension ServerRun {
                 "equivocation-\(alarm.second.hex)",
                 "\(alarm.sender) sent two different bundles with the number \(alarm.seq): its key is used twice, or its home was "
                     + "restored from a backup; ask by telephone")
-            if session(alarm.session)?[alarm.sender] != nil {
-                try apply(.equivocation(alarm.sender), to: alarm.session)
+            if let session = session(alarm.session), session[alarm.sender] != nil {
+                try isolated("session \(session.name)") { try apply(.equivocation(alarm.sender), to: session.id) }
             }
         }
     }
