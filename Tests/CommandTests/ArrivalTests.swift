@@ -1,4 +1,5 @@
 import Bundles
+import Glibc
 import Testing
 import Wire
 
@@ -90,6 +91,41 @@ import Wire
         try world.answer("a")
         try world.journey(["b", "c"])
         #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
+    }
+
+    /// Killed at any moment and run again, a tick goes on where it was.
+    @Test func ticksThatAreKilledAndRunAgainGiveTheSameModel() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 2)
+        var wait: UInt32 = 3_000
+        func tick(_ role: String, _ home: String) throws {
+            for _ in 1...2 {
+                let running = try world.start(role, "run", "--home", home)
+                usleep(wait)
+                wait = wait < 60_000 ? wait * 4 / 3 : 3_000
+                running.send(SIGKILL)
+                _ = try running.wait()
+            }
+            try world.succeed(role, "run", "--home", home)
+        }
+        for _ in 1...2 {
+            for home in World.everybody {
+                try world.carry("S", to: home)
+                try tick("client", home)
+                try world.answer(home)
+            }
+            try tick("server", "S")
+        }
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.model(1) == Self.inOrder.get())
+        #expect(
+            try world.history("spring").allSatisfy {
+                $0["participants"].items.allSatisfy { $0["fate"].text == "counted" }
+            })
+        for home in ["S", "a", "b", "c"] {
+            #expect(try world.run("doctor", "--home", home).output.contains("ok   audit"), "\(home)")
+            #expect(world.names("\(home)/inbox").isEmpty, "\(home)")
+        }
     }
 
     /// The archive is the proof: a changed byte in it is found.

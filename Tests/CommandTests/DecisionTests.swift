@@ -48,8 +48,7 @@ import Wire
 
     @Test func refusingAPlanWithdrawsFromItsSession() throws {
         let world = try World.enrolled()
-        try world.configure("S", "quorum: 1")
-        try world.request(["a"], rounds: 1)
+        try world.request(["a", "c"], rounds: 1)
         try world.request(["b"], rounds: 2)
         try world.approveAll("spring")
         try world.visit("b")
@@ -57,7 +56,7 @@ import Wire
         try world.answer("b")
         let told = try world.serve()
         #expect(told.output.contains("hospital-b has withdrawn"), "\(told)")
-        try world.journey(["a"])
+        try world.journey(["a", "c"])
         let round = try #require(try world.history("spring").first)
         #expect(round.fate(of: "hospital-a") == "counted")
         #expect(round.fate(of: "hospital-b") == nil)
