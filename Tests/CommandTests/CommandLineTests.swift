@@ -61,7 +61,8 @@ import Wire
     /// None of the mistakes may change a home, so all of them may share one folder.
     private static let shared = Result { try World.enrolled().root }
 
-    @Test(arguments: mistakes)
+    /// One after the other: the home that they share has one lock, and "another run is at work" is not their mistake.
+    @Test(.serialized, arguments: mistakes)
     func aMistakeIsOneClearLine(_ mistake: Mistake) throws {
         let world = World(root: try Self.shared.get())
         let test = "\(try Material.pictures.get())/test/glioma"

@@ -137,7 +137,8 @@ package enum SessionEffect: Equatable, Sendable, CustomStringConvertible {
     package var needsAttention: Bool {
         switch self {
         case .closing(_, _, let missing): !missing.isEmpty
-        case .paused, .excluded, .updateRefused, .withdrawn, .trainsAlone, .aborted: true
+        // A refused update is told by whoever refused it.
+        case .paused, .excluded, .withdrawn, .trainsAlone, .aborted: true
         default: false
         }
     }
