@@ -11,7 +11,7 @@ pictures=$(realpath "$1")
 out=$2
 rounds=${3:-10}
 size=${4:-128}
-groups=${5:-}
+groups=${5:+$(realpath "$5")}
 PATH="$(cd "$(dirname "$0")/.." && pwd)/.build/release:$PATH"
 classes=$(find "$pictures" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | LC_ALL=C sort | paste -sd, -)
 mkdir "$out"
