@@ -40,7 +40,7 @@ for hospital in "${hospitals[@]}"; do
     consilium client init --home "$demo/$hospital" --name "$hospital" --invite "$demo/invite.tar" \
         --data "$demo/pictures/client-$number"
     printf 'exchange: %s\n' "$PWD" >>"$demo/$hospital/consilium.yaml"
-    consilium client request --home "$demo/$hospital" --rounds 5 --local-epochs 2
+    consilium client request --home "$demo/$hospital" --rounds 8 --local-epochs 2
 done
 
 say "The server's cron tick lays the enrolments on the admin's desk"
@@ -57,7 +57,7 @@ say "Nights and mornings: each hospital trains on its own pictures, the server a
 night=0
 while [ ! -f "$demo/ministry/versions/0001/version.json" ]; do
     night=$((night + 1))
-    if [ "$night" -gt 8 ]; then
+    if [ "$night" -gt 12 ]; then
         echo "demo: the session did not finish in $night nights" >&2
         consilium server sessions --home "$demo/ministry" >&2
         exit 70
