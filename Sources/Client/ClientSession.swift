@@ -44,7 +44,6 @@ package struct ClientSession: Equatable, Sendable {
 
     /// When the open round is over, as the plan says.
     package var deadline: Timestamp { global.created.adding(seconds: plan.deadline) }
-    package var fileName: String { "plan-\(id.short).tar" }
 }
 
 extension ClientState {

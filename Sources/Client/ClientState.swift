@@ -77,8 +77,6 @@ package struct Offer: Equatable, Sendable {
     /// The bundle of the final global.
     package let bundle: Digest
     package internal(set) var status: Status
-
-    package var fileName: String { "v\(version)-\(session.short).tar" }
 }
 
 /// What an event brought about; texts for people.

@@ -52,12 +52,6 @@ package struct LocalPictures: Sendable {
 
     /// In bytes.
     private static var physicalMemory: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
-
-    /// Picture counts by class, training and validation together: what a request declares.
-    package var countsByClass: [String: Int] {
-        let counts = zip(training.classCounts, validation.classCounts).map { $0 + $1 }
-        return Dictionary(uniqueKeysWithValues: zip(training.classes, counts))
-    }
 }
 
 extension Preprocessing {

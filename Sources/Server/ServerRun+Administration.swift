@@ -87,7 +87,7 @@ extension ServerRun {
 
     // MARK: helpers
 
-    static func reasonName(_ fileName: String) -> String { "\(fileName).reason.txt" }
+    static func reasonName(_ fileName: String) -> String { fileName + Desk.reasonSuffix }
 
     private func known(_ label: String) throws -> DeskRecords.RequestRecord {
         guard let record = records.request(named: label) else {

@@ -97,13 +97,10 @@ extension ServerRun {
         let plan: Plan
         do {
             plan = try self.plan(of: session, version: try versions.record(head))
-        } catch let error as FederationError {
-            announce("plan-\(session.id.hex)-\(error)", "session \(session.name) cannot start: \(error)")
-            return
-        } catch let error as FileError where !error.isTransient {
-            announce("plan-\(session.id.hex)-\(error)", "session \(session.name) cannot start: \(error)")
-            return
-        } catch let error as ConfigurationError {
+        } catch
+            where error is FederationError || error is ConfigurationError
+            || (error as? FileError)?.isTransient == false
+        {
             announce("plan-\(session.id.hex)-\(error)", "session \(session.name) cannot start: \(error)")
             return
         }

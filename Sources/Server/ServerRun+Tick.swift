@@ -27,18 +27,13 @@ extension ServerRun {
         try exchange { try mailbox.collect(from: $0) }
         try readDesks()
         try takeIn()
-        // An enrolment that was approved just now may have let held bundles in, and these may be requests that the desk has
-        // decided about already in an earlier life of this home.
         try stepSessions()
         try publish()
         try mailbox.sendReceipts()
         try mailbox.publishPending()
         try exchange { try mailbox.deliver(to: $0) }
-        try writePending()
         try mailbox.cleanUp()
-        try saveRecords()
-        report.attention += mailbox.problems
-        try mailbox.finish()
+        try close()
     }
 
     /// What an admin's command needs after its change: the answers go out at once, the inbox waits for the tick.
@@ -47,15 +42,14 @@ extension ServerRun {
         try stepSessions()
         try publish()
         try mailbox.publishPending()
-        try writePending()
-        try saveRecords()
-        report.attention += mailbox.problems
-        try mailbox.finish()
+        try close()
     }
 
     /// What the twin of a file move needs after it. The next tick decides, as after a move by hand, so that several requests
     /// can be moved into one session before it starts.
-    package func noteMove() throws {
+    package func noteMove() throws { try close() }
+
+    private func close() throws {
         try writePending()
         try saveRecords()
         report.attention += mailbox.problems
