@@ -80,7 +80,7 @@ let package = Package(
         .testTarget(
             name: "ImagesTests", dependencies: ["Images", "Files", "Tensors", "Wire", systemPackage],
             swiftSettings: strict),
-        .testTarget(name: "FederationTests", dependencies: ["Federation", "Tensors", "Wire"], swiftSettings: strict),
+        .testTarget(name: "FederationTests", dependencies: ["Federation", "Configuration", "Tensors", "Wire"], swiftSettings: strict),
         .testTarget(
             name: "MailboxTests",
             dependencies: ["Mailbox", "Configuration", "Bundles", "Files", "Wire", systemPackage],
@@ -95,7 +95,7 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             // The program itself is started as a process; it has to be built, and lies beside the test bundle.
-            dependencies: ["consilium", "Bundles", "Files", "Wire", systemPackage],
+            dependencies: ["consilium", "Bundles", "Tensors", "Files", "Wire", systemPackage],
             swiftSettings: strict),
     ]
 )

@@ -1,12 +1,9 @@
 import Bundles
-import Configuration
 package import Federation
 import Files
 import Images
 import Mailbox
-package import NeuralNetworks
 import SystemPackage
-package import Tensors
 import Wire
 
 /// The hospital's commands.
@@ -81,10 +78,10 @@ extension ClientRun {
 
     // MARK: the desks' twins
 
-    package func accept(version: Int, actor: String) throws {
+    package func accept(version: Int, asSent: Bool = false, actor: String) throws {
         let offer = try pendingOffer(version)
         try move(offer, to: .approved)
-        try install(offer, actor: actor)
+        try install(offer, asSent: asSent, actor: actor)
     }
 
     package func reject(version: Int, actor: String) throws {
@@ -128,13 +125,5 @@ extension ClientRun {
             try desk.move(item, to: approve ? .approved : .rejected)
         }
         try decide(session, consent: approve ? .granted : .refused, actor: actor)
-    }
-
-    /// How an offered version scores on the hospital's own validation pictures, beside the model in use.
-    package func score(_ model: Model, context: ComputeContext) throws -> ClassificationMetrics {
-        let pictures = try LocalPictures.load(
-            try dataFolder(), specification: model.specification, augmentation: .none,
-            validation: configuration.validation, seed: 0, files: files, context: context)
-        return try evaluate(model, on: pictures.validation, context: context)
     }
 }

@@ -2,8 +2,8 @@ import Bundles
 import Federation
 import Files
 import Mailbox
-package import NeuralNetworks
-package import SystemPackage
+import NeuralNetworks
+import SystemPackage
 import Tensors
 import Wire
 
@@ -74,38 +74,11 @@ extension ClientRun {
         if consent == .refused { try withdraw(session: session, reason: "the hospital refuses the plan") }
     }
 
-    /// Writes the model where `predict` finds it.
-    func install(_ offer: Offer, actor: String) throws {
-        let model = try offeredModel(offer)
-        let specification = model.specification
-        let metadata = ModelMetadata(
-            architecture: specification.architecture.rawValue, classes: specification.classes,
-            imageSize: specification.imageSize)
-        let path = modelPath(version: offer.version)
-        try files.writeFile(path, try Safetensors.encode(model.tensors, metadata: metadata.fields))
-        state.change(offer: offer.bundle) { $0.status = .accepted }
-        try saveState()
-        try audit("version-accepted", subject: offer.bundle.hex, detail: "version \(offer.version)", actor: actor)
-        attention("version \(offer.version) is installed: \(path)")
-    }
-
     func refuse(_ offer: Offer, actor: String) throws {
         state.change(offer: offer.bundle) { $0.status = .rejected }
         try saveState()
         try audit("version-rejected", subject: offer.bundle.hex, detail: "version \(offer.version)", actor: actor)
         detail("version \(offer.version) is rejected")
-    }
-
-    /// The whole model of a final global.
-    package func offeredModel(_ offer: Offer) throws -> Model {
-        guard let session = state.session(offer.session), session.global.bundle == offer.bundle else {
-            throw ClientError(.damaged, "the session of version \(offer.version) is not on record")
-        }
-        return try globalModel(of: session)
-    }
-
-    package func modelPath(version: Int) -> FilePath {
-        home.models.appending("\(home.name)_FinalGlobal_v\(version).safetensors")
     }
 
     // MARK: what waits

@@ -13,12 +13,12 @@ extension ClientRun {
     package static func tick(
         _ home: Home, now: Timestamp, watch: TrainingWatch = TrainingWatch(), instructionSet: InstructionSet? = nil
     ) throws -> RunReport? {
-        guard let run = try ClientRun.open(home, now: now) else { return nil }
-        try run.tick(watch, instructionSet: instructionSet)
+        guard let run = try ClientRun.open(home, now: now, instructionSet: instructionSet) else { return nil }
+        try run.tick(watch)
         return run.report
     }
 
-    package func tick(_ watch: TrainingWatch, instructionSet: InstructionSet?) throws {
+    package func tick(_ watch: TrainingWatch) throws {
         try exchange { try mailbox.collect(from: $0) }
         try recoverRequests()
         try readDesks()
@@ -30,7 +30,7 @@ extension ClientRun {
         // What was decided and received goes out before hours of training begin.
         try mailbox.publishPending()
         try exchange { try mailbox.deliver(to: $0) }
-        try train(watch, instructionSet: instructionSet)
+        try train(watch)
         try close()
     }
 

@@ -38,14 +38,14 @@ extension ClientRun {
     static let usualMemoryPercent: Int64 = 80
 
     /// Trains what is open, session by session, within the time budget, and publishes the updates.
-    func train(_ watch: TrainingWatch, instructionSet: InstructionSet?) throws {
+    func train(_ watch: TrainingWatch) throws {
         let began = monotonicSeconds()
         let budget = configuration.timeBudget ?? .max
         for session in state.sessions where session.roundToTrain != nil {
             let left = budget - (monotonicSeconds() - began)
             guard left > 0, !watch.shouldStop() else { return detail("the time budget is used up") }
             do {
-                try train(session, watch, seconds: left, instructionSet: instructionSet)
+                try train(session, watch, seconds: left)
             } catch let error as MailboxError {
                 // Our own disk or keys: that concerns every session.
                 throw error
@@ -55,10 +55,7 @@ extension ClientRun {
         }
     }
 
-    private func train(
-        _ session: ClientSession, _ watch: TrainingWatch, seconds: Int64, instructionSet: InstructionSet?
-    ) throws {
-        let context = ComputeContext(workers: configuration.threads, instructionSet: instructionSet)
+    private func train(_ session: ClientSession, _ watch: TrainingWatch, seconds: Int64) throws {
         let global = try globalModel(of: session)
         let pictures = try LocalPictures.load(
             try dataFolder(), specification: global.specification, augmentation: session.plan.augmentation,
@@ -183,7 +180,7 @@ extension ClientRun {
         now.seconds >= session.deadline.seconds - min(Self.partialBefore, session.plan.deadline / 10)
     }
 
-    private func requireMemory(_ planned: Int) throws {
+    func requireMemory(_ planned: Int) throws {
         let machine = Int64(sysconf(Int32(_SC_PHYS_PAGES))) * Int64(sysconf(Int32(_SC_PAGESIZE)))
         let limit = configuration.memory ?? machine / 100 * Self.usualMemoryPercent
         guard Int64(planned) > limit else { return }

@@ -5,6 +5,7 @@ package import Files
 import Logging
 package import Mailbox
 package import SystemPackage
+package import Tensors
 package import Wire
 
 /// What a run has to say. Lines under `attention` are printed under cron too: a person has to act, or has to know.
@@ -23,6 +24,8 @@ package final class ClientRun {
     package let configuration: ClientConfiguration
     package let mailbox: Mailbox
     package let now: Timestamp
+    /// For everything that is computed on pictures.
+    let context: ComputeContext
     /// For whoever looks for a fault (`CONSILIUM_LOG=debug`); what people have to know goes into ``report``.
     let log = Logger(label: "consilium.client")
     package internal(set) var state: ClientState
@@ -33,7 +36,9 @@ package final class ClientRun {
     package var server: PartyName { home.record.server }
 
     /// - Returns: nil while another run holds the home.
-    package static func open(_ home: Home, now: Timestamp) throws -> ClientRun? {
+    package static func open(
+        _ home: Home, now: Timestamp, instructionSet: InstructionSet? = nil
+    ) throws -> ClientRun? {
         let configuration = try ClientConfiguration(parsing: try home.readConfiguration())
         guard configuration.name == home.name else {
             throw ClientError(
@@ -41,16 +46,18 @@ package final class ClientRun {
                 hint: "put the old name back; the server knows this hospital by it")
         }
         guard let mailbox = try Mailbox.open(home, now: now) else { return nil }
-        return try ClientRun(home, configuration: configuration, mailbox: mailbox, now: now)
+        let context = ComputeContext(workers: configuration.threads, instructionSet: instructionSet)
+        return try ClientRun(home, configuration: configuration, mailbox: mailbox, now: now, context: context)
     }
 
     private init(
-        _ home: Home, configuration: ClientConfiguration, mailbox: Mailbox, now: Timestamp
+        _ home: Home, configuration: ClientConfiguration, mailbox: Mailbox, now: Timestamp, context: ComputeContext
     ) throws {
         self.home = home
         self.configuration = configuration
         self.mailbox = mailbox
         self.now = now
+        self.context = context
         state = try ClientState.load(from: home)
         savedState = state
     }

@@ -36,8 +36,9 @@ package struct LocalTraining {
             }
         options = TrainingOptions(
             epochs: plan.localEpochs, batchSize: plan.batchSize, optimizer: optimizer,
-            learningRate: Float(plan.learningRate), weightDecay: Float(plan.weightDecay),
-            proximalMu: Float(plan.strategy.mu), trainFrom: plan.trainFrom.rawValue,
+            learningRate: Float(plan.learningRate), schedule: LearningRateSchedule(plan),
+            weightDecay: Float(plan.weightDecay), proximalMu: Float(plan.strategy.mu),
+            clipNorm: plan.clipNorm.map { Float($0) }, trainFrom: plan.trainFrom.rawValue,
             frozenBatchNorm: plan.batchNorm == .frozen, dropout: Float(plan.dropout),
             classWeights: plan.classWeights == .balanced ? Self.balancedWeights(pictures.training.classCounts) : nil,
             seed: Self.seed(plan: plan, client: client), firstEpoch: (round - 1) * plan.localEpochs)
@@ -85,6 +86,20 @@ package struct LocalTraining {
         return trainer.model
     }
 
+    /// The received model with the BatchNorm statistics of this hospital's training pictures.
+    ///
+    /// The average of the hospitals' statistics belongs to none of their networks, least of all to the average of their
+    /// weights, and it costs the global model several points. Its weights are right, and what is missing needs no labels
+    /// and no training: one pass forward. Li et al. 2016 ("Revisiting Batch Normalization for Practical Domain Adaptation",
+    /// arXiv 1603.04779) call it AdaBN; Li et al. 2021 (FedBN, arXiv 2102.07623) keep each hospital's statistics for the
+    /// same reason.
+    ///
+    /// - Returns: nil where the plan freezes BatchNorm, whose statistics then are not averages.
+    package func fitted() throws -> Model? {
+        guard plan.batchNorm == .training else { return nil }
+        return try finalModel(of: trainer(checkpoint: nil).trainer)
+    }
+
     /// Scores the global and the trained model on the hospital's validation pictures.
     package func result(of trainer: Trainer) throws -> Result {
         let statistics = trainer.statistics
@@ -102,6 +117,18 @@ package struct LocalTraining {
     private func scores(of model: Model) throws -> Scores? {
         guard pictures.validation.count >= FederationLimits.minimumSupport else { return nil }
         return Scores(try evaluate(model, on: pictures.validation, context: context))
+    }
+}
+
+extension LearningRateSchedule {
+    init(_ plan: Plan) {
+        let shape: Shape =
+            switch plan.schedule.shape {
+            case .constant: .constant
+            case .cosine(let floor): .cosine(floor: floor)
+            case .step(let every, let factor): .step(every: every, factor: factor)
+            }
+        self.init(shape, warmup: plan.schedule.warmup, total: plan.rounds * plan.localEpochs)
     }
 }
 

@@ -17,10 +17,9 @@ package struct ServerConfiguration: Equatable, Sendable {
 
     /// The keys that belong to a plan.
     package static let planKeys = [
-        "rounds", "local_epochs", "batch_size", "image_size", "optimizer", "learning_rate", "weight_decay",
-        "train_from",
-        "augmentation", "strategy", "quorum", "deadline", "late", "early_stop", "batch_norm", "dropout",
-        "class_weights", "seed",
+        "rounds", "local_epochs", "batch_size", "image_size", "optimizer", "learning_rate", "schedule",
+        "momentum", "weight_decay", "clip_norm", "train_from", "augmentation", "strategy", "quorum", "deadline",
+        "late", "early_stop", "batch_norm", "dropout", "class_weights", "seed",
     ]
 
     /// - Parameter planKeys: which keys are left to the plan.

@@ -14,6 +14,9 @@ package enum FederationLimits {
     package static let batchSize: ClosedRange<Int64> = 1...1_024
     package static let imageSize: ClosedRange<Int64> = 16...1_024
     package static let learningRate: ClosedRange<Double> = 1e-9...10
+    package static let clipNorm: ClosedRange<Double> = 1e-6...1e6
+    /// Epochs of the session.
+    package static let warmup: ClosedRange<Double> = 0...1_000
     package static let weightDecay: ClosedRange<Double> = 0...1
     package static let mu: ClosedRange<Double> = 0...10
     package static let momentum: ClosedRange<Double> = 0...0.9999

@@ -128,7 +128,11 @@ package final class Trainer {
             throw NetworkError(
                 .diverged, "the loss is not finite at step \(statistics.steps + 1): lower the learning rate")
         }
-        memory.update(options, step: statistics.steps + 1, context: context)
+        let factor = options.schedule.factor(
+            epoch: sessionEpoch, step: stepInEpoch, stepsPerEpoch: schedule.stepsPerEpoch)
+        memory.update(
+            options, learningRate: Float(Double(options.learningRate) * factor), step: statistics.steps + 1,
+            context: context)
         epochLoss += loss
         stepInEpoch += 1
         statistics.steps += 1

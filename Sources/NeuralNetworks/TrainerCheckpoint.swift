@@ -85,6 +85,8 @@ extension TrainingOptions {
         case .adam(let beta1, let beta2, let epsilon): fingerprint.add([1, beta1, beta2, epsilon])
         }
         fingerprint.add([learningRate, weightDecay, proximalMu, dropout])
+        schedule.add(to: &fingerprint)
+        fingerprint.add(clipNorm.map { [$0] } ?? [])
         fingerprint.add(trainFrom)
         fingerprint.add(frozenBatchNorm ? 1 : 0)
         fingerprint.add(classWeights ?? [])

@@ -101,21 +101,30 @@ struct TrainingMemory {
     /// One sweep over all parameters that train: weight decay, the FedProx term, the optimiser's step.
     ///
     /// The proximal term joins the finished gradient here, after accumulation; running statistics lie outside of the
-    /// swept range. A clipped gradient norm would include it.
+    /// swept range. A clipped gradient has it already.
     ///
-    /// - Parameter step: counted from 1, over the whole training.
-    func update(_ options: TrainingOptions, step: Int, context: ComputeContext) {
+    /// - Parameters:
+    ///   - learningRate: of this step.
+    ///   - step: counted from 1, over the whole training.
+    func update(_ options: TrainingOptions, learningRate: Float, step: Int, context: ComputeContext) {
         let count = sizes.layout.trainableCount
+        var anchor = anchor
+        if let limit = options.clipNorm {
+            Kernels.clipNorm(
+                gradient: gradients, weight: values, anchor: anchor, count: count, proximalMu: options.proximalMu,
+                limit: limit, context: context)
+            anchor = nil
+        }
         switch options.optimizer {
         case .sgd(let momentum):
             Kernels.sgdMomentumUpdate(
                 weight: values, gradient: gradients, velocity: moments.first, anchor: anchor, count: count,
-                learningRate: options.learningRate, momentum: momentum, weightDecay: options.weightDecay,
+                learningRate: learningRate, momentum: momentum, weightDecay: options.weightDecay,
                 proximalMu: options.proximalMu, context: context)
         case .adam(let beta1, let beta2, let epsilon):
             Kernels.adamUpdate(
                 weight: values, gradient: gradients, firstMoment: moments[0], secondMoment: moments[1],
-                anchor: anchor, count: count, step: step, learningRate: options.learningRate, beta1: beta1,
+                anchor: anchor, count: count, step: step, learningRate: learningRate, beta1: beta1,
                 beta2: beta2, epsilon: epsilon, weightDecay: options.weightDecay, proximalMu: options.proximalMu,
                 context: context)
         }

@@ -14,9 +14,12 @@ package struct TrainingOptions: Equatable, Sendable {
     package var batchSize: Int
     package var optimizer: Optimizer
     package var learningRate: Float
+    package var schedule: LearningRateSchedule
     package var weightDecay: Float
     /// FedProx's mu (Li et al. 2020, arXiv 1812.06127, eq. 2): mu (w - w_global) is added to the gradient.
     package var proximalMu: Float
+    /// The longest gradient, FedProx's term included, that goes into a step; nil for any length.
+    package var clipNorm: Float?
     /// The first part that trains: `all`, `stem`, `layer1`, ..., `head`.
     package var trainFrom: String
     /// BatchNorm uses its running statistics and keeps them, its weight and its bias, as torchvision's
@@ -32,15 +35,18 @@ package struct TrainingOptions: Equatable, Sendable {
 
     package init(
         epochs: Int = 1, batchSize: Int = 32, optimizer: Optimizer = .adam, learningRate: Float = 1e-3,
-        weightDecay: Float = 0, proximalMu: Float = 0, trainFrom: String = "all", frozenBatchNorm: Bool = false,
+        schedule: LearningRateSchedule = .constant, weightDecay: Float = 0, proximalMu: Float = 0,
+        clipNorm: Float? = nil, trainFrom: String = "all", frozenBatchNorm: Bool = false,
         dropout: Float = 0, classWeights: [Float]? = nil, seed: UInt64 = 0, firstEpoch: Int = 0
     ) {
         self.epochs = epochs
         self.batchSize = batchSize
         self.optimizer = optimizer
         self.learningRate = learningRate
+        self.schedule = schedule
         self.weightDecay = weightDecay
         self.proximalMu = proximalMu
+        self.clipNorm = clipNorm
         self.trainFrom = trainFrom
         self.frozenBatchNorm = frozenBatchNorm
         self.dropout = dropout
@@ -60,6 +66,8 @@ package struct TrainingOptions: Equatable, Sendable {
         try require(learningRate > 0 && learningRate <= 100, "learning rate must be above 0, to 100")
         try require(inRange(weightDecay, 0, 10), "weight decay must be 0 to 10")
         try require(inRange(proximalMu, 0, 100), "mu must be 0 to 100")
+        if let clipNorm { try require(clipNorm > 0 && clipNorm <= 1e6, "clip norm must be above 0, to 1000000") }
+        try schedule.check()
         try require(inRange(dropout, 0, 0.95), "dropout must be 0 to 0.95")
         try require(firstEpoch >= 0 && firstEpoch < 1 << 40, "first epoch must not be negative")
         switch optimizer {

@@ -1,4 +1,5 @@
 import Bundles
+import Tensors
 import Testing
 import Wire
 
@@ -42,8 +43,13 @@ import Wire
         #expect(installed.output.hasPrefix("version 1 is installed: "))
         #expect(world.exists("a/models/hospital-a_FinalGlobal_v1.safetensors"))
         try world.succeed("client", "accept", "--home", "b", "1")
-        let first = try world.bytes("a/models/hospital-a_FinalGlobal_v1.safetensors")
-        #expect(try world.bytes("b/models/hospital-b_FinalGlobal_v1.safetensors") == first)
+        try expectFitted(world, "a", from: world.model(1))
+        try expectFitted(world, "b", from: world.model(1))
+        try world.succeed("client", "accept", "--home", "c", "1", "--as-sent")
+        let asSent = try Safetensors.decode(world.bytes("c/models/hospital-c_FinalGlobal_v1.safetensors"))
+        let isAsSent = asSent.tensors == (try Safetensors.decode(world.model(1)).tensors)
+        #expect(isAsSent)
+        #expect(asSent.metadata["batch_norm"] == "as sent")
         try expectPredictions(world, home: "a")
     }
 
@@ -67,6 +73,8 @@ import Wire
         let offers = try world.json("client", "updates", "--home", "c")["updates"]
         #expect(offers[0]["version"].integer == 1)
         #expect(offers[0]["status"].text == "pending")
+        #expect(offers[0]["fitted"] == .bool(true))
+        #expect(offers[0]["as_sent"]["support"].integer == offers[0]["installed"]["support"].integer)
         try world.succeed("client", "reject", "--home", "b", "1")
         try world.succeed("client", "accept", "--home", "c", "1")
         #expect(world.names("b/models").isEmpty)
@@ -158,5 +166,32 @@ import Wire
         let figures = try world.json("evaluate", test, "--home", home)
         #expect(figures["accuracy"] != .null)
         #expect(figures["balanced_accuracy"] != .null)
+    }
+
+    /// What a hospital installs is the version, with BatchNorm statistics of its own pictures.
+    private func expectFitted(_ world: World, _ home: String, from sent: [UInt8]) throws {
+        let installed = try Safetensors.decode(world.bytes("\(home)/models/hospital-\(home)_FinalGlobal_v1.safetensors"))
+        let global = try Safetensors.decode(sent).tensors
+        #expect(installed.tensors.names == global.names)
+        for name in global.names {
+            let isSame = installed.tensors[name] == global[name]
+            #expect(isSame == !name.contains(".running_"), "\(name)")
+        }
+        #expect(installed.metadata["batch_norm"]?.hasSuffix(" own pictures") == true)
+    }
+
+    /// A model can be installed where the pictures are not at hand; then it stays as it came, and the admin is told.
+    @Test func aModelIsInstalledAsSentWhereItCannotBeFitted() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        try world.journey()
+        try world.visit("a")
+        let pictures = try world.text("a/consilium.yaml").split(separator: "\n").filter { !$0.hasPrefix("data:") }
+        try world.write(pictures.joined(separator: "\n") + "\n", to: "a/consilium.yaml")
+        let outcome = try world.succeed("client", "accept", "--home", "a", "1")
+        #expect(outcome.output.contains("installed as sent, its BatchNorm statistics not fitted: consilium.yaml names no"))
+        let installed = try Safetensors.decode(world.bytes("a/models/hospital-a_FinalGlobal_v1.safetensors"))
+        let isAsSent = installed.tensors == (try Safetensors.decode(world.model(1)).tensors)
+        #expect(isAsSent)
     }
 }

@@ -1,3 +1,4 @@
+import Configuration
 import Federation
 import Testing
 import Wire
@@ -24,10 +25,12 @@ import Wire
             "quorum": 0.5, "deadline": "36h", "early_stop": ["patience": 3], "strategy": "fedavg",
             "augmentation": false,
             "train_from": "layer4", "batch_norm": "frozen", "optimizer": "sgd", "class_weights": "balanced",
+            "schedule": ["name": "step", "every": 4, "factor": 0.5, "warmup": 1.5], "clip_norm": 1,
         ])
         let back = try Plan(decoding: plan.encoded)
         #expect(back == plan)
         #expect(back.encoded == plan.encoded)
+        #expect(back.schedule == LearningRateRule(.step(every: 4, factor: 0.5), warmup: 1.5) && back.clipNorm == 1)
         #expect(back.earlyStop == EarlyStop(patience: 3, metric: .balancedAccuracy))
         guard case .object(let fields) = plan.json else { return }
         #expect(fields.keys.sorted() == Plan.keys)
@@ -56,6 +59,12 @@ import Wire
         (["early_stop": ["patience": 2, "metric": "acuracy"]], "did you mean 'accuracy'"),
         (["train_from": "layer5"], "did you mean"),
         (["seed": -1], "seed"),
+        (["schedule": "cosin"], "did you mean 'cosine'"),
+        (["schedule": ["name": "step"]], "every"),
+        (["schedule": ["name": "cosine", "every": 2]], "every"),
+        (["schedule": ["name": "cosine", "floor": 1.5]], "floor"),
+        (["schedule": ["name": "constant", "warmup": -1]], "warmup"),
+        (["clip_norm": 0], "clip_norm"),
         (["dropout": 1.0], "dropout"),
         ([], "object"),
     ]
@@ -67,6 +76,12 @@ import Wire
             (error as? FederationError)?.code == .badPlan && "\(error)".contains(word)
                 && "\(error)".hasPrefix("plan.yaml:")
         }
+    }
+
+    /// A server's configuration and a plan know the same keys: none of a plan's that only `plan.yaml` could set.
+    @Test func everyKeyOfAPlanCanBeConfigured() {
+        #expect(
+            Set(ServerConfiguration.planKeys) == Set(Plan.keys).subtracting(["architecture", "classes"]))
     }
 
     @Test func onlyNamedWishesAreCompared() throws {

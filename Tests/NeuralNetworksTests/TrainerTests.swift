@@ -112,7 +112,8 @@ import Testing
             { $0.epochs = 3 }, { $0.learningRate = 0.1 }, { $0.proximalMu = 0.02 }, { $0.trainFrom = "head" },
             { $0.seed = 6 }, { $0.firstEpoch = 2 }, { $0.classWeights = [1, 1, 1, 2] }, { $0.dropout = 0.1 },
             { $0.frozenBatchNorm = true }, { $0.optimizer = .sgd(momentum: 0.9) }, { $0.weightDecay = 0 },
-            { $0.batchSize = 5 },
+            { $0.batchSize = 5 }, { $0.clipNorm = 1 }, { $0.schedule.shape = .cosine(floor: 0) },
+            { $0.schedule.warmup = 1 }, { $0.schedule.total = 9 },
         ]
         for change in changes { expectRefusal(checkpoint, options: options(change)) }
         expectRefusal(checkpoint, data: SyntheticPictures(count: 10, size: 32))

@@ -124,4 +124,30 @@ import Testing
     private func contexts() -> [ComputeContext] {
         supportedInstructionSets.map { ComputeContext(workers: 2, instructionSet: $0) }
     }
+
+    /// `torch.nn.utils.clip_grad_norm_`, with FedProx's term in the norm; below the limit nothing but that term is added.
+    @Test("Clipping scales the whole gradient to the limit", arguments: [true, false], [0.5, 1e5] as [Float])
+    func clipping(anchored: Bool, limit: Float) {
+        var generator = TestGenerator(seed: 14)
+        let count = 70_001
+        let (weight, anchor) = (generator.floats(count), generator.floats(count))
+        let gradient = generator.floats(count)
+        let wanted = gradient.indices.map {
+            Double(gradient[$0]) + (anchored ? 0.5 * (Double(weight[$0]) - Double(anchor[$0])) : 0)
+        }
+        let norm = wanted.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        let scale = norm > Double(limit) ? Double(limit) / norm : 1
+        var results: Set<[Float]> = []
+        for context in contexts() {
+            let (buffer, anchorBuffer) = (GuardedBuffer(gradient), GuardedBuffer(anchor))
+            let found = Kernels.clipNorm(
+                gradient: buffer.base, weight: weight, anchor: anchored ? UnsafePointer(anchorBuffer.base) : nil,
+                count: count, proximalMu: 0.5, limit: limit, context: context)
+            #expect(abs(found / norm - 1) < 1e-6)
+            #expect(buffer.isSound && anchorBuffer.isSound)
+            #expect(relativeRMS(buffer.values, wanted.map { $0 * scale }) < 1e-6)
+            results.insert(buffer.values)
+        }
+        #expect(results.count == 1, "neither workers nor instruction set change a bit")
+    }
 }

@@ -14,9 +14,12 @@ package struct Plan: Message {
     package var batchSize: Int
     package var optimizer: OptimizerKind
     package var learningRate: Double
+    package var schedule: LearningRateRule
     /// Of `sgd`; ignored by `adam`.
     package var momentum: Double
     package var weightDecay: Double
+    /// The longest gradient of a step, FedProx's term included; nil for any length.
+    package var clipNorm: Double?
     package var trainFrom: TrainFrom
     package var augmentation: Augmentation
     package var strategy: Strategy
@@ -32,10 +35,9 @@ package struct Plan: Message {
 
     /// Every key of a plan in alphabetical order, for `doctor` and for "did you mean".
     package static let keys = [
-        "architecture", "augmentation", "batch_norm", "batch_size", "class_weights", "classes", "deadline", "dropout",
-        "early_stop", "image_size", "late", "learning_rate", "local_epochs", "momentum", "optimizer", "quorum",
-        "rounds",
-        "seed", "strategy", "train_from", "weight_decay",
+        "architecture", "augmentation", "batch_norm", "batch_size", "class_weights", "classes", "clip_norm", "deadline",
+        "dropout", "early_stop", "image_size", "late", "learning_rate", "local_epochs", "momentum", "optimizer",
+        "quorum", "rounds", "schedule", "seed", "strategy", "train_from", "weight_decay",
     ]
 
     /// What a federation gives, not a plan's author: these come with the model.
@@ -46,7 +48,8 @@ package struct Plan: Message {
             "architecture": .string(architecture), "classes": JSONValue(classes), "image_size": JSONValue(imageSize),
             "rounds": JSONValue(rounds), "local_epochs": JSONValue(localEpochs), "batch_size": JSONValue(batchSize),
             "optimizer": .string(optimizer.rawValue), "learning_rate": .number(learningRate),
-            "momentum": .number(momentum), "weight_decay": .number(weightDecay),
+            "schedule": schedule.json, "momentum": .number(momentum), "weight_decay": .number(weightDecay),
+            "clip_norm": clipNorm.map { .number($0) } ?? .null,
             "train_from": .string(trainFrom.rawValue), "augmentation": augmentation.json, "strategy": strategy.json,
             "quorum": quorum.json, "deadline": .string(DurationText.text(deadline)), "late": .string(late.rawValue),
             "early_stop": earlyStop?.json ?? .null, "batch_norm": .string(batchNorm.rawValue),
@@ -63,8 +66,10 @@ package struct Plan: Message {
         batchSize = try object.count("batch_size", in: FederationLimits.batchSize)
         optimizer = try object.choice("optimizer")
         learningRate = try object.number("learning_rate", in: FederationLimits.learningRate)
+        schedule = try LearningRateRule(try object.value("schedule"))
         momentum = try object.number("momentum", in: FederationLimits.momentum)
         weightDecay = try object.number("weight_decay", in: FederationLimits.weightDecay)
+        clipNorm = try object.optionalNumber("clip_norm", in: FederationLimits.clipNorm)
         trainFrom = try object.choice("train_from")
         augmentation = try Augmentation(try object.value("augmentation"))
         strategy = try Strategy(try object.value("strategy"))

@@ -10,7 +10,8 @@ struct ClientUpdatesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "updates", abstract: "Finished models that were offered: what changed, and how they score here.",
         discussion: """
-            Each is scored on this hospital's own validation pictures, which no session trains on.
+            Each is scored on this hospital's own validation pictures, which no session trains on: as it was sent, and as \
+            'client accept' installs it, with the BatchNorm statistics of this hospital's training pictures.
 
             EXAMPLES:
               consilium client updates --home /srv/hospital-a
@@ -21,38 +22,41 @@ struct ClientUpdatesCommand: ParsableCommand {
 
     func run() throws {
         let run = try ClientHold.open(home)
-        let context = ComputeContext(instructionSet: try Environment.instructionSet())
-        var rows: [(offer: Offer, metrics: ClassificationMetrics)] = []
-        for offer in run.state.offers {
-            rows.append((offer, try run.score(try run.offeredModel(offer), context: context)))
-        }
+        let rows = try run.state.offers.map { ($0, try run.score($0)) }
         if output.json {
             return Console.print(json: [
-                "schema_version": 1,
-                "updates": .array(
-                    rows.map {
-                        [
-                            "version": .integer(Int64($0.offer.version)), "status": .string($0.offer.status.rawValue),
-                            "session": .string($0.offer.session.hex), "accuracy": .number($0.metrics.accuracy),
-                            "balanced_accuracy": .number($0.metrics.balancedAccuracy),
-                            "support": .integer(Int64($0.metrics.support)),
-                        ]
-                    }),
+                "schema_version": 1, "updates": .array(rows.map(json)),
             ])
         }
         guard !rows.isEmpty else { return Console.print("no finished model was offered yet") }
         var table = TextTable([
-            ("version", .right), ("status", .left), ("session", .left), ("rounds", .right), ("accuracy", .right),
-            ("balanced", .right), ("own pictures", .right),
+            ("version", .right), ("status", .left), ("session", .left), ("rounds", .right), ("as sent", .right),
+            ("balanced", .right), ("installed", .right), ("balanced", .right), ("own pictures", .right),
         ])
-        for row in rows {
+        for (offer, scores) in rows {
+            let installed = scores.fitted ?? scores.asSent
             table.add([
-                "\(row.offer.version)", row.offer.status.rawValue, row.offer.session.short,
-                run.state.session(row.offer.session).map { "\($0.plan.rounds)" } ?? "",
-                Numbers.percent(row.metrics.accuracy), Numbers.percent(row.metrics.balancedAccuracy),
-                "\(row.metrics.support)",
+                "\(offer.version)", offer.status.rawValue, offer.session.short,
+                run.state.session(offer.session).map { "\($0.plan.rounds)" } ?? "",
+                Numbers.percent(scores.asSent.accuracy), Numbers.percent(scores.asSent.balancedAccuracy),
+                Numbers.percent(installed.accuracy), Numbers.percent(installed.balancedAccuracy),
+                "\(installed.support)",
             ])
         }
         Console.print(table.text)
+    }
+
+    private func json(_ offer: Offer, _ scores: ClientRun.OfferScores) -> JSONValue {
+        func figures(_ metrics: ClassificationMetrics) -> JSONValue {
+            [
+                "accuracy": .number(metrics.accuracy), "balanced_accuracy": .number(metrics.balancedAccuracy),
+                "support": .integer(Int64(metrics.support)),
+            ]
+        }
+        return [
+            "version": .integer(Int64(offer.version)), "status": .string(offer.status.rawValue),
+            "session": .string(offer.session.hex), "as_sent": figures(scores.asSent),
+            "installed": figures(scores.fitted ?? scores.asSent), "fitted": .bool(scores.fitted != nil),
+        ]
     }
 }

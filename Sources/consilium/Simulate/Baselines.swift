@@ -13,16 +13,10 @@ struct Baselines {
     let simulation: Simulation
     let outcome: Simulation.Outcome
 
-    /// Test figures after each round's worth of epochs, the untrained model in front.
-    struct Curve {
-        let name: String
-        let test: [ClassificationMetrics]
-    }
-
-    func run() throws -> [Curve] {
+    func run() throws -> [Simulation.Curve] {
         let files = LocalFileSystem()
         let central = simulation.root.appending("pictures").appending("central")
-        var curves: [Curve] = []
+        var curves: [Simulation.Curve] = []
         for index in 1...simulation.options.clients {
             let folder = simulation.pictures.appending("client-\(index)")
             curves.append(try train("client-\(index) alone", on: folder))
@@ -40,11 +34,11 @@ struct Baselines {
         return curves
     }
 
-    private func train(_ name: String, on folder: FilePath) throws -> Curve {
+    private func train(_ name: String, on folder: FilePath) throws -> Simulation.Curve {
         // Nobody to stay near to: the proximal term belongs to the federation.
         var plan = outcome.plan
         plan.strategy = .fedAvg
-        guard let party = PartyName("baseline") else { return Curve(name: name, test: []) }
+        guard let party = PartyName("baseline") else { return Simulation.Curve(name: name, test: []) }
         let specification = outcome.initial.specification
         let pictures = try LocalPictures.load(
             folder, specification: specification, augmentation: plan.augmentation, validation: 0.2,
@@ -64,6 +58,6 @@ struct Baselines {
             figures.append(try evaluate(model, on: test, context: simulation.context))
             simulation.say("\(name): round \(round) of \(plan.rounds)")
         }
-        return Curve(name: name, test: figures)
+        return Simulation.Curve(name: name, test: figures)
     }
 }

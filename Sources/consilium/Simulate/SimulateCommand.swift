@@ -1,5 +1,6 @@
 import ArgumentParser
 import Client
+import Configuration
 import Federation
 import Files
 import Glibc
@@ -21,24 +22,27 @@ struct SimulateCommand: ParsableCommand {
               consilium data synthesize phantoms --per-class 60 --size 64 --seed 1
               consilium simulate phantoms --clients 3 --rounds 5
               consilium simulate pictures --clients 3 --rounds 10 --size 128 --baselines --json
+              consilium simulate pictures --plan plan.yaml --skew 0.8
             """)
 
     @OptionGroup var output: OutputOptions
     @Argument(help: "The folder of class folders.") var data: String
     @Option(help: "Hospitals.") var clients = 3
-    @Option(help: "Rounds.") var rounds: Int64 = 5
-    @Option(help: "Local epochs in each round.") var localEpochs: Int64 = 2
+    @Option(help: "Rounds (default: 5).") var rounds: Int64?
+    @Option(help: "Local epochs in each round (default: 2).") var localEpochs: Int64?
     @Option(help: "The network.") var arch = "smallcnn"
     @Option(help: "Edge of the pictures, in pixels.") var size = 64
-    @Option(help: "Learning rate.") var learningRate = 0.001
-    @Option(help: "Pictures in a step.") var batchSize: Int64 = 32
-    @Option(help: "fedavg or fedprox.") var strategy = "fedprox"
+    @Option(help: "Learning rate (default: 0.001).") var learningRate: Double?
+    @Option(help: "Pictures in a step (default: 32).") var batchSize: Int64?
+    @Option(help: "fedavg or fedprox (default: fedprox).") var strategy: String?
     @Option(help: "fedprox's mu.") var mu: Double?
     @Option(help: "The part of the pictures kept for the test.") var test = 0.2
     @Option(help: "0: every hospital has all classes alike; towards 1: each has mostly its own.") var skew = 0.0
     @Option(help: "Seed of split, weights and training.") var seed: UInt64 = 1
     @Option(help: "Groups that stay together, a CSV with the columns path,group.") var groups: String?
     @Flag(help: "Also train each hospital alone, and all pictures in one place.") var baselines = false
+    @Option(help: "More keys of the plan, a YAML file as requests/approved/NAME/plan.yaml; the options here win.")
+    var plan: String?
     @Option(help: "Keep everything in this new folder (default: a temporary one, removed at the end).") var keep:
         String?
 
@@ -66,7 +70,7 @@ struct SimulateCommand: ParsableCommand {
             data: pictures, root: root,
             options: Simulation.Options(
                 clients: clients, architecture: architecture, imageSize: size, test: test, skew: skew, seed: seed,
-                plan: plan, groups: groups.map { Environment.path($0) }),
+                plan: try planKeys(), groups: groups.map { Environment.path($0) }),
             context: ComputeContext(instructionSet: try Environment.instructionSet()),
             watch: TrainingWatch(
                 shouldStop: { StopSignal.isReceived }, progress: { line.update(round: $0, rounds: $1, $2) }),
@@ -81,13 +85,26 @@ struct SimulateCommand: ParsableCommand {
         if output.json { Console.print(json: report.json) } else { Console.print(report.text) }
     }
 
-    private var plan: JSONValue {
-        var strategyFields: [String: JSONValue] = ["name": .string(strategy)]
-        if let mu { strategyFields["mu"] = .number(mu) }
-        return [
-            "rounds": .integer(rounds), "local_epochs": .integer(localEpochs), "batch_size": .integer(batchSize),
-            "learning_rate": .number(learningRate), "strategy": .object(strategyFields), "seed": .integer(Int64(seed)),
+    /// The plan's keys: what a simulation is by default, over that the file's, over that the options'.
+    private func planKeys() throws -> JSONValue {
+        var keys: [String: JSONValue] = ["rounds": 5, "local_epochs": 2, "learning_rate": 0.001]
+        if let plan {
+            let path = try InputFile.path(plan)
+            let bytes = try LocalFileSystem().readFile(path, limit: StrictYAML.maximumBytes)
+            if case .object(let fields) = try StrictYAML.parse(bytes, name: "plan.yaml") { keys.merge(fields) { $1 } }
+        }
+        let options: [String: JSONValue?] = [
+            "rounds": rounds.map { .integer($0) }, "local_epochs": localEpochs.map { .integer($0) },
+            "batch_size": batchSize.map { .integer($0) }, "learning_rate": learningRate.map { .number($0) },
+            "seed": .integer(Int64(seed)),
         ]
+        keys.merge(options.compactMapValues { $0 }) { $1 }
+        if strategy != nil || mu != nil {
+            var fields: [String: JSONValue] = ["name": .string(strategy ?? "fedprox")]
+            fields["mu"] = mu.map { .number($0) }
+            keys["strategy"] = .object(fields)
+        }
+        return .object(keys)
     }
 
     private static func temporaryFolder() throws -> FilePath {

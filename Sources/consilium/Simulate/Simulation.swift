@@ -25,6 +25,12 @@ struct Simulation {
         var groups: FilePath?
     }
 
+    /// Test figures after each round's worth of epochs, the untrained model in front.
+    struct Curve {
+        let name: String
+        let test: [ClassificationMetrics]
+    }
+
     /// How one tick went.
     struct TickFigures {
         let party: String
@@ -63,6 +69,9 @@ struct Simulation {
         let split: FolderSplit
         /// Every round's model on the test pictures, and the first one's in front.
         let test: [ClassificationMetrics]
+        /// The same models as each hospital would install them, with its own BatchNorm statistics; empty where the plan
+        /// freezes BatchNorm.
+        let installed: [Curve]
         let ticks: [TickFigures]
         let classes: [String]
         let plan: Plan
@@ -86,9 +95,10 @@ struct Simulation {
         guard let plan = session.plan else {
             throw CommandFailure(.internalError, "the simulated session never started")
         }
+        let models = try rounds(session, specification)
         return Outcome(
-            session: session, split: split, test: try scores(session, specification), ticks: ticks,
-            classes: split.classes, plan: plan, initial: initial)
+            session: session, split: split, test: try scores(models), installed: try installed(models, plan),
+            ticks: ticks, classes: split.classes, plan: plan, initial: initial)
     }
 
     // MARK: steps
@@ -177,10 +187,9 @@ struct Simulation {
 
     // MARK: scores
 
-    private func scores(_ session: Session, _ specification: ModelSpecification) throws -> [ClassificationMetrics] {
+    /// The global model of every round, the first one in front.
+    private func rounds(_ session: Session, _ specification: ModelSpecification) throws -> [Model] {
         let store = SessionStore(home: try Home.open(serverHome, files: files))
-        let pictures = try testPictures(specification)
-        guard pictures.count > 0 else { return [] }
         return try (0...session.history.count).map { round in
             let bytes = try files.readFile(store.modelPath(session.id, round: round), limit: 4 << 30)
             var tensors = try Safetensors.decode(bytes).tensors
@@ -188,7 +197,32 @@ struct Simulation {
                 let base = try files.readFile(store.basePath(session.id), limit: 4 << 30)
                 tensors = try Safetensors.decode(base).tensors.merging(tensors)
             }
-            return try evaluate(try Model(specification, tensors: tensors), on: pictures, context: context)
+            return try Model(specification, tensors: tensors)
+        }
+    }
+
+    private func scores(_ models: [Model]) throws -> [ClassificationMetrics] {
+        guard let specification = models.first?.specification else { return [] }
+        let pictures = try testPictures(specification)
+        guard pictures.count > 0 else { return [] }
+        return try models.map { try evaluate($0, on: pictures, context: context) }
+    }
+
+    /// Every hospital's own form of each round's model, as `client accept` would install it.
+    private func installed(_ models: [Model], _ plan: Plan) throws -> [Curve] {
+        guard plan.batchNorm == .training, let specification = models.first?.specification else { return [] }
+        return try (1...options.clients).map { index in
+            let name = "client-\(index)"
+            guard let party = PartyName(name) else { return Curve(name: name, test: []) }
+            let pictures = try LocalPictures.load(
+                pictures.appending(name), specification: specification, augmentation: .none, validation: 0.2, seed: 0,
+                files: files, context: context)
+            let fitted = try models.map { model in
+                try LocalTraining(
+                    plan: plan, round: plan.rounds, client: party, global: model, pictures: pictures, context: context
+                ).fitted() ?? model
+            }
+            return Curve(name: "installed at \(name)", test: try scores(fitted))
         }
     }
 

@@ -8,7 +8,7 @@ import Wire
 /// The figures of a simulation, as text and as JSON.
 struct SimulationReport {
     let outcome: Simulation.Outcome
-    let baselines: [Baselines.Curve]
+    let baselines: [Simulation.Curve]
     /// The folder that was kept.
     let root: FilePath?
 
@@ -16,7 +16,8 @@ struct SimulationReport {
         var parts = TextTable([("part", .left)] + outcome.classes.map { ($0, .right) })
         for part in outcome.split.parts { parts.add([part.name] + part.counts.map { "\($0)" }) }
 
-        let curves = [Baselines.Curve(name: "federation", test: outcome.test)] + baselines
+        let curves =
+            [Simulation.Curve(name: "federation", test: outcome.test)] + outcome.installed + baselines
         var rounds = TextTable([("round", .right)] + curves.map { ($0.name, .right) })
         for round in outcome.test.indices {
             rounds.add(
@@ -61,6 +62,7 @@ struct SimulationReport {
                 }),
             "rounds": .array(outcome.session.history.map(RoundTable.json)),
             "test": curve(outcome.test),
+            "installed": .array(outcome.installed.map { ["name": .string($0.name), "test": curve($0.test)] }),
             "baselines": .array(baselines.map { ["name": .string($0.name), "test": curve($0.test)] }),
             "ticks": .array(
                 outcome.ticks.map { ["party": .string($0.party), "seconds": .number($0.seconds)] }),

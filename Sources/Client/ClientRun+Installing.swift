@@ -1,0 +1,87 @@
+import Bundles
+import Configuration
+import Federation
+import Files
+import Images
+import Mailbox
+package import NeuralNetworks
+package import SystemPackage
+import Tensors
+import Wire
+
+/// From an offered model to the one that `predict` uses.
+extension ClientRun {
+    /// How an offered model does on the hospital's own validation pictures.
+    package struct OfferScores {
+        package let asSent: ClassificationMetrics
+        /// With the BatchNorm statistics of this hospital; nil where the plan freezes BatchNorm.
+        package let fitted: ClassificationMetrics?
+    }
+
+    /// Writes the model where `predict` finds it, with the BatchNorm statistics of this hospital's training pictures
+    /// where BatchNorm was trained (``LocalTraining/fitted()`` says why). Doing it again writes the same bytes.
+    ///
+    /// - Parameter asSent: keeps the statistics that came.
+    func install(_ offer: Offer, asSent: Bool = false, actor: String) throws {
+        let sent = try offeredModel(offer)
+        var model = sent
+        var note = "as sent"
+        if !asSent, try session(of: offer).plan.batchNorm == .training {
+            do {
+                let training = try fitting(sent, offer)
+                if let fitted = try training.fitted() {
+                    model = fitted
+                    note = "BatchNorm statistics of \(training.pictures.training.count) own pictures"
+                }
+            } catch {
+                attention("version \(offer.version) is installed as sent, its BatchNorm statistics not fitted: \(error)")
+            }
+        }
+        let specification = model.specification
+        let metadata = ModelMetadata(
+            architecture: specification.architecture.rawValue, classes: specification.classes,
+            imageSize: specification.imageSize)
+        let fields = metadata.fields.merging(["batch_norm": note]) { $1 }
+        let path = modelPath(version: offer.version)
+        try files.writeFile(path, try Safetensors.encode(model.tensors, metadata: fields))
+        state.change(offer: offer.bundle) { $0.status = .accepted }
+        try saveState()
+        try audit(
+            "version-accepted", subject: offer.bundle.hex, detail: "version \(offer.version), \(note)", actor: actor)
+        attention("version \(offer.version) is installed: \(path)")
+    }
+
+    package func score(_ offer: Offer) throws -> OfferScores {
+        let training = try fitting(try offeredModel(offer), offer)
+        let validation = training.pictures.validation
+        return OfferScores(
+            asSent: try evaluate(training.global, on: validation, context: training.context),
+            fitted: try training.fitted().map { try evaluate($0, on: validation, context: training.context) })
+    }
+
+    /// The whole model of a final global.
+    package func offeredModel(_ offer: Offer) throws -> Model { try globalModel(of: try session(of: offer)) }
+
+    package func modelPath(version: Int) -> FilePath {
+        home.models.appending("\(home.name)_FinalGlobal_v\(version).safetensors")
+    }
+
+    private func session(of offer: Offer) throws -> ClientSession {
+        guard let session = state.session(offer.session), session.global.bundle == offer.bundle else {
+            throw ClientError(.damaged, "the session of version \(offer.version) is not on record")
+        }
+        return session
+    }
+
+    /// The session's training, set up as for one more round, of which only the statistics are wanted.
+    private func fitting(_ model: Model, _ offer: Offer) throws -> LocalTraining {
+        let plan = try session(of: offer).plan
+        let pictures = try LocalPictures.load(
+            try dataFolder(), specification: model.specification, augmentation: .none,
+            validation: configuration.validation, seed: 0, files: files, context: context)
+        let training = LocalTraining(
+            plan: plan, round: plan.rounds, client: home.name, global: model, pictures: pictures, context: context)
+        try requireMemory(try training.plannedBytes())
+        return training
+    }
+}
