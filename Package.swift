@@ -80,7 +80,9 @@ let package = Package(
         .testTarget(
             name: "ImagesTests", dependencies: ["Images", "Files", "Tensors", "Wire", systemPackage],
             swiftSettings: strict),
-        .testTarget(name: "FederationTests", dependencies: ["Federation", "Configuration", "Tensors", "Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "FederationTests", dependencies: ["Federation", "Configuration", "Tensors", "Wire"],
+            swiftSettings: strict),
         .testTarget(
             name: "MailboxTests",
             dependencies: ["Mailbox", "Configuration", "Bundles", "Files", "Wire", systemPackage],

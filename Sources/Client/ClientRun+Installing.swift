@@ -34,7 +34,8 @@ extension ClientRun {
                     note = "BatchNorm statistics of \(training.pictures.training.count) own pictures"
                 }
             } catch {
-                attention("version \(offer.version) is installed as sent, its BatchNorm statistics not fitted: \(error)")
+                attention(
+                    "version \(offer.version) is installed as sent, its BatchNorm statistics not fitted: \(error)")
             }
         }
         let specification = model.specification

@@ -170,7 +170,8 @@ import Wire
 
     /// What a hospital installs is the version, with BatchNorm statistics of its own pictures.
     private func expectFitted(_ world: World, _ home: String, from sent: [UInt8]) throws {
-        let installed = try Safetensors.decode(world.bytes("\(home)/models/hospital-\(home)_FinalGlobal_v1.safetensors"))
+        let installed = try Safetensors.decode(
+            world.bytes("\(home)/models/hospital-\(home)_FinalGlobal_v1.safetensors"))
         let global = try Safetensors.decode(sent).tensors
         #expect(installed.tensors.names == global.names)
         for name in global.names {
@@ -189,7 +190,8 @@ import Wire
         let pictures = try world.text("a/consilium.yaml").split(separator: "\n").filter { !$0.hasPrefix("data:") }
         try world.write(pictures.joined(separator: "\n") + "\n", to: "a/consilium.yaml")
         let outcome = try world.succeed("client", "accept", "--home", "a", "1")
-        #expect(outcome.output.contains("installed as sent, its BatchNorm statistics not fitted: consilium.yaml names no"))
+        #expect(
+            outcome.output.contains("installed as sent, its BatchNorm statistics not fitted: consilium.yaml names no"))
         let installed = try Safetensors.decode(world.bytes("a/models/hospital-a_FinalGlobal_v1.safetensors"))
         let isAsSent = installed.tensors == (try Safetensors.decode(world.model(1)).tensors)
         #expect(isAsSent)

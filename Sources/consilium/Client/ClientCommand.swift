@@ -20,8 +20,9 @@ struct ClientCommand: ParsableCommand {
 /// The lock and state of a hospital's home.
 enum ClientHold {
     static func open(_ home: HomeOption) throws -> ClientRun {
-        guard let run = try ClientRun.open(
-            try home.open(.client), now: try Environment.now(), instructionSet: try Environment.instructionSet())
+        guard
+            let run = try ClientRun.open(
+                try home.open(.client), now: try Environment.now(), instructionSet: try Environment.instructionSet())
         else { throw CommandFailure.busy }
         return run
     }
