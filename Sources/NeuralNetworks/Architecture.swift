@@ -1,26 +1,66 @@
-/// The networks that can be trained. Each is a layer graph whose layers are grouped in parts, in forward order.
-package enum Architecture: String, CaseIterable, Sendable {
-    case smallcnn
-
-    /// The parts in forward order. A plan's `train_from` names the first one that trains.
-    package var parts: [String] { ["stem", "layer1", "layer2", "layer3", "layer4", "head"] }
-
-    /// Colour planes of the input: 1 is luma.
-    package var inputChannels: Int {
-        switch self {
-        case .smallcnn: 1
-        }
+/// The networks that can be trained. Each is a layer graph whose layers are grouped in parts, in forward order: a backbone,
+/// and a head that answers.
+///
+/// Its name is the backbone's (`resnet50`), and the head's behind a `+` where that is not `linear` (`resnet50+mlp`).
+package struct Architecture: Hashable, Sendable, RawRepresentable, CaseIterable {
+    package enum Backbone: String, CaseIterable, Sendable {
+        case smallcnn, resnet18, resnet34, resnet50
+        /// ResNet-50 as He et al. published it and Keras and Caffe have it: the stride is on the first 1x1 convolution of
+        /// a block, and on the 3x3 in `resnet50` (torchvision's "v1.5"). The weights of one are useless to the other.
+        case resnet50v1
     }
 
+    package enum Head: String, CaseIterable, Sendable {
+        /// Global average pool, dropout, dense.
+        case linear
+        /// Global average pool, BatchNorm, dense 256, ReLU, dropout, dense.
+        case mlp
+    }
+
+    package let backbone: Backbone
+    package let head: Head
+
+    package init(_ backbone: Backbone, head: Head = .linear) {
+        self.backbone = backbone
+        self.head = head
+    }
+
+    package static let smallcnn = Architecture(.smallcnn)
+
+    package static var allCases: [Architecture] {
+        Backbone.allCases.flatMap { backbone in Head.allCases.map { Architecture(backbone, head: $0) } }
+    }
+
+    package init?(rawValue: String) {
+        guard let known = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+        self = known
+    }
+
+    package var rawValue: String { head == .linear ? backbone.rawValue : "\(backbone.rawValue)+\(head.rawValue)" }
+
+    /// The parts in forward order. A plan's `train_from` names the first one that trains.
+    package var parts: [String] { ["stem", "layer1", "layer2", "layer3", "layer4", Self.headPart] }
+
+    static let headPart = "head"
+
+    /// Colour planes of the input: 1 is luma; 3 for networks whose published weights saw colour pictures.
+    package var inputChannels: Int { backbone == .smallcnn ? 1 : 3 }
+
     package var normalization: Normalization {
-        switch self {
+        switch backbone {
         // Near the luma statistics of brain MRI with its dark border; BatchNorm takes up the rest.
         case .smallcnn: Normalization(mean: [0.2], std: [0.2])
+        // Of ImageNet, as torchvision's published weights expect it.
+        case .resnet18, .resnet34, .resnet50, .resnet50v1:
+            Normalization(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
         }
     }
 
     /// Side lengths, in pixels, that the network is made for. Below 32, layer 4 would have less than one position.
     package var imageSizes: ClosedRange<Int> { 32...512 }
+
+    /// The side that its published weights were trained at, or one at which it trains on a laptop overnight.
+    package var usualImageSize: Int { backbone == .smallcnn ? 128 : 224 }
 }
 
 /// What is subtracted from, and then divided into, pixel values scaled to 0...1, one number a channel.
@@ -31,62 +71,5 @@ package struct Normalization: Equatable, Sendable {
     package init(mean: [Float], std: [Float]) {
         self.mean = mean
         self.std = std
-    }
-}
-
-/// Everything that fixes a model but its weights.
-package struct ModelSpecification: Equatable, Sendable {
-    package let architecture: Architecture
-    /// Class names in the order of the network's outputs.
-    package let classes: [String]
-    /// Side of the square input, in pixels.
-    package let imageSize: Int
-
-    /// - Throws: ``NetworkError`` for fewer than 2 or more than 1,000 classes, repeated or empty names, or an image size
-    ///   out of the architecture's range.
-    package init(architecture: Architecture, classes: [String], imageSize: Int) throws(NetworkError) {
-        guard (2...1_000).contains(classes.count) else {
-            throw NetworkError(.invalidSpecification, "a classifier needs 2 to 1000 classes, not \(classes.count)")
-        }
-        guard Set(classes).count == classes.count, !classes.contains("") else {
-            throw NetworkError(.invalidSpecification, "class names must be distinct and not empty")
-        }
-        guard architecture.imageSizes.contains(imageSize) else {
-            let sizes = architecture.imageSizes
-            throw NetworkError(
-                .invalidSpecification,
-                "image size \(imageSize) does not suit \(architecture.rawValue): use \(sizes.lowerBound) to "
-                    + "\(sizes.upperBound)")
-        }
-        self.architecture = architecture
-        self.classes = classes
-        self.imageSize = imageSize
-    }
-
-    package var inputChannels: Int { architecture.inputChannels }
-    package var normalization: Normalization { architecture.normalization }
-    package var parts: [String] { architecture.parts }
-
-    /// The layer graph, from an input of `[N, imageSize, imageSize, inputChannels]` to one logit a class.
-    package func graph() throws(NetworkError) -> Graph {
-        switch architecture {
-        case .smallcnn: try SmallCNN.graph(imageSize: imageSize, classes: classes.count)
-        }
-    }
-
-    /// Name, shape in file layout (OIHW convolutions, `[out, in]` dense), part and role of every tensor, in graph order.
-    package func expectedTensors() throws(NetworkError) -> [ExpectedTensor] { try graph().tensors }
-
-    /// The parts from `trainFrom` on; `all` names every part.
-    ///
-    /// - Throws: ``NetworkError`` for an unknown name.
-    package func parts(from trainFrom: String) throws(NetworkError) -> [String] {
-        if trainFrom == "all" { return parts }
-        guard let first = parts.firstIndex(of: trainFrom) else {
-            throw NetworkError(
-                .invalidSpecification,
-                "'\(trainFrom)' is no part of \(architecture.rawValue): use all, \(parts.joined(separator: ", "))")
-        }
-        return Array(parts[first...])
     }
 }

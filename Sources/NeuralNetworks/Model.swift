@@ -33,7 +33,7 @@ package struct Model: Equatable, Sendable {
     /// Names of the tensors in the parts at or after `trainFrom` (`all`, `stem`, `layer1`, ..., `head`), BatchNorm's
     /// running statistics included: what an update carries.
     ///
-    /// With frozen BatchNorm its weights, biases and statistics stay as they are, and are left out.
+    /// With frozen BatchNorm its weights, biases and statistics stay as they are, and are left out, but for the head's.
     package func trainable(
         from trainFrom: String, frozenBatchNorm: Bool = false
     ) throws(NetworkError) -> Set<String> {
@@ -41,7 +41,8 @@ package struct Model: Equatable, Sendable {
         let graph = try specification.graph()
         var names: Set<String> = []
         for index in graph.nodes.indices where parts.contains(graph.nodes[index].part) {
-            if frozenBatchNorm, graph.nodes[index].operation == .batchNorm { continue }
+            let node = graph.nodes[index]
+            if frozenBatchNorm, node.operation == .batchNorm, node.part != Architecture.headPart { continue }
             names.formUnion(graph.tensors(of: index).map(\.name))
         }
         return names

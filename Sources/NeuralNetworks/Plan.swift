@@ -28,7 +28,8 @@ package struct PlanMode: Equatable, Sendable {
         guard trainedParts.contains(node.part) else { return false }
         switch node.operation {
         case .convolution, .dense: return true
-        case .batchNorm: return !freezesBatchNorm
+        // The head's BatchNorm is new with the head: it has no statistics that would be worth keeping.
+        case .batchNorm: return !freezesBatchNorm || node.part == Architecture.headPart
         default: return false
         }
     }

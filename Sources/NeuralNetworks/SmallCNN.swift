@@ -8,14 +8,13 @@
 /// | layer2 | max-pool 2, the same two, width 64                   | 16x16x64      |
 /// | layer3 | max-pool 2, the same two, width 96                   | 8x8x96        |
 /// | layer4 | max-pool 2, the same two, width 128                  | 4x4x128       |
-/// | head   | global average pool, dropout, fc                     | classes       |
 ///
 /// Convolutions have no bias where BatchNorm follows, whose shift makes it redundant.
 enum SmallCNN {
     static let widths = [32, 64, 96, 128]
 
-    static func graph(imageSize: Int, classes: Int) throws(NetworkError) -> Graph {
-        var graph = Graph(input: PlaneShape(height: imageSize, width: imageSize, channels: 1))
+    /// - Returns: the node of the features.
+    static func build(in graph: inout Graph) throws(NetworkError) -> Int {
         var value = try graph.convolutionBlock(
             0, convolution: "conv1", norm: "bn1", width: widths[0], stride: 2, part: "stem")
         value = try graph.add(.maxPool(Window(2)), [value], name: "maxpool", part: "stem")
@@ -30,10 +29,7 @@ enum SmallCNN {
                     part: part)
             }
         }
-        value = try graph.add(.globalAveragePool, [value], name: "avgpool", part: "head")
-        value = try graph.add(.dropout, [value], name: "dropout", part: "head")
-        try graph.add(.dense(outputs: classes, bias: true), [value], name: "fc", part: "head")
-        return graph
+        return value
     }
 }
 
