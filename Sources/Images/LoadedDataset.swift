@@ -148,7 +148,7 @@ package struct LoadedDataset: Sendable {
         let start = rows[index] * size * size
         let luma = UnsafeBufferPointer(store.luma.slice(start..<(start + size * size)))
         guard let epoch, augmentation != .none else { return preprocessing.normalise(luma, into: target) }
-        augmentation.view(seed: seed, index: rows[index], epoch: epoch).warp(luma, size: size, into: target)
+        augmentation.view(seed: seed, index: rows[index], epoch: epoch).apply(luma, size: size, into: target)
         preprocessing.normalise(target)
     }
 

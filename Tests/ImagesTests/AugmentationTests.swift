@@ -20,7 +20,7 @@ import Testing
         #expect(
             (0..<3).map { _ in random.next() }
                 == [2_399_657_773_382_937_285, 8_067_101_194_408_944_102, 17_615_266_516_125_549_910])
-        let view = Augmentation.standard.view(seed: 1, index: 2, epoch: 3)
+        let view = Augmentation.standard.view(seed: 1, index: 2, epoch: 3).geometry
         #expect(
             [view.xx, view.xy, view.yx, view.yy, view.shiftX, view.shiftY].map(\.bitPattern)
                 == [
@@ -33,7 +33,7 @@ import Testing
     func ranges() {
         var (angles, zooms, shifts, mirrored) = ([Double](), [Double](), [Double](), 0)
         for index in 0..<2000 {
-            let view = Augmentation.standard.view(seed: 5, index: index, epoch: 0)
+            let view = Augmentation.standard.view(seed: 5, index: index, epoch: 0).geometry
             let determinant = view.xx * view.yy - view.xy * view.yx
             mirrored += determinant < 0 ? 1 : 0
             zooms.append(1 / abs(determinant).squareRoot())
@@ -61,29 +61,17 @@ import Testing
             try Dataset.scan(folder.path), preprocessing: recipe, augmentation: augmentation, seed: 3)
     }
 
-    private func view(_ data: LoadedDataset, _ index: Int, _ epoch: Int?) throws -> [Float] {
-        var floats = [Float](repeating: .nan, count: data.preprocessing.inputCount)
-        var failure: ImageError?
-        floats.withUnsafeMutableBufferPointer { buffer in
-            do throws(ImageError) { try data.fill(index, epoch: epoch, into: buffer) } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
-        return floats
-    }
-
     @Test("a mirror view is the mirrored picture; no augmentation is the picture")
     func mirror() throws {
         let folder = try TemporaryFolder()
         let flips = try Augmentation(rotationDegrees: 0, zoom: 0, shift: 0, horizontalFlip: true)
         let data = try dataset(folder, flips)
-        let plain = try view(data, 0, nil)
+        let plain = try input(data, 0, nil)
         #expect(zip(plain, sample(32, 32).pixels).allSatisfy { abs($0 - Float($1)) < 0.001 })
         let mirrored = sample(32, 32).mirrored().pixels
         var seen = Set<Bool>()
         for epoch in 0..<20 {
-            let floats = try view(data, 0, epoch)
+            let floats = try input(data, 0, epoch)
             let isMirrored = zip(floats, mirrored).allSatisfy { abs($0 - Float($1)) < 0.001 }
             #expect(isMirrored || zip(floats, plain).allSatisfy { abs($0 - $1) < 0.001 })
             seen.insert(isMirrored)
@@ -97,31 +85,33 @@ import Testing
     func views() throws {
         let folder = try TemporaryFolder()
         let data = try dataset(folder, .standard)
-        let first = try view(data, 1, 0)
+        let first = try input(data, 1, 0)
         let pixels = sample(32, 32, phase: 9).pixels
         let range = Float(pixels.min() ?? 0) - 0.01...Float(pixels.max() ?? 0) + 0.01
         #expect(first.allSatisfy { range.contains($0) })
-        #expect(try view(data, 1, 0) == first)
-        #expect(try view(data, 1, 1) != first)
-        #expect(try view(data.subset([1]), 0, 0) == first, "a subset keeps its pictures' views")
+        #expect(try input(data, 1, 0) == first)
+        #expect(try input(data, 1, 1) != first)
+        #expect(try input(data.subset([1]), 0, 0) == first, "a subset keeps its pictures' views")
     }
 
     @Test("asking for a picture that is not there is an error")
     func outside() throws {
         let folder = try TemporaryFolder()
         let data = try dataset(folder, .none)
-        #expect(throws: ImageError.self) { try view(data, 2, nil) }
-        #expect(throws: ImageError.self) { try view(data, -1, nil) }
+        #expect(throws: ImageError.self) { try input(data, 2, nil) }
+        #expect(throws: ImageError.self) { try input(data, -1, nil) }
     }
 
     @Test("options out of range are refused")
     func refused() {
-        for (rotation, zoom, shift) in [
-            (-1.0, 0.0, 0.0), (181, 0, 0), (0, 0.95, 0), (0, 0, 1.5), (.nan, 0, 0),
+        for (rotation, zoom, shift, brightness, contrast) in [
+            (-1.0, 0.0, 0.0, 0.0, 0.0), (181, 0, 0, 0, 0), (0, 0.95, 0, 0, 0), (0, 0, 1.5, 0, 0), (.nan, 0, 0, 0, 0),
+            (0, 0, 0, -0.1, 0), (0, 0, 0, 0.95, 0), (0, 0, 0, 0, -0.1), (0, 0, 0, 0, 0.95), (0, 0, 0, 0, .nan),
         ] {
             let found = reason { () throws(ImageError) in
                 _ = try Augmentation(
-                    rotationDegrees: rotation, zoom: zoom, shift: shift, horizontalFlip: false)
+                    rotationDegrees: rotation, zoom: zoom, shift: shift, horizontalFlip: false,
+                    brightness: brightness, contrast: contrast)
             }
             #expect(found == .invalidOption)
         }

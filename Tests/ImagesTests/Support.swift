@@ -83,3 +83,10 @@ func reason(_ body: () throws(ImageError) -> Void) -> ImageError.Reason? {
         return nil
     } catch { return error.reason }
 }
+
+/// What the network sees of one picture; every place that stays unwritten is NaN.
+func input(_ data: LoadedDataset, _ index: Int, _ epoch: Int?) throws -> [Float] {
+    var floats = [Float](repeating: .nan, count: data.preprocessing.inputCount)
+    try floats.withUnsafeMutableBufferPointer { try data.fill(index, epoch: epoch, into: $0) }
+    return floats
+}
