@@ -25,7 +25,9 @@ package struct LoadedDataset: Sendable {
     /// All pictures, this subset's or not.
     private let store: Store
     /// Index into the store, of each picture here.
-    private let rows: [Int]
+    private var rows: [Int]
+    /// Whether every input is mirrored left to right; see ``mirrored()``.
+    private var isMirrored = false
 
     private final class Store: Sendable {
         let luma: Slots<UInt8>
@@ -82,16 +84,6 @@ package struct LoadedDataset: Sendable {
         self.store = Store(luma: luma, paths: scan.items.map(\.path), labels: scan.items.map(\.label), hashes: hashes)
     }
 
-    private init(_ whole: LoadedDataset, rows: [Int]) {
-        preprocessing = whole.preprocessing
-        classes = whole.classes
-        skipped = whole.skipped
-        augmentation = whole.augmentation
-        seed = whole.seed
-        store = whole.store
-        self.rows = rows
-    }
-
     package var count: Int { rows.count }
     package func label(_ index: Int) -> Int { store.labels[rows[index]] }
     package var labels: [Int] { rows.map { store.labels[$0] } }
@@ -135,7 +127,20 @@ package struct LoadedDataset: Sendable {
     }
 
     /// Some of the pictures, without copying pixels. A picture keeps its augmented views.
-    package func subset(_ indices: [Int]) -> LoadedDataset { LoadedDataset(self, rows: indices.map { rows[$0] }) }
+    package func subset(_ indices: [Int]) -> LoadedDataset {
+        var part = self
+        part.rows = indices.map { rows[$0] }
+        return part
+    }
+
+    /// The same pictures with every input mirrored left to right, without copying pixels: the second view of a
+    /// prediction that is averaged over mirror images. An augmented view is mirrored after it is drawn. Twice is the
+    /// identity.
+    package func mirrored() -> LoadedDataset {
+        var other = self
+        other.isMirrored.toggle()
+        return other
+    }
 
     /// The network's input for one picture: `imageSize` x `imageSize` x channels floats, HWC, normalised.
     /// - Parameter epoch: which augmented view; nil for the picture itself. Thread-safe.
@@ -147,8 +152,14 @@ package struct LoadedDataset: Sendable {
         let size = preprocessing.imageSize
         let start = rows[index] * size * size
         let luma = UnsafeBufferPointer(store.luma.slice(start..<(start + size * size)))
-        guard let epoch, augmentation != .none else { return preprocessing.normalise(luma, into: target) }
-        augmentation.view(seed: seed, index: rows[index], epoch: epoch).apply(luma, size: size, into: target)
+        if let epoch, augmentation != .none {
+            augmentation.view(seed: seed, index: rows[index], epoch: epoch).apply(luma, size: size, into: target)
+        } else {
+            for pixel in luma.indices { target[pixel] = Float(luma[pixel]) }
+        }
+        if isMirrored {
+            for row in 0..<size { target[(row * size)..<((row + 1) * size)].reverse() }
+        }
         preprocessing.normalise(target)
     }
 

@@ -1,7 +1,7 @@
 import Images
 import Testing
 
-/// Brightness and contrast of random views: ``AugmentedView``.
+/// Brightness and contrast of random views: ``AugmentedView``; and ``LoadedDataset/mirrored()``.
 @Suite struct ViewTests {
     private func dataset(
         _ folder: TemporaryFolder, _ augmentation: Augmentation, channels: Int = 1, first: LumaImage = sample(32, 32)
@@ -90,5 +90,30 @@ import Testing
         let data = try dataset(folder, try gray(0.2, 0.2))
         #expect(try input(data, 0, 0) != input(data, 0, 1))
         #expect(try input(data, 0, nil) == input(try dataset(folder, .none), 0, 4))
+    }
+
+    @Test("a mirrored dataset gives the mirrored picture, in every channel", arguments: [1, 3])
+    func mirrored(channels: Int) throws {
+        let folder = try TemporaryFolder()
+        let data = try dataset(folder, .standard, channels: channels)
+        let wanted = sample(32, 32, phase: 9).mirrored().pixels.flatMap { value in
+            [Float](repeating: Float(value) / 255 / (1.0 / 255), count: channels)
+        }
+        #expect(try input(data.mirrored(), 1, nil) == wanted)
+        #expect(try input(data, 1, nil) != wanted, "the dataset itself stays as it is")
+        #expect(try input(data.mirrored().subset([1]), 0, nil) == wanted, "a subset stays mirrored")
+        #expect(data.mirrored().labels == data.labels && data.mirrored().hashes == data.hashes)
+    }
+
+    @Test("mirroring twice is the identity, of pictures and of augmented views")
+    func twice() throws {
+        let folder = try TemporaryFolder()
+        let data = try dataset(folder, .standard)
+        for epoch in [nil, 0, 1] {
+            let plain = try input(data, 0, epoch)
+            #expect(try input(data.mirrored().mirrored(), 0, epoch) == plain)
+            let rows = stride(from: 0, to: plain.count, by: 32).flatMap { plain[$0..<($0 + 32)].reversed() }
+            #expect(try input(data.mirrored(), 0, epoch) == rows)
+        }
     }
 }
