@@ -57,8 +57,9 @@ package struct LoadedDataset: Sendable {
         let outcomes = Slots<Result<PerceptualHash, ImageError>?>(count: scan.items.count, repeating: nil)
         ImageReading(files: files, limits: limits).forEach(scan, context: context) { index, picture in
             outcomes[index] = picture.map { picture in
-                let small = picture.luma.resized(width: size, height: size)
-                _ = luma.slice(index * size * size..<(index + 1) * size * size).update(from: small.pixels)
+                let small = preprocessing.gray(picture.luma)
+                _ = luma.slice(index * size * size..<(index + 1) * size * size).update(from: small)
+                // Of the whole picture: what counts as a copy of what must not hang on the model's preprocessing.
                 return PerceptualHash(picture.luma)
             }
         }

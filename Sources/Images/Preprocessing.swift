@@ -2,8 +2,9 @@
 ///
 /// 1. Luma first: colour MRI pictures hold R = G = B, and their chroma subsampling differs by source, which betrays the
 ///    class. For a JPEG the stored Y channel is taken as it is.
-/// 2. Antialiased resize (``LumaImage/resized(width:height:)``) to `imageSize` squared; the aspect ratio is not kept, so
-///    that no padding tells the picture's original shape.
+/// 2. With `crop`, only the head is kept (``LumaImage/headBox()``): how wide a border is left differs by source too.
+///    Then antialiased resize (``LumaImage/resized(width:height:)``) to `imageSize` squared; the aspect ratio is not
+///    kept, so that no padding tells the picture's original shape.
 /// 3. v / 255, minus mean, divided by std, per channel; with 3 channels the luma is replicated.
 package struct Preprocessing: Equatable, Sendable {
     package let imageSize: Int
@@ -11,10 +12,14 @@ package struct Preprocessing: Equatable, Sendable {
     package let channels: Int
     package let mean: [Float]
     package let std: [Float]
+    /// Whether the dark border is cut off before the resize.
+    package let crop: Bool
 
     /// - Throws: `invalidOption` unless there are one mean and one positive deviation for each of 1 or 3 channels and the
     ///   size is 8 to 4,096.
-    package init(imageSize: Int, channels: Int, mean: [Float], std: [Float]) throws(ImageError) {
+    package init(
+        imageSize: Int, channels: Int, mean: [Float], std: [Float], crop: Bool = false
+    ) throws(ImageError) {
         guard (8...4096).contains(imageSize) else {
             throw ImageError(.invalidOption, "image size \(imageSize): must be from 8 to 4096 pixels")
         }
@@ -30,14 +35,19 @@ package struct Preprocessing: Equatable, Sendable {
         self.channels = channels
         self.mean = mean
         self.std = std
+        self.crop = crop
     }
 
     /// Floats of one input picture, HWC.
     package var inputCount: Int { imageSize * imageSize * channels }
 
     /// Steps 1 and 2: `imageSize * imageSize` gray values.
-    package func apply(_ image: DecodedImage) -> [UInt8] {
-        LumaImage(image).resized(width: imageSize, height: imageSize).pixels
+    package func apply(_ image: DecodedImage) -> [UInt8] { gray(LumaImage(image)) }
+
+    /// Step 2: `imageSize * imageSize` gray values.
+    func gray(_ luma: LumaImage) -> [UInt8] {
+        let part = crop ? luma.cropped(to: luma.headBox()) : luma
+        return part.resized(width: imageSize, height: imageSize).pixels
     }
 
     /// Steps 1 and 2 from a file's bytes.
