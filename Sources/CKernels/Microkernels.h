@@ -61,6 +61,27 @@ CK_INLINE void tile_multiply(const int rows, const int vectors, const ck_multipl
     }
   }
 
+  if (s->residual) {
+    const float *from = s->residual + (c - s->c);
+    long from_stride = s->c_stride;
+    if (!whole) {
+      for (int i = 0; i < rows; i++)
+        memcpy(edge + i * CK_WIDTH, from + i * from_stride, (size_t)columns * sizeof(float));
+      from = edge;
+      from_stride = CK_WIDTH;
+    }
+    CK_UNROLL for (int i = 0; i < rows; i++) {
+      sum0[i] += load(from + i * from_stride);
+      if (vectors > 1) sum1[i] += load(from + i * from_stride + CK_LANES);
+    }
+  }
+  if (s->relu) {
+    CK_UNROLL for (int i = 0; i < rows; i++) {
+      sum0[i] = positive(sum0[i]);
+      if (vectors > 1) sum1[i] = positive(sum1[i]);
+    }
+  }
+
   if (whole) {
     CK_UNROLL for (int i = 0; i < rows; i++) {
       store(c + i * s->c_stride, sum0[i]);

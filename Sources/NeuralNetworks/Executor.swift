@@ -78,6 +78,7 @@ struct StepRun {
             step.convolution.forward(
                 input: read(step.input), weight: parameter(step.weight),
                 bias: step.bias.map { UnsafePointer(parameter($0)) },
+                epilogue: Epilogue(residual: step.residual.map { read($0) }, relu: step.appliesReLU),
                 output: write(step.output), workspace: write(step.workspace))
         case .convolutionWeightGradient(let step):
             convolutionWeightGradient(step)

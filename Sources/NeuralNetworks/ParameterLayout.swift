@@ -10,6 +10,8 @@ struct ParameterLayout: Sendable {
         let tensor: ExpectedTensor
         let offset: Int
         let isTrainable: Bool
+        /// Trainable, or a running statistic of a BatchNorm layer that trains.
+        let changes: Bool
         var count: Int { tensor.count }
     }
 
@@ -31,7 +33,8 @@ struct ParameterLayout: Sendable {
                 for tensor in graph.tensors(of: node)
                 where (tensor.role != .bnStatistic && trains(node)) == wantsTrainable {
                     slotsOfNode[node].append(slots.count)
-                    slots.append(Slot(tensor: tensor, offset: offset, isTrainable: wantsTrainable))
+                    slots.append(Slot(
+                            tensor: tensor, offset: offset, isTrainable: wantsTrainable, changes: trains(node)))
                     offset += MemoryPlan.aligned(tensor.count)
                 }
             }
@@ -51,6 +54,25 @@ struct ParameterLayout: Sendable {
         for slot in slots {
             guard let source = tensors[slot.tensor.name]?.tensor.values else { continue }
             Self.permute(source, slot.tensor.shape, toEngine: true, into: values + slot.offset)
+        }
+    }
+
+    /// Takes constant BatchNorm layers into the convolutions before them, once, after ``load(_:into:)``: the weights are
+    /// scaled by weight / sqrt(variance + epsilon), the bias becomes bias - mean * scale.
+    func fold(_ folds: [FoldedNormalization], in values: UnsafeMutablePointer<Float>) {
+        for fold in folds {
+            let convolution = slots[fold.convolutionWeight]
+            let outputs = convolution.tensor.shape[0]
+            let count = convolution.count / outputs
+            for output in 0..<outputs {
+                func value(_ slot: SlotID) -> Double { Double(values[slots[slot].offset + output]) }
+                let variance = value(fold.runningVariance) + Double(BatchNorm.epsilon)
+                let scale = value(fold.weight) / variance.squareRoot()
+                values[slots[fold.bias].offset + output] = Float(
+                    value(fold.bias) - value(fold.runningMean) * scale)
+                let row = values + convolution.offset + output * count
+                for index in 0..<count { row[index] = Float(Double(row[index]) * scale) }
+            }
         }
     }
 

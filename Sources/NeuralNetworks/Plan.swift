@@ -45,6 +45,8 @@ package struct PlanMode: Equatable, Sendable {
 struct Plan: Sendable {
     let batch: Int
     let steps: [Step]
+    /// BatchNorm layers that the convolutions before them have taken over; see ``ParameterLayout/fold(_:in:)``.
+    let folds: [FoldedNormalization]
     /// Offset of each buffer, in floats. Buffer 0, the batch of pictures, lies outside of the arena.
     let offsets: [Int]
     /// Floats of arena.
@@ -75,6 +77,7 @@ struct Plan: Sendable {
         let memory = MemoryPlan(intervals)
         self.batch = batch
         steps = builder.steps
+        folds = builder.folds
         offsets = memory.offsets
         peak = memory.peak
         self.intervals = intervals
@@ -95,6 +98,16 @@ struct FusedNormalization {
     var appliesReLU = false
 }
 
+/// A BatchNorm layer of constant statistics, and the convolution before it whose weights take over its scale.
+struct FoldedNormalization: Equatable, Sendable {
+    let convolutionWeight: SlotID
+    let weight: SlotID
+    /// Becomes the convolution's bias.
+    let bias: SlotID
+    let runningMean: SlotID
+    let runningVariance: SlotID
+}
+
 /// The state of a compilation: steps and buffers so far.
 struct PlanBuilder {
     let graph: Graph
@@ -107,6 +120,7 @@ struct PlanBuilder {
     let needsGradient: [Bool]
 
     var steps: [Step] = []
+    var folds: [FoldedNormalization] = []
     var intervals: [Interval] = []
     /// Each node's value; nil before it is computed, and for values that fusion skips.
     var values: [BufferID?]

@@ -13,6 +13,7 @@ extension PlanBuilder {
         case .input:
             return
         case .convolution:
+            if let fused = folded(node) { return buildFolded(node, fused, input: input) }
             let output = buffer(count(node))
             values[node] = output
             let step = convolutionStep(node, input: input, output: output)
@@ -63,6 +64,33 @@ extension PlanBuilder {
                 .add(left: input, right: right, output: output, count: count(node)),
                 touching: [input, right, output])
         }
+    }
+
+    /// The BatchNorm behind a convolution, and what follows it, where the convolution can do it all: neither trains, no
+    /// gradient passes, and nobody wants to see the values in between.
+    private func folded(_ node: Int) -> FusedNormalization? {
+        guard !mode.isProbe, !needsGradient[node], case .convolution(_, _, let bias) = graph.nodes[node].operation,
+            !bias, let next = onlyConsumer(of: node), graph.nodes[next].operation == .batchNorm
+        else { return nil }
+        let fused = fusion(at: next)
+        return needsGradient[fused.end] ? nil : fused
+    }
+
+    private mutating func buildFolded(_ node: Int, _ fused: FusedNormalization, input: BufferID) {
+        let output = buffer(count(node))
+        values[fused.end] = output
+        var step = convolutionStep(node, input: input, output: output)
+        let slots = layout.slotsOfNode[fused.node]
+        step.bias = slots[1]
+        step.residual = fused.residual.map { value($0) }
+        step.appliesReLU = fused.appliesReLU
+        folds.append(
+            FoldedNormalization(
+                convolutionWeight: step.weight, weight: slots[0], bias: slots[1], runningMean: slots[2],
+                runningVariance: slots[3]))
+        fusedAway.formUnion(fused.inner)
+        if fused.end != fused.node { fusedAway.insert(fused.node) }
+        emit(.convolution(step), touching: [input, output, step.workspace] + (step.residual.map { [$0] } ?? []))
     }
 
     private mutating func buildNormalization(_ node: Int) {

@@ -23,6 +23,7 @@ package func predictProbabilities(
     let activations = layout.totalCount + 2 * batchCount
     let arena = AlignedArena(count: activations + (plans.map(\.peak).max() ?? 0))
     layout.load(model.tensors, into: arena.base)
+    if let plan = plans.first { layout.fold(plan.folds, in: arena.base) }
     let executor = Executor(
         layout: layout, context: context, values: arena.base, gradients: nil, arena: arena.base + activations)
     let slots = (0..<2).map { arena.base + layout.totalCount + $0 * batchCount }

@@ -40,12 +40,16 @@ enum Step: Sendable {
 struct ConvolutionStep: Sendable {
     let convolution: Convolution
     let weight: SlotID
-    let bias: SlotID?
+    /// Forward, the shift of a BatchNorm that was folded in, too.
+    var bias: SlotID?
     /// The layer's input, or the gradient by it.
     let input: BufferID
     /// The layer's output, or the gradient by it.
     let output: BufferID
     let workspace: BufferID
+    /// Forward: added to the output, before the ReLU.
+    var residual: BufferID?
+    var appliesReLU = false
 }
 
 struct DenseStep: Sendable {

@@ -40,6 +40,8 @@ package final class Trainer {
         plans = setup.plans
         memory = TrainingMemory(setup.sizes)
         setup.layout.load(model.tensors, into: memory.values)
+        // Every plan folds alike: which layers can be folded does not depend on the batch.
+        if let plan = plans.first { setup.layout.fold(plan.folds, in: memory.values) }
         if let anchor = memory.anchor { anchor.update(from: memory.values, count: setup.layout.trainableCount) }
     }
 
@@ -57,7 +59,8 @@ package final class Trainer {
 
     /// The model as it is now. Tensors that do not train are the base model's, to the bit.
     package var model: Model {
-        Model(unchecked: base.specification, tensors: memory.sizes.layout.tensors(from: memory.values))
+        let changed = memory.sizes.layout.tensors(from: memory.values, where: \.changes)
+        return Model(unchecked: base.specification, tensors: base.tensors.merging(changed))
     }
 
     package var isFinished: Bool { statistics.epochsCompleted == options.epochs }

@@ -41,16 +41,17 @@ package struct Convolution: Sendable {
     /// `output = input * weight + bias`, see ``Reference/convolution(_:input:weight:bias:output:)``.
     /// - Parameters:
     ///   - bias: `[outputChannels]`, or nil for none.
+    ///   - epilogue: what is done to the sums; a residual has the output's shape and does not overlap it.
     ///   - workspace: ``workspaceCount`` floats.
     package func forward(
         input: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
-        output: UnsafeMutablePointer<Float>, workspace: UnsafeMutablePointer<Float>
+        epilogue: Epilogue = .none, output: UnsafeMutablePointer<Float>, workspace: UnsafeMutablePointer<Float>
     ) {
         guard shape.batch > 0 else { return }
         if isPlainProduct {
             return Kernels.matrixMultiply(
                 m: pixels, n: shape.outputChannels, k: shape.inputChannels, a: input, b: weight, transposeB: true,
-                bias: bias, c: output, workspace: workspace, context: context)
+                bias: bias, c: output, epilogue: epilogue, workspace: workspace, context: context)
         }
         let packed = workspace + biasCount
         packForward(weight, into: packed)
@@ -58,7 +59,8 @@ package struct Convolution: Sendable {
             for c in 0..<biasCount { workspace[c] = c < shape.outputChannels ? bias[c] : 0 }
         }
         forwardProduct.run(
-            source: input, packed: packed, bias: bias == nil ? nil : UnsafePointer(workspace), output: output,
+            source: input, packed: packed, bias: bias == nil ? nil : UnsafePointer(workspace),
+            epilogue: epilogue, output: output,
             stages: packed + roundUp(forwardProduct.packedCount), context: context)
     }
 

@@ -1,6 +1,20 @@
 import CKernels
 import Glibc
 
+/// What a product does to its finished sums, on their way to memory: adds a residual of the output's shape, then
+/// max(0, .).
+package struct Epilogue: @unchecked Sendable {
+    package var residual: UnsafePointer<Float>?
+    package var relu: Bool
+
+    package static let none = Epilogue(residual: nil, relu: false)
+
+    package init(residual: UnsafePointer<Float>?, relu: Bool) {
+        self.residual = residual
+        self.relu = relu
+    }
+}
+
 /// One matrix product `c = a * b`, cut into panels of `b` (packed first) and strips of rows (the parallel tasks).
 /// Every element is summed in the order of the depth, wherever the cuts lie. See `Kernels.matrixMultiply` for shapes.
 struct MatrixProduct: @unchecked Sendable {
@@ -13,6 +27,7 @@ struct MatrixProduct: @unchecked Sendable {
     let bias: UnsafePointer<Float>?
     let c: UnsafeMutablePointer<Float>
     let accumulate: Bool
+    let epilogue: Epilogue
     /// Scratch: `b` in panels `[panel][k][width]`; a strip of `a` for each worker.
     let packed, strips: UnsafeMutablePointer<Float>
 
@@ -89,6 +104,10 @@ struct MatrixProduct: @unchecked Sendable {
                 strip.columns = min(table.width, n - first)
                 strip.panel = UnsafePointer(packed + first * k + depth * table.width)
                 strip.c = c + rows.lowerBound * n + first
+                if depth + strip.depth >= k {
+                    strip.residual = epilogue.residual.map { $0 + rows.lowerBound * n + first }
+                    strip.relu = epilogue.relu ? 1 : 0
+                }
                 // The first panel's pass reads ahead all of the next strip, as far as it lies in one piece.
                 strip.prefetch = nil
                 if panel == 0, let next, aDepthStride == 1, !copiesRows, depth == 0 {

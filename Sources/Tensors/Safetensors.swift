@@ -51,6 +51,7 @@ package enum Safetensors {
                 case .float64:
                     value = Float(
                         Double(bitPattern: bytes.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self)))
+                case .int64: value = Float(bytes.loadUnaligned(fromByteOffset: 8 * index, as: Int64.self))
                 }
                 values.initializeElement(at: index, to: value)
             }

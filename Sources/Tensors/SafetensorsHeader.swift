@@ -29,7 +29,8 @@ package struct SafetensorsHeader: Equatable, Sendable {
         /// What bundles carry: Float32 only, part and role given, and exactly the bytes that ``SafetensorsWriter``
         /// makes.
         case bundle
-        /// What other programs write: F32, F16, BF16 and F64, any order, metadata or none.
+        /// What other programs write: F32, F16, BF16 and F64, any order, metadata or none. The counters that torch keeps
+        /// beside its BatchNorm statistics (`...num_batches_tracked`, I64) mean nothing to a model and are left out.
         case interchange
     }
 
@@ -38,12 +39,14 @@ package struct SafetensorsHeader: Equatable, Sendable {
         case float16 = "F16"
         case bfloat16 = "BF16"
         case float64 = "F64"
+        /// Of torch's counters only.
+        case int64 = "I64"
 
         var size: Int {
             switch self {
             case .float32: 4
             case .float16, .bfloat16: 2
-            case .float64: 8
+            case .float64, .int64: 8
             }
         }
     }
@@ -128,7 +131,7 @@ package struct SafetensorsHeader: Equatable, Sendable {
             throw SafetensorsError(
                 .badOffsets, "\(fileSize - headerSize) bytes follow the header, the tensors take \(dataSize)")
         }
-        self.entries = entries
+        self.entries = entries.filter { $0.type != .int64 }
         metadata = texts.filter { fields[$0.key] == nil }
         guard profile == .bundle else { return }
         let layouts = entries.map(\.layout)
@@ -165,7 +168,9 @@ package struct SafetensorsHeader: Equatable, Sendable {
             throw SafetensorsError(
                 .badHeader, "tensor \(name) must have dtype, shape and two data_offsets, and no more")
         }
-        guard let type = ElementType(rawValue: typeName), profile == .interchange || type == .float32 else {
+        guard let type = ElementType(rawValue: typeName), profile == .interchange || type == .float32,
+            type != .int64 || name.hasSuffix(".num_batches_tracked")
+        else {
             let allowed = profile == .bundle ? "F32" : "F32, F16, BF16 or F64"
             throw SafetensorsError(.unsupportedType, "tensor \(name) must be \(allowed)")
         }

@@ -94,9 +94,10 @@ struct StagedProduct: Sendable {
     ///   - stages: `workers * stageCount` floats.
     func run(
         source: UnsafePointer<Float>, packed: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
-        output: UnsafeMutablePointer<Float>, stages: UnsafeMutablePointer<Float>, context: ComputeContext
+        epilogue: Epilogue = .none, output: UnsafeMutablePointer<Float>, stages: UnsafeMutablePointer<Float>, context: ComputeContext
     ) {
-        let buffers = Buffers(source: source, packed: packed, bias: bias, output: output, stages: stages)
+        let buffers = Buffers(
+            source: source, packed: packed, bias: bias, epilogue: epilogue, output: output, stages: stages)
         let bands = (outputRows + bandRows - 1) / bandRows
         let groups = (pictures + groupPictures - 1) / groupPictures
         context.parallel(tasks: groups * bands, flops: flops) { task, worker in
@@ -111,6 +112,7 @@ struct StagedProduct: Sendable {
     private struct Buffers: @unchecked Sendable {
         let source, packed: UnsafePointer<Float>
         let bias: UnsafePointer<Float>?
+        let epilogue: Epilogue
         let output, stages: UnsafeMutablePointer<Float>
     }
 
@@ -140,7 +142,7 @@ struct StagedProduct: Sendable {
                             phase, rows: band, firstRow: rows.lowerBound, panel: panel, weights: weights,
                             taps: tap..<tap + taps,
                             stage: staged + (picture - group.lowerBound) * bandCount,
-                            output: buffers.output + picture * outputCount, bias: buffers.bias)
+                            outputOffset: picture * outputCount, buffers)
                     }
                     tap += max(1, taps)
                 } while tap < phase.taps
@@ -151,7 +153,7 @@ struct StagedProduct: Sendable {
     /// One panel of output channels for the rows of one band of one picture.
     private func multiply(
         _ phase: Phase, rows: Range<Int>, firstRow: Int, panel: Int, weights: UnsafePointer<Float>, taps: Range<Int>,
-        stage staged: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?
+        stage staged: UnsafePointer<Float>, outputOffset: Int, _ buffers: Buffers
     ) {
         var strip = ck_multiply()
         strip.row_stride = columnStep * stage.pitch
@@ -162,15 +164,18 @@ struct StagedProduct: Sendable {
         strip.depth_stride = 1
         strip.panel = weights + taps.lowerBound * phase.depth * table.width
         strip.accumulate = taps.lowerBound > 0 ? 1 : 0
-        strip.bias = bias.map { $0 + panel * table.width }
+        strip.bias = buffers.bias.map { $0 + panel * table.width }
+        let isLast = taps.upperBound == phase.taps
+        strip.relu = isLast && buffers.epilogue.relu ? 1 : 0
         strip.c_stride = phase.columnStride
         strip.columns = min(table.width, outputChannels - panel * table.width)
         let column = (phase.columns.lowerBound * columnStep + phase.stageColumn) * stage.pitch
-        let target = phase.origin + phase.columns.lowerBound * phase.columnStride + panel * table.width
+        let target = outputOffset + phase.origin + phase.columns.lowerBound * phase.columnStride + panel * table.width
         for row in rows {
             let stagedRow = (row - firstRow) * rowStep + phase.stageRow + taps.lowerBound
             strip.a = staged + stagedRow * stage.rowCount + column
-            strip.c = output + target + row * phase.rowStride
+            strip.c = buffers.output + target + row * phase.rowStride
+            if isLast { strip.residual = buffers.epilogue.residual.map { $0 + target + row * phase.rowStride } }
             table.multiply(&strip)
         }
     }

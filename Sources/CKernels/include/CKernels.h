@@ -30,6 +30,10 @@ typedef struct {
   float *c;
   long c_stride;
   long columns;
+  /// What is done to the finished sums: `residual[i*c_stride + j]` is added where it is given, then `max(0, .)` where `relu`
+  /// is set (NaN stays NaN). Set with the last of several passes over `c` only.
+  const float *residual;
+  int relu;
   /// Memory that will be needed soon, read ahead by one cache line for every row of `panel`; NULL for none.
   const float *prefetch;
 } ck_multiply;

@@ -5,9 +5,10 @@ import Wire
 
 /// What a person, or a file, says a model is; not yet checked.
 struct ModelChoice {
-    /// Side of the square input, in pixels, where `model init` is told none: a network of this size trains on a laptop
-    /// overnight.
-    static let defaultSize = 128
+    /// Side of the square input, in pixels, where a command is told none.
+    static func usualSize(of architecture: String) -> Int {
+        (Architecture(rawValue: architecture) ?? .smallcnn).usualImageSize
+    }
 
     let architecture: String
     let classes: [String]
@@ -71,4 +72,9 @@ extension ModelSpecification {
     var metadata: ModelMetadata {
         ModelMetadata(architecture: architecture.rawValue, classes: classes, imageSize: imageSize)
     }
+}
+
+extension Architecture {
+    /// For help texts: the names without heads.
+    static var backboneNames: String { Backbone.allCases.map(\.rawValue).joined(separator: ", ") }
 }

@@ -52,6 +52,32 @@ struct ModelFile {
         return try model(as: try ModelChoice(metadata).specification(from: path))
     }
 
+    /// A pretrained file's model, and what is told of the head that was replaced; nil where none was.
+    struct Imported {
+        let model: Model
+        let replacedHead: String?
+    }
+
+    /// The file's tensors as a model of the given kind, the head made anew where it is to be, or where another program's
+    /// file has another one.
+    func model(as specification: ModelSpecification, newHead: Bool, seed: UInt64) throws -> Imported {
+        let tensors = try tensors()
+        let fits = try Model.hasHead(of: specification, tensors)
+        guard newHead || !fits && metadata == nil else {
+            return Imported(model: try model(as: specification), replacedHead: nil)
+        }
+        let count = specification.classes.count
+        let old = Model.headClasses(tensors).map { "the file's answers \($0) classes, this one \(count)" }
+        do {
+            return Imported(
+                model: try Model(specification, backbone: tensors, seed: seed),
+                replacedHead: old ?? "the file has none, this one answers \(count) classes")
+        } catch {
+            throw CommandFailure(
+                .badData, "\(path.string.printable) is no \(specification.architecture.rawValue): \(error)")
+        }
+    }
+
     /// The file's tensors as a model of the given kind.
     func model(as specification: ModelSpecification) throws -> Model {
         do {

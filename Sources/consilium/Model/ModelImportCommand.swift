@@ -13,15 +13,19 @@ struct ModelImportCommand: ParsableCommand {
             first one that is missing, unexpected, misshapen or not finite is named, and nothing is kept then. A file that \
             consilium wrote says itself what it is, and --arch, --classes and --size may be left out.
 
+            Pretrained weights of other programs answer other classes (ImageNet's thousand): their head is made anew for \
+            --classes, which is said. For a file that consilium wrote, --new-head asks for it.
+
             EXAMPLES:
-              consilium model import --home S --arch smallcnn --classes a,b weights.safetensors
+              consilium model import --home S --arch resnet50 --classes glioma,meningioma,notumor,pituitary resnet50.safetensors
+              consilium model import --home S --arch resnet50+mlp --classes a,b --size 160 resnet50.safetensors
               consilium model import --home S exported.safetensors
             """)
 
     @Argument(help: "Safetensors file.", completion: .file(extensions: ["safetensors"]))
     var file: String
 
-    @Option(help: "Architecture: \(Architecture.allCases.map(\.rawValue).joined(separator: ", ")).")
+    @Option(help: "Architecture: \(Architecture.backboneNames); +mlp behind it for the larger head.")
     var arch: String?
 
     @Option(help: "Class names, separated by commas, in the order of the outputs.")
@@ -29,6 +33,9 @@ struct ModelImportCommand: ParsableCommand {
 
     @Option(help: "Side of the square pictures that the model sees, in pixels.")
     var size: Int?
+
+    @Flag(help: "Make the head anew, for the given architecture and classes.") var newHead = false
+    @Option(help: "Seed of a new head's weights.") var seed: UInt64 = 1
 
     @Option(help: "Where the model comes from, for the version's card; the file's name if left out.")
     var note: String?
@@ -38,11 +45,15 @@ struct ModelImportCommand: ParsableCommand {
 
     func run() throws {
         let source = try ModelFile(reading: try InputFile.file(file))
-        let specification = try choice(source.metadata)
+        let specification = try choice(newHead ? nil : source.metadata)
             .specification(from: arch == nil || classes == nil ? source.path : nil)
-        let model = try source.model(as: specification)
-        let origin = note ?? source.path.lastComponent?.string ?? ""
-        try destination.keep(model, origin: .imported, note: origin.printable).print(output)
+        let model = try source.model(as: specification, newHead: newHead, seed: seed)
+        var origin = note ?? source.path.lastComponent?.string ?? ""
+        if let old = model.replacedHead, !output.quiet, !output.json {
+            Console.print("the head is new, with random weights of seed \(seed): \(old)")
+        }
+        if model.replacedHead != nil { origin += ", head new with seed \(seed)" }
+        try destination.keep(model.model, origin: .imported, note: origin.printable).print(output)
     }
 
     /// What the flags say, and what the file says where they say nothing.
@@ -64,11 +75,13 @@ struct ModelImportCommand: ParsableCommand {
             }
             return value
         }
+        let architecture = try agree("--arch", arch, metadata?.architecture)
         return ModelChoice(
-            architecture: try agree("--arch", arch, metadata?.architecture),
+            architecture: architecture,
             classes: try agree("--classes", classes.map(ModelChoice.classes), metadata?.classes) {
                 $0.joined(separator: ",")
             },
-            size: try agree("--size", size, metadata?.imageSize, default: ModelChoice.defaultSize))
+            size: try agree(
+                "--size", size, metadata?.imageSize, default: ModelChoice.usualSize(of: architecture)))
     }
 }

@@ -15,14 +15,14 @@ struct ModelInitCommand: ParsableCommand {
               consilium model init --arch smallcnn --classes a,b --output start.safetensors
             """)
 
-    @Option(help: "Architecture: \(Architecture.allCases.map(\.rawValue).joined(separator: ", ")).")
+    @Option(help: "Architecture: \(Architecture.backboneNames); +mlp behind it for the larger head.")
     var arch: String
 
     @Option(help: "Class names, separated by commas, in the order of the outputs.")
     var classes: String
 
-    @Option(help: "Side of the square pictures that the model sees, in pixels.")
-    var size = ModelChoice.defaultSize
+    @Option(help: "Side of the square pictures that the model sees, in pixels (128; 224 for a ResNet).")
+    var size: Int?
 
     @Option(help: "Seed of the random weights.")
     var seed: UInt64 = 1
@@ -31,7 +31,8 @@ struct ModelInitCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let choice = ModelChoice(architecture: arch, classes: ModelChoice.classes(classes), size: size)
+        let choice = ModelChoice(architecture: arch, classes: ModelChoice.classes(classes),
+            size: size ?? ModelChoice.usualSize(of: arch))
         let model = try Model(initializing: try choice.specification(), seed: seed)
         try destination.keep(model, origin: .initialized, note: "seed \(seed)").print(output)
     }
