@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Makes the golden files of NeuralNetworksTests with PyTorch: layers.json and curves.json, beside this script.
+make_resnet_golden.py makes those of whole ResNets.
 
     python3 -m venv torch && torch/bin/pip install torch numpy && torch/bin/python make_golden.py
 
@@ -62,6 +63,8 @@ def forward(nodes, values, parameters, training):
             y = F.linear(x.flatten(1), weight, bias)[:, :, None, None]
         elif operation == "residualAdd":
             y = inputs[0] + inputs[1]
+        elif operation == "dropout":
+            y = x * 1  # at rate 0
         else:
             raise ValueError(operation)
         y.retain_grad()
@@ -78,8 +81,8 @@ def simple(operation, source, name=None, **more):
     return {"name": name or operation, "operation": operation, "inputs": [source], **more}
 
 
-def pool(operation, size, stride, padding):
-    return simple(operation, "input", size=size, stride=stride, padding=[padding] * 4)
+def pool(operation, size, stride, padding, source="input", name=None):
+    return simple(operation, source, name, size=size, stride=stride, padding=[padding] * 4)
 
 
 def layer_case(name, nodes, generator, shape=(6, 6, 2), head=True, training=True, class_weights=None, tied=False):
@@ -152,6 +155,52 @@ def residual_block():
     ]
 
 
+def resnet_block(layers, projection=None):
+    """A block of torchvision's resnet.py.
+
+    layers: (outputs, size, stride) of each convolution; projection: (outputs, stride) of the shortcut's, if it has one.
+    """
+    nodes, shortcut, value = [], "input", "input"
+    if projection:
+        outputs, stride = projection
+        nodes += [conv("downsample.0", "input", outputs, 1, stride), simple("batchNorm", "downsample.0", "downsample.1")]
+        shortcut = "downsample.1"
+    for index, (outputs, size, stride) in enumerate(layers, 1):
+        nodes += [conv(f"conv{index}", value, outputs, size, stride, (size // 2,) * 4),
+                  simple("batchNorm", f"conv{index}", f"bn{index}")]
+        value = f"bn{index}"
+        if index < len(layers):
+            nodes.append(simple("relu", value, f"relu{index}"))
+            value = f"relu{index}"
+    return nodes + [{"name": "add", "operation": "residualAdd", "inputs": [value, shortcut]}, simple("relu", "add")]
+
+
+def resnet_cases():
+    """With a generator of their own, so that the cases above keep their values."""
+    generator = torch.Generator().manual_seed(20260302)
+    case = lambda *arguments, **named: layer_case(*arguments, generator=generator, **named)
+    bottleneck = [(2, 1, 1), (2, 3, 2), (8, 1, 1)]
+    stem = [
+        conv("conv1", "input", 4, 7, 2, (3, 3, 3, 3)), simple("batchNorm", "conv1", "bn1"), simple("relu", "bn1"),
+        pool("maxPool", 3, 2, 1, "relu", "maxpool"),
+    ]
+    mlp = [
+        simple("globalAveragePool", "input", "avgpool"), simple("batchNorm", "avgpool", "fc.0"),
+        simple("dense", "fc.0", "fc.1", outputs=8), simple("relu", "fc.1", "fc.2"), simple("dropout", "fc.2", "fc.3"),
+        simple("dense", "fc.3", "fc.4", outputs=3),
+    ]
+    return [
+        case("basic block, stride 2", resnet_block([(6, 3, 2), (6, 3, 1)], (6, 2)), shape=(5, 5, 4)),
+        case("basic block, identity", resnet_block([(4, 3, 1), (4, 3, 1)]), shape=(5, 5, 4)),
+        case("bottleneck, stride 2", resnet_block(bottleneck, (8, 2)), shape=(6, 6, 4)),
+        case("bottleneck v1, stride 2", resnet_block([(2, 1, 2), (2, 3, 1), (8, 1, 1)], (8, 2)), shape=(6, 6, 4)),
+        case("bottleneck, identity", resnet_block([(2, 1, 1), (2, 3, 1), (8, 1, 1)]), shape=(4, 4, 8)),
+        case("bottleneck, frozen", resnet_block(bottleneck, (8, 2)), shape=(6, 6, 4), training=False),
+        case("stem", stem, shape=(11, 11, 3)),
+        case("mlp head", mlp, shape=(3, 3, 6), head=False),
+    ]
+
+
 def make_layers():
     generator = torch.Generator().manual_seed(20260301)
     case = lambda *arguments, **named: layer_case(*arguments, generator=generator, **named)
@@ -175,7 +224,7 @@ def make_layers():
                                                simple("dense", "globalAveragePool", outputs=3)], head=False),
         case("class weights", [conv("layer", "input", 3, 3)], class_weights=[0.5, 2.0, 1.25]),
         case("residual blocks", residual_block()),
-    ])
+    ] + resnet_cases())
 
 
 # Curves: whole trainings of smallcnn at 64 pixels. Weights, pictures and order come from the same counter-based
