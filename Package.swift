@@ -93,7 +93,10 @@ let package = Package(
                 "Federation", "Configuration", "Bundles", "Images", "Tensors", "Files", "Wire", systemPackage,
             ], swiftSettings: strict),
         .testTarget(
-            name: "ClientTests", dependencies: ["Client", "Federation", "Wire"], swiftSettings: strict),
+            name: "ClientTests",
+            dependencies: [
+                "Client", "Federation", "Images", "NeuralNetworks", "Tensors", "Files", "Wire", systemPackage,
+            ], swiftSettings: strict),
         .testTarget(
             name: "CommandTests",
             // The program itself is started as a process; it has to be built, and lies beside the test bundle.

@@ -284,3 +284,40 @@ static void ck_adam(const ck_update *s) {
     s->weight[i] = w - m * s->step / (__builtin_sqrtf(v) * s->second_scale + s->epsilon);
   }
 }
+
+// ---- half precision, IEEE 754 binary16, in integer arithmetic that the compiler vectorises: every processor makes the
+// same bits, and none needs a library for it.
+
+static void ck_to_half(const float *x, long count, uint16_t *half) {
+  for (long i = 0; i < count; i++) {
+    uint32_t bits;
+    memcpy(&bits, x + i, 4);
+    uint32_t sign = bits >> 16 & 0x8000;
+    bits &= 0x7fffffff;
+    // What is too large for a half becomes its largest number. NaN does, too: callers look for it beforehand.
+    if (bits > 0x477fe000) bits = 0x477fe000;
+    // Normal numbers: rebias the exponent and round to the nearest, ties to even.
+    uint32_t normal = (bits - 0x38000000 + 0xfff + (bits >> 13 & 1)) >> 13;
+    // Below 2^-14: adding 1/2 leaves multiples of 2^-24 in the low bits, rounded by the addition itself.
+    float small;
+    memcpy(&small, &bits, 4);
+    small += 0.5f;
+    uint32_t subnormal;
+    memcpy(&subnormal, &small, 4);
+    subnormal -= 0x3f000000;
+    half[i] = (uint16_t)(sign | (bits < 0x38800000 ? subnormal : normal));
+  }
+}
+
+static void ck_from_half(const uint16_t *half, long count, float *x) {
+  for (long i = 0; i < count; i++) {
+    // The exponent is rebiased by a multiplication with 2^112, which is exact for subnormal numbers, too.
+    uint32_t bits = (uint32_t)(half[i] & 0x7fff) << 13;
+    float value;
+    memcpy(&value, &bits, 4);
+    value *= 0x1p112f;
+    memcpy(&bits, &value, 4);
+    bits |= (uint32_t)(half[i] & 0x8000) << 16;
+    memcpy(x + i, &bits, 4);
+  }
+}

@@ -22,6 +22,8 @@ const ck_kernels CK_TABLE = {
     .select_add = ck_select_add,
     .add_scaled = ck_add_scaled,
     .column_means = ck_column_means,
+    .to_half = ck_to_half,
+    .from_half = ck_from_half,
     .sgd = ck_sgd,
     .adam = ck_adam,
 };

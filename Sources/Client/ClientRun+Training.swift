@@ -17,6 +17,8 @@ package struct TrainingWatch {
     package var shouldStop: () -> Bool
     /// Told after each step: the session's round and how far it is.
     package var progress: (_ round: Int, _ rounds: Int, TrainingProgress) -> Void
+    /// Told while the frozen layers' features are computed: pictures done, and all.
+    package var features: (_ done: Int, _ of: Int) -> Void = { _, _ in }
 
     package init(
         shouldStop: @escaping () -> Bool = { false },
@@ -63,8 +65,17 @@ extension ClientRun {
             seed: LocalTraining.seed(plan: session.plan, client: home.name), files: files, context: context)
         tellSkipped(pictures)
         let round = session.global.round
+        let end = monotonicSeconds() + min(seconds, Int64.max / 4)
+        let shouldStop = { watch.shouldStop() || monotonicSeconds() >= end }
+        let features = try featureCache.features(
+            session.id.hex, plan: session.plan, model: global, pictures: pictures, shouldStop: shouldStop,
+            progress: watch.features)
+        guard features != nil || !shouldStop() else {
+            return detail("session \(session.id.short), round \(round): not begun yet, goes on in the next run")
+        }
         let training = LocalTraining(
-            plan: session.plan, round: round, client: home.name, global: global, pictures: pictures, context: context)
+            plan: session.plan, round: round, client: home.name, global: global, pictures: pictures,
+            features: features, context: context)
         let planned = try training.plannedBytes()
         try requireMemory(planned)
         try files.makeDirectories(home.session(session.id))
@@ -75,19 +86,16 @@ extension ClientRun {
             "session \(session.id.short), round \(round): " + (resumed ? "training continues" : "training")
                 + " on \(pictures.training.count) pictures, \(planned >> 20) MiB planned")
 
-        let end = monotonicSeconds() + min(seconds, Int64.max / 4)
         var nextCheckpoint = monotonicSeconds() + Self.checkpointInterval
         var finished = false
         while !finished {
             finished = try trainer.run(
-                shouldStop: {
-                    watch.shouldStop() || monotonicSeconds() >= end || monotonicSeconds() >= nextCheckpoint
-                },
+                shouldStop: { shouldStop() || monotonicSeconds() >= nextCheckpoint },
                 progress: { watch.progress(round, session.plan.rounds, $0) })
             if finished { break }
             try files.writeFile(path, trainer.checkpoint(), permissions: 0o600)
             nextCheckpoint = monotonicSeconds() + Self.checkpointInterval
-            if watch.shouldStop() || monotonicSeconds() >= end { break }
+            if shouldStop() { break }
         }
         guard finished || isDeadlineNear(session) && trainer.statistics.steps > 0 else {
             return detail("session \(session.id.short), round \(round): not done yet, goes on in the next run")

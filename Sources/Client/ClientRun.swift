@@ -32,6 +32,9 @@ package final class ClientRun {
     package internal(set) var report = RunReport()
     private var savedState: ClientState
 
+    /// Room for features on disk without `cache` in the configuration.
+    private static let usualCacheBytes: Int64 = 16_000_000_000
+
     package var files: any FileSystem { home.files }
     package var server: PartyName { home.record.server }
 
@@ -97,6 +100,11 @@ package final class ClientRun {
                 .missing, "consilium.yaml names no pictures", hint: "set 'data' to the folder of class folders")
         }
         return home.root.pushing(FilePath(data))
+    }
+
+    var featureCache: FeatureCache {
+        FeatureCache(
+            folder: home.cache, files: files, limit: configuration.cache ?? Self.usualCacheBytes, context: context)
     }
 
     func basePath(_ session: RandomID) -> FilePath { home.session(session).appending("base.safetensors") }

@@ -1,6 +1,6 @@
 import Bundles
 package import Federation
-package import Images
+import Images
 package import NeuralNetworks
 package import Tensors
 package import Wire
@@ -13,6 +13,9 @@ package struct LocalTraining {
     package let global: Model
     package let pictures: LocalPictures
     package let context: ComputeContext
+    /// What is trained and measured on: the pictures, or their features.
+    private let training: any PictureSource
+    private let validation: any PictureSource
     private let options: TrainingOptions
 
     /// What comes of a round, whole or partial.
@@ -22,13 +25,16 @@ package struct LocalTraining {
     }
 
     package init(
-        plan: Plan, round: Int, client: PartyName, global: Model, pictures: LocalPictures, context: ComputeContext
+        plan: Plan, round: Int, client: PartyName, global: Model, pictures: LocalPictures,
+        features: LocalFeatures? = nil, context: ComputeContext
     ) {
         self.plan = plan
         self.round = round
         self.global = global
         self.pictures = pictures
         self.context = context
+        training = features?.training ?? pictures.training
+        validation = features?.validation ?? pictures.validation
         let optimizer: Optimizer =
             switch plan.optimizer {
             case .adam: .adam
@@ -60,7 +66,8 @@ package struct LocalTraining {
     /// Memory that training will take, pictures included; known before any of it is taken.
     package func plannedBytes() throws -> Int {
         let tensors = try Trainer.plannedPeakBytes(
-            model: global, options: options, pictures: pictures.training.count, context: context)
+            model: global, options: options, pictures: pictures.training.count, boundary: training.boundary,
+            context: context)
         let count = pictures.training.count + pictures.validation.count
         return tensors + LoadedDataset.bytes(count: count, imageSize: plan.imageSize)
     }
@@ -72,12 +79,12 @@ package struct LocalTraining {
             do {
                 return (
                     try Trainer(
-                        resuming: checkpoint, model: global, options: options, data: pictures.training,
+                        resuming: checkpoint, model: global, options: options, data: training,
                         context: context), true
                 )
             } catch  where error.reason == .invalidCheckpoint {}
         }
-        return (try Trainer(model: global, options: options, data: pictures.training, context: context), false)
+        return (try Trainer(model: global, options: options, data: training, context: context), false)
     }
 
     /// The trained model, its BatchNorm statistics taken anew under its final weights.
@@ -116,7 +123,7 @@ package struct LocalTraining {
     /// Nil where too few validation pictures are there to say anything that may leave the hospital.
     private func scores(of model: Model) throws -> Scores? {
         guard pictures.validation.count >= FederationLimits.minimumSupport else { return nil }
-        return Scores(try evaluate(model, on: pictures.validation, context: context))
+        return Scores(try evaluate(model, on: validation, context: context))
     }
 }
 
@@ -134,11 +141,12 @@ extension LearningRateSchedule {
 
 /// A model's figures on labelled pictures.
 package func evaluate(
-    _ model: Model, on pictures: LoadedDataset, context: ComputeContext
+    _ model: Model, on pictures: some PictureSource, context: ComputeContext
 ) throws -> ClassificationMetrics {
     let probabilities = try predictProbabilities(model: model, data: pictures, context: context)
     return ClassificationMetrics(
-        probabilities: probabilities, labels: pictures.labels, classes: model.specification.classes)
+        probabilities: probabilities, labels: (0..<pictures.count).map { pictures.label($0) },
+        classes: model.specification.classes)
 }
 
 extension Scores {

@@ -21,6 +21,8 @@ package struct ClientConfiguration: Equatable, Sendable {
     package let timeBudget: Int64?
     /// How much memory training may use, in bytes.
     package let memory: Int64?
+    /// How much disk the features of frozen layers may take, in bytes.
+    package let cache: Int64?
     /// How many cores training may use; nil for all.
     package let threads: Int?
     package let consent: Consent
@@ -35,6 +37,7 @@ package struct ClientConfiguration: Equatable, Sendable {
         exchange = try reader.path("exchange")
         timeBudget = try reader.duration("time_budget", in: 60...30 * 86_400)
         memory = try reader.byteSize("memory", atLeast: 256_000_000)
+        cache = try reader.byteSize("cache", atLeast: 1_000_000)
         threads = try reader.read { (fields) throws(JSONError) in
             try fields.optionalInteger("threads", in: 1...1024).map { Int($0) }
         }
@@ -75,6 +78,9 @@ package struct ClientConfiguration: Equatable, Sendable {
         # How much memory and how many cores training may use; without them, what the machine has.
         # memory: 8GB
         # threads: 4
+
+        # How much disk the frozen layers' values may take in cache/ while a session runs. They are as private as pictures.
+        # cache: 16GB
 
         # Bundles are signed; encrypting them as well is not possible yet.
         # encrypt: false

@@ -15,6 +15,7 @@ package enum FederationLimits {
     package static let imageSize: ClosedRange<Int64> = 16...1_024
     package static let learningRate: ClosedRange<Double> = 1e-9...10
     package static let clipNorm: ClosedRange<Double> = 1e-6...1e6
+    package static let featureViews: ClosedRange<Int64> = 0...64
     /// Epochs of the session.
     package static let warmup: ClosedRange<Double> = 0...1_000
     package static let weightDecay: ClosedRange<Double> = 0...1

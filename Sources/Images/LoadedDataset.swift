@@ -92,6 +92,12 @@ package struct LoadedDataset: Sendable {
     package func path(_ index: Int) -> FilePath { store.paths[rows[index]] }
     package var hashes: [PerceptualHash] { rows.map { store.hashes[$0] } }
 
+    /// A picture's gray values as they are kept: `imageSize` squared bytes.
+    package func gray(_ index: Int) -> [UInt8] {
+        let count = preprocessing.imageSize * preprocessing.imageSize
+        return Array(store.luma.slice(rows[index] * count..<(rows[index] + 1) * count))
+    }
+
     /// Pictures of each class, in the order of ``classes``.
     package var classCounts: [Int] {
         rows.reduce(into: [Int](repeating: 0, count: classes.count)) { $0[store.labels[$1]] += 1 }

@@ -73,7 +73,7 @@ struct FloatPointer: @unchecked Sendable {
 }
 
 /// Keeps the failure of the lowest task, so that the same error is told whatever the scheduling.
-private final class FirstFailure: Sendable {
+final class FirstFailure: Sendable {
     private struct Failure {
         let task: Int
         let error: any Error

@@ -46,6 +46,15 @@ package struct ModelSpecification: Equatable, Sendable {
         return graph
     }
 
+    /// The rest of the graph behind a node, whose value is the input; all of it for nil.
+    ///
+    /// - Throws: ``NetworkError`` where there is no such node, or the rest reads values from before it.
+    package func graph(after boundary: String?) throws(NetworkError) -> Graph {
+        let whole = try graph()
+        guard let boundary else { return whole }
+        return try whole.suffix(after: boundary)
+    }
+
     /// Name, shape in file layout (OIHW convolutions, `[out, in]` dense), part and role of every tensor, in graph order.
     package func expectedTensors() throws(NetworkError) -> [ExpectedTensor] { try graph().tensors }
 

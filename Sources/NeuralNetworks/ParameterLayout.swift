@@ -33,7 +33,8 @@ struct ParameterLayout: Sendable {
                 for tensor in graph.tensors(of: node)
                 where (tensor.role != .bnStatistic && trains(node)) == wantsTrainable {
                     slotsOfNode[node].append(slots.count)
-                    slots.append(Slot(
+                    slots.append(
+                        Slot(
                             tensor: tensor, offset: offset, isTrainable: wantsTrainable, changes: trains(node)))
                     offset += MemoryPlan.aligned(tensor.count)
                 }

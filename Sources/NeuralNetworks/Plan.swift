@@ -9,6 +9,8 @@ package struct PlanMode: Equatable, Sendable {
     package var dropout: Float
     /// Keep every value, and compute the gradient by the pictures: to look into a network, not to train one.
     package var isProbe: Bool
+    /// Stop at the last node's value: no softmax.
+    var endsInFeatures = false
 
     package init(
         trainedParts: Set<String>, freezesBatchNorm: Bool = false, dropout: Float = 0, isProbe: Bool = false
@@ -20,6 +22,12 @@ package struct PlanMode: Equatable, Sendable {
     }
 
     static let inference = PlanMode(trainedParts: [], freezesBatchNorm: true)
+
+    static var features: PlanMode {
+        var mode = PlanMode.inference
+        mode.endsInFeatures = true
+        return mode
+    }
 
     var isTraining: Bool { !trainedParts.isEmpty }
 
@@ -53,7 +61,7 @@ struct Plan: Sendable {
     let peak: Int
     /// For tests: when each buffer lives.
     let intervals: [Interval]
-    /// `[N, classes]`, the output of the last step that writes them; valid until the next run.
+    /// `[N, classes]`, the output of the last step that writes them, or the features; valid until the next run.
     let probabilities: BufferID
     /// Where each node's value lies after a probe, nil where fusion left none.
     let values: [BufferID?]
@@ -65,7 +73,7 @@ struct Plan: Sendable {
     init(_ graph: Graph, batch: Int, mode: PlanMode, layout: ParameterLayout, context: ComputeContext) {
         var builder = PlanBuilder(graph, batch: batch, mode: mode, layout: layout, context: context)
         builder.buildForward()
-        let probabilities = builder.buildLoss()
+        let probabilities = mode.endsInFeatures ? builder.value(graph.output) : builder.buildLoss()
         if mode.isTraining { builder.buildBackward() }
         var intervals = builder.intervals
         // The caller's: takes no room.

@@ -13,7 +13,7 @@ package func predictProbabilities(
     guard (1...4_096).contains(batchSize) else {
         throw NetworkError(.invalidOptions, "batch size must be 1 to 4096, not \(batchSize)")
     }
-    let graph = try model.specification.graph()
+    let graph = try model.specification.graph(after: data.boundary)
     let layout = ParameterLayout(graph) { _ in false }
     let usual = min(batchSize, data.count)
     let sizes = data.count % usual == 0 ? [usual] : [usual, data.count % usual]

@@ -51,9 +51,9 @@ package final class Trainer {
 
     /// What ``plannedPeakBytes`` would be, without taking the memory.
     package static func plannedPeakBytes(
-        model: Model, options: TrainingOptions, pictures: Int, context: ComputeContext
+        model: Model, options: TrainingOptions, pictures: Int, boundary: String? = nil, context: ComputeContext
     ) throws(NetworkError) -> Int {
-        let data = CountedPictures(count: pictures)
+        let data = CountedPictures(count: pictures, boundary: boundary)
         return try TrainingSetup(model: model, options: options, data: data, context: context).sizes.bytes
     }
 
@@ -157,6 +157,7 @@ package final class Trainer {
 /// A data set of which only the size is known.
 private struct CountedPictures: PictureSource {
     let count: Int
+    let boundary: String?
     func label(_ index: Int) -> Int { 0 }
     func fill(_ index: Int, epoch: Int?, into picture: UnsafeMutableBufferPointer<Float>) {}
 }

@@ -72,6 +72,7 @@ extension Trainer {
         options.add(to: &fingerprint)
         for index in 0..<data.count { fingerprint.add(UInt64(bitPattern: Int64(data.label(index)))) }
         fingerprint.add(UInt64(data.count))
+        fingerprint.add(data.boundary ?? "")
         return fingerprint.value
     }
 }

@@ -13,7 +13,7 @@ struct TrainingSetup {
     ) throws(NetworkError) {
         let classes = model.specification.classes.count
         try options.check(classes: classes)
-        let graph = try model.specification.graph()
+        let graph = try model.specification.graph(after: data.boundary)
         let mode = PlanMode(
             trainedParts: Set(try model.specification.parts(from: options.trainFrom)),
             freezesBatchNorm: options.frozenBatchNorm, dropout: options.dropout)

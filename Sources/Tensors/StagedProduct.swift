@@ -94,7 +94,8 @@ struct StagedProduct: Sendable {
     ///   - stages: `workers * stageCount` floats.
     func run(
         source: UnsafePointer<Float>, packed: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
-        epilogue: Epilogue = .none, output: UnsafeMutablePointer<Float>, stages: UnsafeMutablePointer<Float>, context: ComputeContext
+        epilogue: Epilogue = .none, output: UnsafeMutablePointer<Float>, stages: UnsafeMutablePointer<Float>,
+        context: ComputeContext
     ) {
         let buffers = Buffers(
             source: source, packed: packed, bias: bias, epilogue: epilogue, output: output, stages: stages)

@@ -158,6 +158,11 @@ typedef struct {
   /// `mean[c]` = factor * sum of x over the rows, summed in float64.
   void (*column_means)(const float *x, long rows, long channels, double factor, float *mean);
 
+  /// Rounds to IEEE 754 binary16, to the nearest, ties to even; beyond +-65504 to that.
+  void (*to_half)(const float *x, long count, uint16_t *half);
+  /// Exactly back; for finite numbers.
+  void (*from_half)(const uint16_t *half, long count, float *x);
+
   void (*sgd)(const ck_update *sweep);
   void (*adam)(const ck_update *sweep);
 } ck_kernels;

@@ -22,6 +22,9 @@ package struct Plan: Message {
     package var clipNorm: Double?
     package var trainFrom: TrainFrom
     package var augmentation: Augmentation
+    /// How many views of each picture pass the frozen layers, once, whose values are then kept for all epochs; 0: every
+    /// epoch computes its own.
+    package var featureViews: Int
     package var strategy: Strategy
     package var quorum: Quorum
     /// From a round's publication to its deadline, in seconds.
@@ -36,7 +39,8 @@ package struct Plan: Message {
     /// Every key of a plan in alphabetical order, for `doctor` and for "did you mean".
     package static let keys = [
         "architecture", "augmentation", "batch_norm", "batch_size", "class_weights", "classes", "clip_norm", "deadline",
-        "dropout", "early_stop", "image_size", "late", "learning_rate", "local_epochs", "momentum", "optimizer",
+        "dropout", "early_stop", "feature_views", "image_size", "late", "learning_rate", "local_epochs", "momentum",
+        "optimizer",
         "quorum", "rounds", "schedule", "seed", "strategy", "train_from", "weight_decay",
     ]
 
@@ -50,7 +54,8 @@ package struct Plan: Message {
             "optimizer": .string(optimizer.rawValue), "learning_rate": .number(learningRate),
             "schedule": schedule.json, "momentum": .number(momentum), "weight_decay": .number(weightDecay),
             "clip_norm": clipNorm.map { .number($0) } ?? .null,
-            "train_from": .string(trainFrom.rawValue), "augmentation": augmentation.json, "strategy": strategy.json,
+            "train_from": .string(trainFrom.rawValue), "augmentation": augmentation.json,
+            "feature_views": JSONValue(featureViews), "strategy": strategy.json,
             "quorum": quorum.json, "deadline": .string(DurationText.text(deadline)), "late": .string(late.rawValue),
             "early_stop": earlyStop?.json ?? .null, "batch_norm": .string(batchNorm.rawValue),
             "dropout": .number(dropout), "class_weights": .string(classWeights.rawValue), "seed": .integer(seed),
@@ -72,6 +77,7 @@ package struct Plan: Message {
         clipNorm = try object.optionalNumber("clip_norm", in: FederationLimits.clipNorm)
         trainFrom = try object.choice("train_from")
         augmentation = try Augmentation(try object.value("augmentation"))
+        featureViews = Int(try object.integer("feature_views", in: FederationLimits.featureViews))
         strategy = try Strategy(try object.value("strategy"))
         quorum = try Quorum(try object.value("quorum"))
         deadline = try DurationText.seconds(try object.string("deadline", maximumLength: 16), key: "deadline")

@@ -7,7 +7,7 @@ package enum PlanDefaults {
     package static let standard: JSONValue = [
         "rounds": 10, "local_epochs": 2, "batch_size": 32, "optimizer": "adam", "learning_rate": 0.0001,
         "schedule": "constant", "momentum": 0.9, "weight_decay": 0.0, "clip_norm": .null, "train_from": "all",
-        "augmentation": true,
+        "augmentation": true, "feature_views": 0,
         "strategy": ["name": "fedprox", "mu": 0.01], "quorum": "all", "deadline": "14d", "late": "drop",
         "early_stop": .null, "batch_norm": "training", "dropout": 0.2, "class_weights": "none", "seed": 1,
     ]

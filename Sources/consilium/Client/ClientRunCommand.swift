@@ -22,9 +22,10 @@ struct ClientRunCommand: ParsableCommand {
         let printer = TickOutput(options: output)
         StopSignal.install()
         let line = TrainingProgressLine(options: output)
-        let watch = TrainingWatch(
+        var watch = TrainingWatch(
             shouldStop: { StopSignal.isReceived },
             progress: { line.update(round: $0, rounds: $1, $2) })
+        watch.features = { line.update(features: $0, of: $1) }
         let report = try ClientRun.tick(
             try home.open(.client), now: try Environment.now(), watch: watch,
             instructionSet: try Environment.instructionSet())

@@ -31,7 +31,8 @@ struct ModelInitCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let choice = ModelChoice(architecture: arch, classes: ModelChoice.classes(classes),
+        let choice = ModelChoice(
+            architecture: arch, classes: ModelChoice.classes(classes),
             size: size ?? ModelChoice.usualSize(of: arch))
         let model = try Model(initializing: try choice.specification(), seed: seed)
         try destination.keep(model, origin: .initialized, note: "seed \(seed)").print(output)

@@ -43,12 +43,15 @@ struct Baselines {
         let pictures = try LocalPictures.load(
             folder, specification: specification, augmentation: plan.augmentation, validation: 0.2,
             seed: LocalTraining.seed(plan: plan, client: party), files: LocalFileSystem(), context: simulation.context)
-        let test = try simulation.testPictures(specification)
         var model = outcome.initial
+        let test = try simulation.testSource(model, plan)
+        let features = try simulation.featureCache.features(
+            name.replacing(" ", with: "_"), plan: plan, model: model, pictures: pictures,
+            shouldStop: simulation.watch.shouldStop)
         var figures = [try evaluate(model, on: test, context: simulation.context)]
         for round in 1...plan.rounds {
             let training = LocalTraining(
-                plan: plan, round: round, client: party, global: model, pictures: pictures,
+                plan: plan, round: round, client: party, global: model, pictures: pictures, features: features,
                 context: simulation.context)
             let trainer = try training.trainer(checkpoint: nil).trainer
             guard try trainer.run(shouldStop: simulation.watch.shouldStop) else {

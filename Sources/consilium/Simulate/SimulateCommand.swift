@@ -22,7 +22,8 @@ struct SimulateCommand: ParsableCommand {
               consilium data synthesize phantoms --per-class 60 --size 64 --seed 1
               consilium simulate phantoms --clients 3 --rounds 5
               consilium simulate pictures --clients 3 --rounds 10 --size 128 --baselines --json
-              consilium simulate pictures --plan plan.yaml --skew 0.8
+              consilium model import --arch resnet50 --classes a,b resnet50.safetensors --output start.safetensors
+              consilium simulate pictures --model start.safetensors --plan plan.yaml --skew 0.8
             """)
 
     @OptionGroup var output: OutputOptions
@@ -30,8 +31,11 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: "Hospitals.") var clients = 3
     @Option(help: "Rounds (default: 5).") var rounds: Int64?
     @Option(help: "Local epochs in each round (default: 2).") var localEpochs: Int64?
-    @Option(help: "The network.") var arch = "smallcnn"
-    @Option(help: "Edge of the pictures, in pixels.") var size = 64
+    @Option(help: "The network (default: smallcnn).") var arch: String?
+    @Option(help: "Edge of the pictures, in pixels (default: 64).") var size: Int?
+    @Option(
+        help: "The first model, a file of 'model import --output' or 'model init --output', instead of random weights.")
+    var model: String?
     @Option(help: "Learning rate (default: 0.001).") var learningRate: Double?
     @Option(help: "Pictures in a step (default: 32).") var batchSize: Int64?
     @Option(help: "fedavg or fedprox (default: fedprox).") var strategy: String?
@@ -48,11 +52,14 @@ struct SimulateCommand: ParsableCommand {
 
     func validate() throws {
         if !(1...100).contains(clients) { throw ValidationError("--clients must be 1 to 100") }
+        if model != nil, arch != nil || size != nil { throw ValidationError("--model says --arch and --size itself") }
         if seed > UInt64(Int64.max) { throw ValidationError("--seed must be below 2^63") }
     }
 
     func run() throws {
-        guard let architecture = Architecture(rawValue: arch) else {
+        let initial = try model.map { try ModelFile(reading: try InputFile.file($0)).model() }
+        let arch = arch ?? "smallcnn"
+        guard let architecture = initial?.specification.architecture ?? Architecture(rawValue: arch) else {
             let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
             throw CommandFailure(.usage, "--arch: '\(arch)' is not known", hint: "there are: \(known)")
         }
@@ -69,8 +76,9 @@ struct SimulateCommand: ParsableCommand {
         let simulation = Simulation(
             data: pictures, root: root,
             options: Simulation.Options(
-                clients: clients, architecture: architecture, imageSize: size, test: test, skew: skew, seed: seed,
-                plan: try planKeys(), groups: groups.map { Environment.path($0) }),
+                clients: clients, architecture: architecture, imageSize: initial?.specification.imageSize ?? size ?? 64,
+                test: test, skew: skew, seed: seed,
+                plan: try planKeys(), groups: groups.map { Environment.path($0) }, initial: initial),
             context: ComputeContext(instructionSet: try Environment.instructionSet()),
             watch: TrainingWatch(
                 shouldStop: { StopSignal.isReceived }, progress: { line.update(round: $0, rounds: $1, $2) }),

@@ -23,6 +23,8 @@ struct Simulation {
         /// Keys of a plan, over the server's defaults.
         var plan: JSONValue
         var groups: FilePath?
+        /// The first model; random weights where nil.
+        var initial: Model?
     }
 
     /// Test figures after each round's worth of epochs, the untrained model in front.
@@ -87,7 +89,14 @@ struct Simulation {
             table: try options.groups.map { try GroupTable(reading: $0, files: files) }, files: files, context: context)
         let specification = try ModelSpecification(
             architecture: options.architecture, classes: split.classes, imageSize: options.imageSize)
-        let initial = try Model(initializing: specification, seed: options.seed)
+        try files.makeDirectories(root.appending("cache"))
+        let initial = try options.initial ?? Model(initializing: specification, seed: options.seed)
+        guard initial.specification.classes == split.classes else {
+            throw CommandFailure(
+                .badData,
+                "the model's classes are \(initial.specification.classes.joined(separator: ", ")), the pictures' "
+                    + split.classes.joined(separator: ", "))
+        }
         var clock = start
         try enrol(initial, &clock)
         var ticks: [TickFigures] = []
@@ -97,7 +106,7 @@ struct Simulation {
         }
         let models = try rounds(session, specification)
         return Outcome(
-            session: session, split: split, test: try scores(models), installed: try installed(models, plan),
+            session: session, split: split, test: try scores(models, plan), installed: try installed(models, plan),
             ticks: ticks, classes: split.classes, plan: plan, initial: initial)
     }
 
@@ -201,11 +210,24 @@ struct Simulation {
         }
     }
 
-    private func scores(_ models: [Model]) throws -> [ClassificationMetrics] {
-        guard let specification = models.first?.specification else { return [] }
-        let pictures = try testPictures(specification)
-        guard pictures.count > 0 else { return [] }
-        return try models.map { try evaluate($0, on: pictures, context: context) }
+    private func scores(_ models: [Model], _ plan: Plan) throws -> [ClassificationMetrics] {
+        guard let first = models.first else { return [] }
+        let test = try testSource(first, plan)
+        guard test.count > 0 else { return [] }
+        return try models.map { try evaluate($0, on: test, context: context) }
+    }
+
+    /// The test pictures, or their features where the plan says so: every model of a session has the same frozen layers.
+    func testSource(_ model: Model, _ plan: Plan) throws -> any PictureSource {
+        let pictures = try testPictures(model.specification)
+        let features = try featureCache.features(
+            "test", of: pictures, plan: plan, model: model, shouldStop: watch.shouldStop)
+        return features ?? pictures
+    }
+
+    /// For what is measured beside the hospitals' own ticks.
+    var featureCache: FeatureCache {
+        FeatureCache(folder: root.appending("cache"), files: files, limit: .max, context: context)
     }
 
     /// Every hospital's own form of each round's model, as `client accept` would install it.
@@ -222,7 +244,7 @@ struct Simulation {
                     plan: plan, round: plan.rounds, client: party, global: model, pictures: pictures, context: context
                 ).fitted() ?? model
             }
-            return Curve(name: "installed at \(name)", test: try scores(fitted))
+            return Curve(name: "installed at \(name)", test: try scores(fitted, plan))
         }
     }
 

@@ -61,6 +61,13 @@ final class TrainingProgressLine {
                 + (elapsed > 1 ? "  \(Numbers.duration(Int64(left.rounded()))) left" : ""))
     }
 
+    /// Pictures that have passed the frozen layers.
+    func update(features done: Int, of count: Int) {
+        guard isShown else { return }
+        if began == nil { began = Self.seconds() }
+        Console.writeProgress("\r\u{1b}[Kfrozen layers: \(done) of \(count) pictures")
+    }
+
     func finish() {
         if isShown, began != nil { Console.writeProgress("\r\u{1b}[K") }
     }
