@@ -19,30 +19,35 @@ extension ClientRun {
     }
 
     /// Writes the model where `predict` finds it, with the BatchNorm statistics of this hospital's training pictures
-    /// where BatchNorm was trained (``LocalTraining/fitted()`` says why). Doing it again writes the same bytes.
+    /// where BatchNorm was trained (``LocalTraining/fitted()`` says why), and with a temperature fitted on its validation
+    /// pictures. Doing it again writes the same bytes.
     ///
-    /// - Parameter asSent: keeps the statistics that came.
+    /// - Parameter asSent: keeps everything as it came.
     func install(_ offer: Offer, asSent: Bool = false, actor: String) throws {
-        let sent = try offeredModel(offer)
-        var model = sent
-        var note = "as sent"
-        if !asSent, try session(of: offer).plan.batchNorm == .training {
+        var model = try offeredModel(offer)
+        var calibration = Calibration.none
+        var notes: [String] = []
+        if !asSent {
             do {
-                let training = try fitting(sent, offer)
+                let training = try fitting(model, offer)
                 if let fitted = try training.fitted() {
                     model = fitted
-                    note = "BatchNorm statistics of \(training.pictures.training.count) own pictures"
+                    notes.append("BatchNorm statistics of \(training.pictures.training.count) own pictures")
+                }
+                if let fitted = try training.calibration(of: model) {
+                    calibration = fitted
+                    notes.append("temperature fitted on \(training.pictures.validation.count) own pictures")
                 }
             } catch {
-                attention(
-                    "version \(offer.version) is installed as sent, its BatchNorm statistics not fitted: \(error)")
+                attention("version \(offer.version) is installed as sent, not fitted to this hospital: \(error)")
             }
         }
+        let note = notes.isEmpty ? "as sent" : notes.joined(separator: ", ")
         let specification = model.specification
         let metadata = ModelMetadata(
             architecture: specification.architecture.rawValue, classes: specification.classes,
-            imageSize: specification.imageSize)
-        let fields = metadata.fields.merging(["batch_norm": note]) { $1 }
+            imageSize: specification.imageSize, crop: specification.crop, temperature: calibration.temperature)
+        let fields = metadata.fields.merging(["fitted": note]) { $1 }
         let path = modelPath(version: offer.version)
         try files.writeFile(path, try Safetensors.encode(model.tensors, metadata: fields))
         state.change(offer: offer.bundle) { $0.status = .accepted }

@@ -163,7 +163,8 @@ extension ClientRun {
                 hint: "update consilium")
         }
         let specification = try ModelSpecification(
-            architecture: architecture, classes: plan.classes, imageSize: plan.imageSize)
+            architecture: architecture, classes: plan.classes, imageSize: plan.imageSize,
+            crop: plan.crop)
         var tensors = TensorDictionary()
         if let base {
             tensors = try Safetensors.decode(try base.payload("base.safetensors", limit: Self.modelBytes)).tensors

@@ -36,7 +36,8 @@ package struct LocalPictures: Sendable {
             scan, preprocessing: try Preprocessing(for: specification),
             augmentation: try Images.Augmentation(
                 rotationDegrees: augmentation.rotation, zoom: augmentation.zoom, shift: augmentation.shift,
-                horizontalFlip: augmentation.horizontalFlip), seed: seed, files: files, context: context)
+                horizontalFlip: augmentation.horizontalFlip, brightness: augmentation.brightness,
+                contrast: augmentation.contrast), seed: seed, files: files, context: context)
         guard whole.count > 0 else {
             throw ClientError(
                 .missing, "none of the \(scan.items.count) pictures can be read",
@@ -59,6 +60,7 @@ extension Preprocessing {
     package init(for specification: ModelSpecification) throws(ImageError) {
         try self.init(
             imageSize: specification.imageSize, channels: specification.inputChannels,
-            mean: specification.normalization.mean, std: specification.normalization.std)
+            mean: specification.normalization.mean, std: specification.normalization.std,
+            crop: specification.crop == .head)
     }
 }

@@ -107,6 +107,12 @@ package struct LocalTraining {
         return try finalModel(of: trainer(checkpoint: nil).trainer)
     }
 
+    /// The temperature that fits the hospital's validation pictures; nil where they are too few.
+    package func calibration(of model: Model) throws -> Calibration? {
+        let probabilities = try predictProbabilities(model: model, data: validation, context: context)
+        return Calibration(fitting: probabilities, labels: (0..<validation.count).map { validation.label($0) })
+    }
+
     /// Scores the global and the trained model on the hospital's validation pictures.
     package func result(of trainer: Trainer) throws -> Result {
         let statistics = trainer.statistics

@@ -17,7 +17,7 @@ package struct ServerConfiguration: Equatable, Sendable {
 
     /// The keys that belong to a plan.
     package static let planKeys = [
-        "rounds", "local_epochs", "batch_size", "image_size", "optimizer", "learning_rate", "schedule",
+        "rounds", "local_epochs", "batch_size", "image_size", "crop", "optimizer", "learning_rate", "schedule",
         "momentum", "weight_decay", "clip_norm", "train_from", "augmentation", "feature_views", "strategy", "quorum",
         "deadline",
         "late", "early_stop", "batch_norm", "dropout", "class_weights", "seed",

@@ -1,3 +1,4 @@
+package import Tensors
 package import Wire
 
 /// `versions/NNNN/version.json`: where a model comes from.
@@ -30,6 +31,7 @@ package struct VersionRecord: Message {
     package var architecture: String
     package var classes: [String]
     package var imageSize: Int
+    package var crop: InputCrop
     /// SHA-256 of the version's whole `model.safetensors`.
     package var model: Digest
     /// The version that it was trained from; nil for a first model.
@@ -54,7 +56,7 @@ package struct VersionRecord: Message {
     /// A first model.
     package init(
         number: Int, origin: Origin, created: Timestamp, architecture: String, classes: [String], imageSize: Int,
-        model: Digest, note: String = ""
+        crop: InputCrop = .none, model: Digest, note: String = ""
     ) {
         self.number = number
         self.origin = origin
@@ -62,6 +64,7 @@ package struct VersionRecord: Message {
         self.architecture = architecture
         self.classes = classes
         self.imageSize = imageSize
+        self.crop = crop
         self.model = model
         self.note = note
         sessionName = ""
@@ -79,7 +82,7 @@ package struct VersionRecord: Message {
         guard let order = session.versionOrder, let start = session.start else { return nil }
         self.init(
             number: number, origin: .session, created: created, architecture: start.plan.architecture,
-            classes: start.plan.classes, imageSize: start.plan.imageSize, model: model)
+            classes: start.plan.classes, imageSize: start.plan.imageSize, crop: start.plan.crop, model: model)
         base = start.version
         self.head = head
         self.session = session.id
@@ -107,6 +110,7 @@ package struct VersionRecord: Message {
         JSONValue(fields: [
             "number": JSONValue(number), "origin": .string(origin.rawValue), "created": JSONValue(created),
             "architecture": .string(architecture), "classes": JSONValue(classes), "image_size": JSONValue(imageSize),
+            "crop": .string(crop.rawValue),
             "model": JSONValue(model), "base": base.map { JSONValue($0) }, "head": head.map { JSONValue($0) },
             "session": session.map { .string($0.hex) }, "session_name": .string(sessionName),
             "plan": plan.map { JSONValue($0) }, "strategy": strategy?.json, "rounds": JSONValue(rounds),
@@ -128,6 +132,7 @@ package struct VersionRecord: Message {
         architecture = try object.text("architecture", maximumLength: 64)
         classes = try object.classes("classes")
         imageSize = try object.count("image_size", in: FederationLimits.imageSize)
+        crop = try object.choice("crop")
         model = try object.digest("model")
         base = try object.optionalInteger("base", in: 0...Int64.max).map { Int($0) }
         head = try object.optionalInteger("head", in: 0...Int64.max).map { Int($0) }

@@ -1,3 +1,5 @@
+package import Tensors
+
 /// Everything that fixes a model but its weights.
 package struct ModelSpecification: Equatable, Sendable {
     package let architecture: Architecture
@@ -5,10 +7,14 @@ package struct ModelSpecification: Equatable, Sendable {
     package let classes: [String]
     /// Side of the square input, in pixels.
     package let imageSize: Int
+    /// What of a picture it sees.
+    package let crop: InputCrop
 
     /// - Throws: ``NetworkError`` for fewer than 2 or more than 1,000 classes, repeated or empty names, or an image size
     ///   out of the architecture's range.
-    package init(architecture: Architecture, classes: [String], imageSize: Int) throws(NetworkError) {
+    package init(
+        architecture: Architecture, classes: [String], imageSize: Int, crop: InputCrop = .none
+    ) throws(NetworkError) {
         guard (2...1_000).contains(classes.count) else {
             throw NetworkError(.invalidSpecification, "a classifier needs 2 to 1000 classes, not \(classes.count)")
         }
@@ -25,6 +31,7 @@ package struct ModelSpecification: Equatable, Sendable {
         self.architecture = architecture
         self.classes = classes
         self.imageSize = imageSize
+        self.crop = crop
     }
 
     package var inputChannels: Int { architecture.inputChannels }

@@ -53,3 +53,8 @@ package func predictProbabilities(
     }
     return rows
 }
+
+/// The means of two predictions of the same pictures: of a picture and its mirror image, for example.
+package func averages(_ rows: [[Float]], _ others: [[Float]]) -> [[Float]] {
+    zip(rows, others).map { row, other in zip(row, other).map { ($0 + $1) / 2 } }
+}

@@ -1,4 +1,5 @@
 package import Federation
+import Tensors
 import Wire
 
 /// `card.md`: what a model is, where it comes from and how it scored, for whoever finds the file years later.
@@ -6,7 +7,8 @@ package enum ModelCard {
     package static func text(_ record: VersionRecord) -> String {
         var lines = [
             "# Model version \(record.number)", "",
-            "- Architecture: \(record.architecture), pictures of \(record.imageSize) x \(record.imageSize) pixels",
+            "- Architecture: \(record.architecture), pictures of \(record.imageSize) x \(record.imageSize) pixels"
+                + (record.crop == .head ? ", cropped to the head" : ""),
             "- Classes, in the order of the outputs: \(record.classes.joined(separator: ", "))",
             "- SHA-256 of model.safetensors: `\(record.model)`",
             "- Saved: \(record.created.rfc3339)",

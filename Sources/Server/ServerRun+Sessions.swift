@@ -132,7 +132,7 @@ extension ServerRun {
         }
         let plan = try PlanDefaults.plan(
             layers: layers, architecture: version.architecture, classes: version.classes,
-            imageSize: version.imageSize, context: context)
+            imageSize: version.imageSize, crop: version.crop, context: context)
         return session.active.count == 1 && session.minimumClients == 1 ? plan.trainingAlone : plan
     }
 

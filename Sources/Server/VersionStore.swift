@@ -60,7 +60,8 @@ package struct VersionStore: Sendable {
         try home.files.writeFile(modelPath(number), encoded)
         let record = VersionRecord(
             number: number, origin: origin, created: now, architecture: metadata.architecture,
-            classes: metadata.classes, imageSize: metadata.imageSize, model: SHA256Hash.digest(of: encoded), note: note)
+            classes: metadata.classes, imageSize: metadata.imageSize, crop: metadata.crop,
+            model: SHA256Hash.digest(of: encoded), note: note)
         try save(record)
         return record
     }
@@ -78,7 +79,8 @@ package struct VersionStore: Sendable {
         if start.base != nil { sources.append(try ModelFiles.open(sessions.basePath(session.id))) }
         sources.append(try ModelFiles.open(try sessions.path(of: order.model, in: session)))
         let metadata = ModelMetadata(
-            architecture: start.plan.architecture, classes: start.plan.classes, imageSize: start.plan.imageSize)
+            architecture: start.plan.architecture, classes: start.plan.classes, imageSize: start.plan.imageSize,
+            crop: start.plan.crop)
         let digest = try ModelFiles.write(
             sources, metadata: metadata.fields, to: modelPath(number), files: home.files)
         guard let record = VersionRecord(number: number, of: session, model: digest, head: head, created: now) else {

@@ -49,7 +49,7 @@ import Wire
         let asSent = try Safetensors.decode(world.bytes("c/models/hospital-c_FinalGlobal_v1.safetensors"))
         let isAsSent = asSent.tensors == (try Safetensors.decode(world.model(1)).tensors)
         #expect(isAsSent)
-        #expect(asSent.metadata["batch_norm"] == "as sent")
+        #expect(asSent.metadata["fitted"] == "as sent")
         try expectPredictions(world, home: "a")
     }
 
@@ -178,7 +178,7 @@ import Wire
             let isSame = installed.tensors[name] == global[name]
             #expect(isSame == !name.contains(".running_"), "\(name)")
         }
-        #expect(installed.metadata["batch_norm"]?.hasSuffix(" own pictures") == true)
+        #expect(installed.metadata["fitted"]?.hasSuffix(" own pictures") == true)
     }
 
     /// A model can be installed where the pictures are not at hand; then it stays as it came, and the admin is told.
@@ -191,7 +191,7 @@ import Wire
         try world.write(pictures.joined(separator: "\n") + "\n", to: "a/consilium.yaml")
         let outcome = try world.succeed("client", "accept", "--home", "a", "1")
         #expect(
-            outcome.output.contains("installed as sent, its BatchNorm statistics not fitted: consilium.yaml names no"))
+            outcome.output.contains("installed as sent, not fitted to this hospital: consilium.yaml names no"))
         let installed = try Safetensors.decode(world.bytes("a/models/hospital-a_FinalGlobal_v1.safetensors"))
         let isAsSent = installed.tensors == (try Safetensors.decode(world.model(1)).tensors)
         #expect(isAsSent)

@@ -1,3 +1,4 @@
+package import Tensors
 package import Wire
 
 /// `plan.json`: the declarative recipe of a session. The same keys as the server's configuration, all of them present,
@@ -9,6 +10,7 @@ package struct Plan: Message {
     package var classes: [String]
     /// Edge of the square input, in pixels.
     package var imageSize: Int
+    package var crop: InputCrop
     package var rounds: Int
     package var localEpochs: Int
     package var batchSize: Int
@@ -38,7 +40,8 @@ package struct Plan: Message {
 
     /// Every key of a plan in alphabetical order, for `doctor` and for "did you mean".
     package static let keys = [
-        "architecture", "augmentation", "batch_norm", "batch_size", "class_weights", "classes", "clip_norm", "deadline",
+        "architecture", "augmentation", "batch_norm", "batch_size", "class_weights", "classes", "clip_norm", "crop",
+        "deadline",
         "dropout", "early_stop", "feature_views", "image_size", "late", "learning_rate", "local_epochs", "momentum",
         "optimizer",
         "quorum", "rounds", "schedule", "seed", "strategy", "train_from", "weight_decay",
@@ -50,7 +53,8 @@ package struct Plan: Message {
     package var json: JSONValue {
         [
             "architecture": .string(architecture), "classes": JSONValue(classes), "image_size": JSONValue(imageSize),
-            "rounds": JSONValue(rounds), "local_epochs": JSONValue(localEpochs), "batch_size": JSONValue(batchSize),
+            "crop": .string(crop.rawValue), "rounds": JSONValue(rounds), "local_epochs": JSONValue(localEpochs),
+            "batch_size": JSONValue(batchSize),
             "optimizer": .string(optimizer.rawValue), "learning_rate": .number(learningRate),
             "schedule": schedule.json, "momentum": .number(momentum), "weight_decay": .number(weightDecay),
             "clip_norm": clipNorm.map { .number($0) } ?? .null,
@@ -66,6 +70,7 @@ package struct Plan: Message {
         architecture = try object.text("architecture", maximumLength: 64)
         classes = try object.classes("classes")
         imageSize = try object.count("image_size", in: FederationLimits.imageSize)
+        crop = try object.choice("crop")
         rounds = try object.count("rounds", in: FederationLimits.rounds)
         localEpochs = try object.count("local_epochs", in: FederationLimits.localEpochs)
         batchSize = try object.count("batch_size", in: FederationLimits.batchSize)

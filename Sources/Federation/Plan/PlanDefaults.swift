@@ -1,3 +1,4 @@
+package import Tensors
 package import Wire
 
 /// Builds a plan in layers: the program's defaults, the server's configuration, a request's wishes or `plan.yaml`, each
@@ -17,7 +18,8 @@ package enum PlanDefaults {
     ///   - context: names the last layer in errors (`consilium.yaml`, `plan.yaml`, `request.json`).
     /// - Throws: ``FederationError`` `.badPlan` for unknown keys ("did you mean") and values out of range.
     package static func plan(
-        layers: [JSONValue], architecture: String, classes: [String], imageSize: Int, context: String
+        layers: [JSONValue], architecture: String, classes: [String], imageSize: Int, crop: InputCrop = .none,
+        context: String
     ) throws(FederationError) -> Plan {
         var fields: [String: JSONValue] = [:]
         for layer in [standard] + layers {
@@ -26,10 +28,11 @@ package enum PlanDefaults {
             }
             fields.merge(changes) { _, changed in changed }
         }
-        // A configured picture size stands; architecture and classes are the model's.
+        // A configured picture size and crop stand; architecture and classes are the model's.
         fields["architecture"] = .string(architecture)
         fields["classes"] = JSONValue(classes)
         if fields["image_size"] == nil { fields["image_size"] = JSONValue(imageSize) }
+        if fields["crop"] == nil { fields["crop"] = .string(crop.rawValue) }
         do {
             if let unknown = fields.keys.sorted().first(where: { !Plan.keys.contains($0) }) {
                 let hint = suggestion(unknown, among: Plan.keys)

@@ -152,12 +152,21 @@ package struct Augmentation: Equatable, Sendable {
     /// Part of the width and height, to either side.
     package var shift: Double
     package var horizontalFlip: Bool
+    /// Part of it, to either side: gray values are multiplied.
+    package var brightness: Double
+    /// Part of it, to either side: distances from the mean gray value are multiplied.
+    package var contrast: Double
 
-    package init(rotation: Double, zoom: Double, shift: Double, horizontalFlip: Bool) {
+    package init(
+        rotation: Double, zoom: Double, shift: Double, horizontalFlip: Bool, brightness: Double = 0,
+        contrast: Double = 0
+    ) {
         self.rotation = rotation
         self.zoom = zoom
         self.shift = shift
         self.horizontalFlip = horizontalFlip
+        self.brightness = brightness
+        self.contrast = contrast
     }
 
     package static let standard = Augmentation(rotation: 15, zoom: 0.15, shift: 0.05, horizontalFlip: true)
@@ -166,7 +175,8 @@ package struct Augmentation: Equatable, Sendable {
     package var json: JSONValue {
         [
             "rotation": .number(rotation), "zoom": .number(zoom), "shift": .number(shift),
-            "horizontal_flip": .bool(horizontalFlip),
+            "horizontal_flip": .bool(horizontalFlip), "brightness": .number(brightness),
+            "contrast": .number(contrast),
         ]
     }
 
@@ -180,6 +190,8 @@ package struct Augmentation: Equatable, Sendable {
         rotation = try object.optionalNumber("rotation", in: 0...180) ?? Self.standard.rotation
         zoom = try object.optionalNumber("zoom", in: 0...0.9) ?? Self.standard.zoom
         shift = try object.optionalNumber("shift", in: 0...0.5) ?? Self.standard.shift
+        brightness = try object.optionalNumber("brightness", in: 0...0.9) ?? Self.standard.brightness
+        contrast = try object.optionalNumber("contrast", in: 0...0.9) ?? Self.standard.contrast
         horizontalFlip = try object.optionalBool("horizontal_flip") ?? Self.standard.horizontalFlip
         try object.finish()
     }

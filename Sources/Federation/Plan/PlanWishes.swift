@@ -4,13 +4,13 @@ package import Wire
 package struct PlanWishes: Equatable, Sendable {
     /// What a hospital may wish for. Quorum, deadline and late policy are the server's; the classes are the model's.
     package static let keys: Set<String> = [
-        "architecture", "augmentation", "batch_norm", "batch_size", "class_weights", "clip_norm", "dropout",
+        "architecture", "augmentation", "batch_norm", "batch_size", "class_weights", "clip_norm", "crop", "dropout",
         "early_stop", "feature_views", "image_size", "learning_rate", "local_epochs", "momentum", "optimizer", "rounds",
         "schedule",
         "strategy", "train_from", "weight_decay",
     ]
 
-    /// An object of plan keys; a layer for ``PlanDefaults/plan(layers:architecture:classes:imageSize:context:)``.
+    /// An object of plan keys; a layer for ``PlanDefaults/plan(layers:architecture:classes:imageSize:crop:context:)``.
     package let json: JSONValue
     private let fields: [String: JSONValue]
 

@@ -5,9 +5,18 @@ import Wire
 /// What `evaluate` says of a model.
 struct EvaluationReport {
     let metrics: ClassificationMetrics
+    /// Expected calibration error.
+    let calibrationError: Double?
     let model: ModelLocation
     /// Pictures that could not be read.
     let skipped: Int
+
+    init(probabilities: [[Float]], labels: [Int], classes: [String], model: ModelLocation, skipped: Int) {
+        metrics = ClassificationMetrics(probabilities: probabilities, labels: labels, classes: classes)
+        calibrationError = ClassificationMetrics.calibrationError(probabilities: probabilities, labels: labels)
+        self.model = model
+        self.skipped = skipped
+    }
 
     var text: String {
         let pictures = "\(metrics.support)" + (skipped > 0 ? ", \(skipped) more could not be used" : "")
@@ -16,6 +25,7 @@ struct EvaluationReport {
             ("accuracy", Numbers.percent(metrics.accuracy)),
             ("balanced accuracy", Numbers.percent(metrics.balancedAccuracy)),
             ("loss", Numbers.fixed(metrics.loss, digits: 4)),
+            ("calibration error", calibrationError.map(Numbers.percent) ?? "-"),
         ])
         return [facts.text, classTable, "actual class by predicted class:\n" + confusionTable].joined(separator: "\n\n")
     }
@@ -48,7 +58,7 @@ struct EvaluationReport {
         return [
             "schema_version": 1, "model": model.json, "pictures": .count(metrics.support), "skipped": .count(skipped),
             "accuracy": .number(metrics.accuracy), "balanced_accuracy": .number(metrics.balancedAccuracy),
-            "loss": .number(metrics.loss),
+            "loss": .number(metrics.loss), "calibration_error": number(calibrationError),
             "per_class": .array(
                 metrics.perClass.map { score in
                     [

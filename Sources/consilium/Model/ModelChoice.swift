@@ -13,15 +13,19 @@ struct ModelChoice {
     let architecture: String
     let classes: [String]
     let size: Int
+    let crop: InputCrop
 
-    init(architecture: String, classes: [String], size: Int) {
+    init(architecture: String, classes: [String], size: Int, crop: InputCrop = .none) {
         self.architecture = architecture
         self.classes = classes
         self.size = size
+        self.crop = crop
     }
 
     init(_ metadata: ModelMetadata) {
-        self.init(architecture: metadata.architecture, classes: metadata.classes, size: metadata.imageSize)
+        self.init(
+            architecture: metadata.architecture, classes: metadata.classes, size: metadata.imageSize,
+            crop: metadata.crop)
     }
 
     /// `glioma, meningioma,notumor` as names; blanks around them do not count.
@@ -57,7 +61,7 @@ struct ModelChoice {
                 hint: "write --classes a,b,c with names of 1 to 64 bytes, without '/' and with no '.' first")
         }
         do throws(NetworkError) {
-            return try ModelSpecification(architecture: known, classes: classes, imageSize: size)
+            return try ModelSpecification(architecture: known, classes: classes, imageSize: size, crop: crop)
         } catch {
             throw CommandFailure(.usage, error.description)
         }
@@ -70,7 +74,7 @@ struct ModelChoice {
 
 extension ModelSpecification {
     var metadata: ModelMetadata {
-        ModelMetadata(architecture: architecture.rawValue, classes: classes, imageSize: imageSize)
+        ModelMetadata(architecture: architecture.rawValue, classes: classes, imageSize: imageSize, crop: crop)
     }
 }
 

@@ -36,6 +36,9 @@ struct ModelFile {
     /// What the file says of itself; nil for other programs' files.
     var metadata: ModelMetadata? { ModelMetadata(fields: header.metadata) }
 
+    /// Of its probabilities.
+    var calibration: Calibration { Calibration(temperature: metadata?.temperature ?? 1) }
+
     func tensors() throws -> TensorDictionary {
         try Safetensors.decode(bytes, profile: .interchange).tensors
     }

@@ -34,6 +34,7 @@ struct ModelImportCommand: ParsableCommand {
     @Option(help: "Side of the square pictures that the model sees, in pixels.")
     var size: Int?
 
+    @Flag(help: "Let the model see the head of a patient alone, without the dark border around it.") var crop = false
     @Flag(help: "Make the head anew, for the given architecture and classes.") var newHead = false
     @Option(help: "Seed of a new head's weights.") var seed: UInt64 = 1
 
@@ -82,6 +83,7 @@ struct ModelImportCommand: ParsableCommand {
                 $0.joined(separator: ",")
             },
             size: try agree(
-                "--size", size, metadata?.imageSize, default: ModelChoice.usualSize(of: architecture)))
+                "--size", size, metadata?.imageSize, default: ModelChoice.usualSize(of: architecture)),
+            crop: crop ? .head : metadata?.crop ?? .none)
     }
 }

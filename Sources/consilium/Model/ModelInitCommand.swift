@@ -1,6 +1,7 @@
 import ArgumentParser
 import Federation
 import NeuralNetworks
+import Tensors
 
 struct ModelInitCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -24,6 +25,8 @@ struct ModelInitCommand: ParsableCommand {
     @Option(help: "Side of the square pictures that the model sees, in pixels (128; 224 for a ResNet).")
     var size: Int?
 
+    @Flag(help: "Let the model see the head alone, without the dark border around it.") var crop = false
+
     @Option(help: "Seed of the random weights.")
     var seed: UInt64 = 1
 
@@ -33,7 +36,7 @@ struct ModelInitCommand: ParsableCommand {
     func run() throws {
         let choice = ModelChoice(
             architecture: arch, classes: ModelChoice.classes(classes),
-            size: size ?? ModelChoice.usualSize(of: arch))
+            size: size ?? ModelChoice.usualSize(of: arch), crop: crop ? .head : .none)
         let model = try Model(initializing: try choice.specification(), seed: seed)
         try destination.keep(model, origin: .initialized, note: "seed \(seed)").print(output)
     }

@@ -26,7 +26,9 @@ struct PicturePrediction {
 
     /// - Returns: one prediction for each name, in order.
     /// - Throws: ``NetworkError`` where the model fails on a picture that can be read.
-    static func predict(_ names: [String], with model: Model, context: ComputeContext) throws -> [PicturePrediction] {
+    static func predict(
+        _ names: [String], with model: Model, calibration: Calibration, mirror: Bool, context: ComputeContext
+    ) throws -> [PicturePrediction] {
         let preprocessing = try Preprocessing(for: model.specification)
         let slots = Mutex([LoadedPicture](repeating: .unusable(""), count: names.count))
         context.parallel(tasks: names.count) { index, _ in
@@ -34,10 +36,15 @@ struct PicturePrediction {
             slots.withLock { $0[index] = picture }
         }
         let pictures = slots.withLock { $0 }
-        let source = LoadedPictures(
+        var source = LoadedPictures(
             preprocessing: preprocessing,
             luma: pictures.compactMap { if case .luma(let luma) = $0 { luma } else { nil } })
-        var rows = try predictProbabilities(model: model, data: source, context: context)[...]
+        var all = try predictProbabilities(model: model, data: source, context: context)
+        if mirror {
+            source.isMirrored = true
+            all = averages(all, try predictProbabilities(model: model, data: source, context: context))
+        }
+        var rows = all.map(calibration.apply)[...]
         return zip(names, pictures).map { name, picture in
             switch picture {
             case .unusable(let reason): PicturePrediction(name: name, outcome: .unusable(reason))
@@ -117,6 +124,7 @@ extension CommandFailure {
 private struct LoadedPictures: PictureSource {
     let preprocessing: Preprocessing
     let luma: [[UInt8]]
+    var isMirrored = false
 
     var count: Int { luma.count }
 
@@ -124,6 +132,9 @@ private struct LoadedPictures: PictureSource {
     func label(_ index: Int) -> Int { 0 }
 
     func fill(_ index: Int, epoch: Int?, into picture: UnsafeMutableBufferPointer<Float>) {
-        luma[index].withUnsafeBufferPointer { preprocessing.normalise($0, into: picture) }
+        let size = preprocessing.imageSize
+        var image = LumaImage(width: size, height: size, pixels: luma[index])
+        if isMirrored { image = image.mirrored() }
+        image.pixels.withUnsafeBufferPointer { preprocessing.normalise($0, into: picture) }
     }
 }

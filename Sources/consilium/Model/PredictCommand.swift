@@ -24,15 +24,18 @@ struct PredictCommand: ParsableCommand {
     @Option(help: "Model file to use instead of a home's.", completion: .file(extensions: ["safetensors"]))
     var model: String?
 
+    @Flag(help: "Average over each picture and its mirror image: steadier, and twice the time.") var mirror = false
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         let location = try ModelLocation.find(home: home, model: model)
-        let (model, context) = (try location.open().model(), ComputeContext())
+        let file = try location.open()
+        let (model, context) = (try file.model(), ComputeContext(instructionSet: try Environment.instructionSet()))
         var predictions: [PicturePrediction] = []
         while predictions.count < images.count {
             let names = Array(images[predictions.count...].prefix(PicturePrediction.batch))
-            let batch = try PicturePrediction.predict(names, with: model, context: context)
+            let batch = try PicturePrediction.predict(
+                names, with: model, calibration: file.calibration, mirror: mirror, context: context)
             for prediction in batch where !prediction.isUsable {
                 Console.warn(prediction.text(verbose: output.verbose))
             }

@@ -120,7 +120,7 @@ struct Simulation {
         ).home
         let metadata = ModelMetadata(
             architecture: options.architecture.rawValue, classes: initial.specification.classes,
-            imageSize: options.imageSize)
+            imageSize: options.imageSize, crop: initial.specification.crop)
         _ = try VersionStore(home: server).install(
             encoded: try Safetensors.encode(initial.tensors, metadata: metadata.fields), metadata: metadata,
             origin: .initialized, note: "simulation", now: clock)
