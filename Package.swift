@@ -101,6 +101,7 @@ let package = Package(
             name: "CommandTests",
             // The program itself is started as a process; it has to be built, and lies beside the test bundle.
             dependencies: ["consilium", "Bundles", "Tensors", "Files", "Wire", systemPackage],
+            exclude: ["Support/check_export.py"],
             swiftSettings: strict),
     ]
 )

@@ -81,7 +81,10 @@ struct KeptModel {
 
     init(_ model: Model, path: FilePath, digest: Digest, version: Int?, isNew: Bool) {
         specification = model.specification
-        parameters = model.tensors.names.reduce(0) { $0 + (model.tensors[$1]?.tensor.count ?? 0) }
+        parameters = model.tensors.names.reduce(0) { sum, name in
+            guard let entry = model.tensors[name], entry.role != .bnStatistic else { return sum }
+            return sum + entry.tensor.count
+        }
         self.path = path
         self.digest = digest
         self.version = version

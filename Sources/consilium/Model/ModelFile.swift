@@ -31,7 +31,10 @@ struct ModelFile {
     var size: Int { bytes.count }
     var digest: Digest { SHA256Hash.digest(of: bytes) }
     var content: [UInt8] { bytes }
-    var parameters: Int { header.entries.reduce(0) { $0 + $1.layout.count } }
+    /// Weights and biases; BatchNorm's running statistics are none.
+    var parameters: Int {
+        header.entries.reduce(0) { $0 + ($1.layout.role == .bnStatistic ? 0 : $1.layout.count) }
+    }
 
     /// What the file says of itself; nil for other programs' files.
     var metadata: ModelMetadata? { ModelMetadata(fields: header.metadata) }
