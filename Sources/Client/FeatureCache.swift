@@ -146,7 +146,8 @@ package struct FeatureCache {
         let facts: [String] = [
             "consilium features 1", specification.architecture.rawValue, "\(specification.imageSize)",
             "\(pictures.preprocessing)", extractor.boundary, "\(views) \(mirrors)",
-            views > 1 ? "\(pictures.augmentation) \(pictures.seed)" : "", context.instructionSet.rawValue,
+            // A picture and its mirror image are drawn without chance.
+            views > (mirrors ? 2 : 1) ? "\(pictures.augmentation) \(pictures.seed)" : "", context.instructionSet.rawValue,
             "\(pictures.count)",
         ]
         stream.update(Array(facts.joined(separator: "\n").utf8))
