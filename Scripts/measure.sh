@@ -2,9 +2,10 @@
 # Runs a whole federation with one process a tick, as cron would, and prints the wall time and peak memory of every tick.
 # Usage: Scripts/measure.sh PICTURES OUT [ROUNDS] [SIZE] [GROUPS.csv]
 #   PICTURES  class folders       OUT  a new folder for homes and split pictures
+#   MODEL=FILE in the environment is the first model instead of a random smallcnn, PLAN=FILE a plan.yaml for the session
 set -euo pipefail
 if [ "$#" -lt 2 ]; then
-    sed -n '3,4p' "$0" | sed 's/^# //' >&2
+    sed -n '3,5p' "$0" | sed 's/^# //' >&2
     exit 64
 fi
 pictures=$(realpath "$1")
@@ -12,6 +13,8 @@ out=$2
 rounds=${3:-10}
 size=${4:-128}
 groups=${5:+$(realpath "$5")}
+model=${MODEL:+$(realpath "$MODEL")}
+plan=${PLAN:+$(realpath "$PLAN")}
 PATH="$(cd "$(dirname "$0")/.." && pwd)/.build/release:$PATH"
 classes=$(find "$pictures" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | LC_ALL=C sort | paste -sd, -)
 mkdir "$out"
@@ -22,7 +25,11 @@ if [ -n "$groups" ]; then split+=(--groups "$groups"); fi
 consilium "${split[@]}"
 consilium server init --home server --name server --quiet
 printf 'learning_rate: 0.001\nlocal_epochs: 2\n' >>server/consilium.yaml
-consilium model init --home server --arch smallcnn --classes "$classes" --size "$size" --seed 1 >/dev/null
+if [ -n "$model" ]; then
+    consilium model import --home server "$model" --quiet
+else
+    consilium model init --home server --arch smallcnn --classes "$classes" --size "$size" --seed 1 >/dev/null
+fi
 consilium server invite --home server >/dev/null
 cp server/outbox/*.tar invite.tar
 for i in 1 2 3; do
@@ -34,6 +41,7 @@ consilium server run --home server >/dev/null
 mv server/enrolments/pending/*.tar server/enrolments/approved/
 consilium server run --home server >/dev/null
 mkdir -p server/requests/approved/measured
+if [ -n "$plan" ]; then cp "$plan" server/requests/approved/measured/plan.yaml; fi
 mv server/requests/pending/*.tar server/requests/approved/measured/
 consilium server run --home server >/dev/null
 

@@ -145,7 +145,7 @@ package struct FeatureCache {
         var stream = SHA256Stream()
         let facts: [String] = [
             "consilium features 1", specification.architecture.rawValue, "\(specification.imageSize)",
-            "\(pictures.preprocessing)", extractor.boundary, "\(views) \(mirrors)",
+            "\(pictures.preprocessing)", extractor.boundary, "\(views) \(mirrors) \(pictures.isMirrored)",
             // A picture and its mirror image are drawn without chance.
             views > (mirrors ? 2 : 1) ? "\(pictures.augmentation) \(pictures.seed)" : "", context.instructionSet.rawValue,
             "\(pictures.count)",

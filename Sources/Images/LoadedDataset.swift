@@ -27,7 +27,7 @@ package struct LoadedDataset: Sendable {
     /// Index into the store, of each picture here.
     private var rows: [Int]
     /// Whether every input is mirrored left to right; see ``mirrored()``.
-    private var isMirrored = false
+    package private(set) var isMirrored = false
 
     private final class Store: Sendable {
         let luma: Slots<UInt8>

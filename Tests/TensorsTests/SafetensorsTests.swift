@@ -116,6 +116,18 @@ private func model() -> TensorDictionary {
         #expect(throws: SafetensorsError.self) { try Safetensors.decode(bytes) }
     }
 
+    /// Every BatchNorm of torch has such a counter; no model of ours has.
+    @Test func torchsCountersAreLeftOut() throws {
+        let bytes = file(
+            #"{"bn1.num_batches_tracked":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"#
+                + #""bn1.bias":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#,
+            data: [7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x3f])
+        let tensors = try Safetensors.decode(bytes, profile: .interchange).tensors
+        #expect(tensors.names == ["bn1.bias"])
+        #expect(tensors["bn1.bias"]?.tensor.values == [1])
+        #expect(throws: SafetensorsError.self) { try Safetensors.decode(bytes) }
+    }
+
     @Test func aHugeHeaderLengthIsRefusedBeforeItIsRead() {
         let bytes = [UInt8](repeating: 0xff, count: 7) + [0x7f]
         #expect(throws: SafetensorsError.self) { try SafetensorsHeader.size(first: bytes) }

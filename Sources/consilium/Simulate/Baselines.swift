@@ -44,11 +44,11 @@ struct Baselines {
             folder, specification: specification, augmentation: plan.augmentation, validation: 0.2,
             seed: LocalTraining.seed(plan: plan, client: party), files: LocalFileSystem(), context: simulation.context)
         var model = outcome.initial
-        let test = try simulation.testSource(model, plan)
+        let test = try simulation.testSources(model, plan)
         let features = try simulation.featureCache.features(
             name.replacing(" ", with: "_"), plan: plan, model: model, pictures: pictures,
             shouldStop: simulation.watch.shouldStop)
-        var figures = [try evaluate(model, on: test, context: simulation.context)]
+        var figures = [try simulation.score(model, on: test)]
         for round in 1...plan.rounds {
             let training = LocalTraining(
                 plan: plan, round: round, client: party, global: model, pictures: pictures, features: features,
@@ -58,7 +58,7 @@ struct Baselines {
                 throw CommandFailure(.temporary, "stopped by a signal")
             }
             model = try training.finalModel(of: trainer)
-            figures.append(try evaluate(model, on: test, context: simulation.context))
+            figures.append(try simulation.score(model, on: test))
             simulation.say("\(name): round \(round) of \(plan.rounds)")
         }
         return Simulation.Curve(name: name, test: figures)

@@ -44,6 +44,7 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: "0: every hospital has all classes alike; towards 1: each has mostly its own.") var skew = 0.0
     @Option(help: "Seed of split, weights and training.") var seed: UInt64 = 1
     @Option(help: "Groups that stay together, a CSV with the columns path,group.") var groups: String?
+    @Flag(help: "Score the average over each test picture and its mirror image.") var mirror = false
     @Flag(help: "Also train each hospital alone, and all pictures in one place.") var baselines = false
     @Option(help: "More keys of the plan, a YAML file as requests/approved/NAME/plan.yaml; the options here win.")
     var plan: String?
@@ -78,7 +79,7 @@ struct SimulateCommand: ParsableCommand {
             options: Simulation.Options(
                 clients: clients, architecture: architecture, imageSize: initial?.specification.imageSize ?? size ?? 64,
                 test: test, skew: skew, seed: seed,
-                plan: try planKeys(), groups: groups.map { Environment.path($0) }, initial: initial),
+                plan: try planKeys(), groups: groups.map { Environment.path($0) }, initial: initial, mirror: mirror),
             context: ComputeContext(instructionSet: try Environment.instructionSet()),
             watch: TrainingWatch(
                 shouldStop: { StopSignal.isReceived }, progress: { line.update(round: $0, rounds: $1, $2) }),

@@ -25,6 +25,8 @@ struct Simulation {
         var groups: FilePath?
         /// The first model; random weights where nil.
         var initial: Model?
+        /// Score the average over each test picture and its mirror image.
+        var mirror = false
     }
 
     /// Test figures after each round's worth of epochs, the untrained model in front.
@@ -212,17 +214,28 @@ struct Simulation {
 
     private func scores(_ models: [Model], _ plan: Plan) throws -> [ClassificationMetrics] {
         guard let first = models.first else { return [] }
-        let test = try testSource(first, plan)
-        guard test.count > 0 else { return [] }
-        return try models.map { try evaluate($0, on: test, context: context) }
+        let test = try testSources(first, plan)
+        guard test[0].count > 0 else { return [] }
+        return try models.map { try score($0, on: test) }
     }
 
-    /// The test pictures, or their features where the plan says so: every model of a session has the same frozen layers.
-    func testSource(_ model: Model, _ plan: Plan) throws -> any PictureSource {
+    func score(_ model: Model, on test: [any PictureSource]) throws -> ClassificationMetrics {
+        let views = try test.map { try predictProbabilities(model: model, data: $0, context: context) }
+        return ClassificationMetrics(
+            probabilities: views.count == 2 ? averages(views[0], views[1]) : views[0],
+            labels: (0..<test[0].count).map { test[0].label($0) }, classes: model.specification.classes)
+    }
+
+    /// The test pictures, or their features where the plan says so (every model of a session has the same frozen layers);
+    /// and their mirror images on demand.
+    func testSources(_ model: Model, _ plan: Plan) throws -> [any PictureSource] {
         let pictures = try testPictures(model.specification)
-        let features = try featureCache.features(
-            "test", of: pictures, plan: plan, model: model, shouldStop: watch.shouldStop)
-        return features ?? pictures
+        let views = [("test", pictures)] + (options.mirror ? [("test_mirrored", pictures.mirrored())] : [])
+        return try views.map { name, view in
+            let features = try featureCache.features(
+                name, of: view, plan: plan, model: model, shouldStop: watch.shouldStop)
+            return features ?? view
+        }
     }
 
     /// For what is measured beside the hospitals' own ticks.
