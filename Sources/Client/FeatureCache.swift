@@ -147,7 +147,8 @@ package struct FeatureCache {
             "consilium features 1", specification.architecture.rawValue, "\(specification.imageSize)",
             "\(pictures.preprocessing)", extractor.boundary, "\(views) \(mirrors) \(pictures.isMirrored)",
             // A picture and its mirror image are drawn without chance.
-            views > (mirrors ? 2 : 1) ? "\(pictures.augmentation) \(pictures.seed)" : "", context.instructionSet.rawValue,
+            views > (mirrors ? 2 : 1) ? "\(pictures.augmentation) \(pictures.seed)" : "",
+            context.instructionSet.rawValue,
             "\(pictures.count)",
         ]
         stream.update(Array(facts.joined(separator: "\n").utf8))
