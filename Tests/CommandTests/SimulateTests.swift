@@ -42,4 +42,15 @@ import Wire
         #expect(again.status == 73)
         #expect(again.errors.contains("is there already"))
     }
+
+    /// The test pictures are seen as the plan says, cropped or not: the report's last score is that of 'evaluate' on what was kept.
+    @Test(arguments: ["none", "head"]) func theReportAgreesWithEvaluate(crop: String) throws {
+        let world = try phantoms()
+        try world.write("crop: \(crop)\nbatch_size: 8\nlocal_epochs: 1\nrounds: 1\n", to: "plan.yaml")
+        let report = try world.json(
+            "simulate", "phantoms", "--clients", "2", "--size", "32", "--plan", "plan.yaml", "--keep", "kept")
+        let evaluated = try world.json("evaluate", "--home", "kept/server", "kept/pictures/test")
+        #expect(report["test"].items.count == 2)
+        #expect(report["test"][1]["loss"] == evaluated["loss"])
+    }
 }

@@ -106,10 +106,14 @@ struct Simulation {
         guard let plan = session.plan else {
             throw CommandFailure(.internalError, "the simulated session never started")
         }
-        let models = try rounds(session, specification)
+        // What the hospitals saw of their pictures, the plan says; the test pictures are seen in the same way.
+        let seen = try ModelSpecification(
+            architecture: options.architecture, classes: split.classes, imageSize: plan.imageSize, crop: plan.crop)
+        let models = try rounds(session, seen)
         return Outcome(
             session: session, split: split, test: try scores(models, plan), installed: try installed(models, plan),
-            ticks: ticks, classes: split.classes, plan: plan, initial: initial)
+            ticks: ticks, classes: split.classes, plan: plan,
+            initial: try Model(seen, tensors: initial.tensors))
     }
 
     // MARK: steps
