@@ -70,8 +70,16 @@ package struct ServerConfiguration: Equatable, Sendable {
         # image_size: 224
         # optimizer: adam
         # learning_rate: 0.0001
+        # schedule: constant                # or {name: cosine, warmup: 0.5}, {name: step, every: 5, factor: 0.1}; in epochs
+        # momentum: 0.9
         # weight_decay: 0.0
+        # clip_norm: null
         # train_from: all
+        # feature_views: 0
+        # augmentation: {rotation: 15, zoom: 0.15, shift: 0.05, horizontal_flip: true, brightness: 0, contrast: 0}
+        # batch_norm: training
+        # dropout: 0.2
+        # class_weights: none
         # strategy: {name: fedprox, mu: 0.01}
 
         # How many participants must answer (all, a number, or a share such as 0.5), until when, and what becomes of
