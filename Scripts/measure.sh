@@ -2,10 +2,11 @@
 # Runs a whole federation with one process a tick, as cron would, and prints the wall time and peak memory of every tick.
 # Usage: Scripts/measure.sh PICTURES OUT [ROUNDS] [SIZE] [GROUPS.csv]
 #   PICTURES  class folders       OUT  a new folder for homes and split pictures
-#   MODEL=FILE in the environment is the first model instead of a random smallcnn, PLAN=FILE a plan.yaml for the session
+#   MODEL=FILE in the environment is the first model instead of a random smallcnn, PLAN=FILE a plan.yaml
+#   for the session, but for its rounds
 set -euo pipefail
 if [ "$#" -lt 2 ]; then
-    sed -n '3,5p' "$0" | sed 's/^# //' >&2
+    sed -n '3,6p' "$0" | sed 's/^# //' >&2
     exit 64
 fi
 pictures=$(realpath "$1")
@@ -41,7 +42,9 @@ consilium server run --home server >/dev/null
 mv server/enrolments/pending/*.tar server/enrolments/approved/
 consilium server run --home server >/dev/null
 mkdir -p server/requests/approved/measured
-if [ -n "$plan" ]; then cp "$plan" server/requests/approved/measured/plan.yaml; fi
+if [ -n "$plan" ]; then
+    { cat "$plan"; printf 'rounds: %s\n' "$rounds"; } >server/requests/approved/measured/plan.yaml
+fi
 mv server/requests/pending/*.tar server/requests/approved/measured/
 consilium server run --home server >/dev/null
 
