@@ -104,7 +104,8 @@ package final class ClientRun {
 
     var featureCache: FeatureCache {
         FeatureCache(
-            folder: home.cache, files: files, limit: configuration.cache ?? Self.usualCacheBytes, context: context)
+            folder: home.cache, files: files, limit: configuration.cache ?? Self.usualCacheBytes, context: context,
+            requireMemory: requireMemory)
     }
 
     func basePath(_ session: RandomID) -> FilePath { home.session(session).appending("base.safetensors") }

@@ -18,15 +18,21 @@ package struct FeatureCache {
     /// What all files of a session may take, in bytes.
     private let limit: Int64
     private let context: ComputeContext
+    /// Told the tensor memory that will be taken, before it is; throws where that is too much.
+    private let requireMemory: (Int) throws -> Void
 
     private static let suffix = ".features"
     private static let keyBytes = 32
 
-    package init(folder: FilePath, files: any FileSystem, limit: Int64, context: ComputeContext) {
+    package init(
+        folder: FilePath, files: any FileSystem, limit: Int64, context: ComputeContext,
+        requireMemory: @escaping (Int) throws -> Void = { _ in }
+    ) {
         self.folder = folder
         self.files = files
         self.limit = limit
         self.context = context
+        self.requireMemory = requireMemory
     }
 
     /// Told while features are computed, which takes a forward pass of every view.
@@ -40,10 +46,7 @@ package struct FeatureCache {
         _ session: String, plan: Plan, model: Model, pictures: LocalPictures, shouldStop: () -> Bool,
         progress: Progress = { _, _ in }
     ) throws -> LocalFeatures? {
-        let extractor = try FeatureExtractor(
-            model: model, trainFrom: plan.trainFrom.rawValue, frozenBatchNorm: plan.batchNorm == .frozen,
-            context: context)
-        guard plan.featureViews > 0, let extractor else { return nil }
+        guard let extractor = try extractor(plan, model) else { return nil }
         let needed =
             Int64(extractor.byteCount(pictures: pictures.training.count, views: plan.featureViews))
             + Int64(extractor.byteCount(pictures: pictures.validation.count, views: 1))
@@ -68,16 +71,23 @@ package struct FeatureCache {
     package func features(
         _ name: String, of pictures: LoadedDataset, plan: Plan, model: Model, shouldStop: () -> Bool
     ) throws -> FeatureSet? {
-        let extractor = try FeatureExtractor(
-            model: model, trainFrom: plan.trainFrom.rawValue, frozenBatchNorm: plan.batchNorm == .frozen,
-            context: context)
-        guard plan.featureViews > 0, let extractor else { return nil }
+        guard let extractor = try extractor(plan, model) else { return nil }
         return try features(
             name, of: pictures, views: 1, mirrors: false, extractor, model, shouldStop, { _, _ in })
     }
 
+    /// - Returns: nil where the plan freezes nothing or asks for no features.
+    private func extractor(_ plan: Plan, _ model: Model) throws -> FeatureExtractor? {
+        guard plan.featureViews > 0 else { return nil }
+        return try FeatureExtractor(
+            model: model, trainFrom: plan.trainFrom.rawValue, frozenBatchNorm: plan.batchNorm == .frozen,
+            context: context)
+    }
+
     /// Removes what belongs to none of the sessions.
     func clean(keeping sessions: Set<String>) throws {
+        // Somebody may have emptied the home of what can be made anew.
+        guard try files.exists(folder) else { return }
         for entry in try files.list(folder) where entry.name.hasSuffix(Self.suffix) {
             guard let session = entry.name.split(separator: "-").first, !sessions.contains(String(session)) else {
                 continue
@@ -96,6 +106,8 @@ package struct FeatureCache {
         let key = key(pictures, views: views, mirrors: mirrors, extractor, model)
         let size = Self.keyBytes + extractor.byteCount(pictures: pictures.count, views: views)
         if try !holds(path, key: key, size: size) {
+            try requireMemory(extractor.plannedBytes(pictures: pictures.count, views: views))
+            try files.makeDirectories(folder)
             let sources = Self.views(of: pictures, views, mirrors: mirrors)
             do {
                 try files.writeFile(path, permissions: 0o600) { file in

@@ -63,13 +63,13 @@ package struct FeatureExtractor {
     package init?(
         model: Model, trainFrom: String, frozenBatchNorm: Bool, batchSize: Int = 32, context: ComputeContext
     ) throws(NetworkError) {
-        let whole = try model.specification.graph()
-        let mode = PlanMode(
-            trainedParts: Set(try model.specification.parts(from: trainFrom)), freezesBatchNorm: frozenBatchNorm)
-        guard let node = whole.freezeBoundary(mode) else { return nil }
-        graph = try whole.prefix(through: node)
-        boundary = whole.nodes[node].name
-        valueCount = whole.nodes[node].shape.count
+        guard
+            let boundary = try model.specification.freezeBoundary(
+                trainFrom: trainFrom, frozenBatchNorm: frozenBatchNorm)
+        else { return nil }
+        self.boundary = boundary
+        graph = try model.specification.graph().prefix(through: boundary)
+        valueCount = graph.nodes[graph.output].shape.count
         self.model = model
         self.batchSize = batchSize
         self.context = context
@@ -80,6 +80,23 @@ package struct FeatureExtractor {
 
     /// Bytes of the features of so many pictures.
     package func byteCount(pictures: Int, views: Int) -> Int { pictures * views * valueCount * 2 }
+
+    /// Bytes of tensor memory that ``run(_:shouldStop:progress:sink:)`` takes, without taking it.
+    package func plannedBytes(pictures: Int, views: Int) -> Int {
+        guard pictures > 0 else { return 0 }
+        let layout = ParameterLayout(graph) { _ in false }
+        return arenaCount(plan(pictures: pictures, views: views, layout), layout) * MemoryLayout<Float>.stride
+    }
+
+    /// All views of a few pictures at a time.
+    private func plan(pictures: Int, views: Int, _ layout: ParameterLayout) -> Plan {
+        let perBatch = max(1, min(batchSize / views, pictures))
+        return Plan(graph, batch: perBatch * views, mode: .features, layout: layout, context: context)
+    }
+
+    private func arenaCount(_ plan: Plan, _ layout: ParameterLayout) -> Int {
+        layout.totalCount + MemoryPlan.aligned(plan.batch * graph.nodes[0].shape.count) + plan.peak
+    }
 
     /// Runs every view of every picture through the frozen layers.
     ///
@@ -95,12 +112,12 @@ package struct FeatureExtractor {
     ) throws -> Bool {
         guard let count = views.first?.source.count, count > 0 else { return true }
         let layout = ParameterLayout(graph) { _ in false }
-        let perBatch = max(1, min(batchSize / views.count, count))
-        // All views of a few pictures at a time, the last batch filled up with its last picture.
-        let plan = Plan(graph, batch: perBatch * views.count, mode: .features, layout: layout, context: context)
+        // The last batch is filled up with its last picture.
+        let plan = plan(pictures: count, views: views.count, layout)
+        let perBatch = plan.batch / views.count
         let pictureCount = graph.nodes[0].shape.count
         let inputs = MemoryPlan.aligned(plan.batch * pictureCount)
-        let arena = AlignedArena(count: layout.totalCount + inputs + plan.peak)
+        let arena = AlignedArena(count: arenaCount(plan, layout))
         layout.load(model.tensors, into: arena.base)
         layout.fold(plan.folds, in: arena.base)
         let executor = Executor(

@@ -15,7 +15,8 @@ extension Graph {
     }
 
     /// The graph up to a node, which becomes its output.
-    func prefix(through boundary: Int) throws(NetworkError) -> Graph {
+    func prefix(through name: String) throws(NetworkError) -> Graph {
+        let boundary = try index(of: name)
         var needed = Set([boundary])
         for index in (1...boundary).reversed() where needed.contains(index) { needed.formUnion(nodes[index].inputs) }
         return try copy(of: needed.sorted(), input: 0)
@@ -23,10 +24,15 @@ extension Graph {
 
     /// The graph behind a node, whose value becomes the input.
     func suffix(after name: String) throws(NetworkError) -> Graph {
-        guard let boundary = nodes.firstIndex(where: { $0.name == name }), boundary > 0 else {
+        let boundary = try index(of: name)
+        return try copy(of: [boundary] + Array((boundary + 1)..<nodes.count), input: boundary)
+    }
+
+    private func index(of name: String) throws(NetworkError) -> Int {
+        guard let index = nodes.firstIndex(where: { $0.name == name }), index > 0 else {
             throw NetworkError(.invalidGraph, "there is no layer '\(name)'")
         }
-        return try copy(of: [boundary] + Array((boundary + 1)..<nodes.count), input: boundary)
+        return index
     }
 
     /// - Parameter kept: in forward order, the new input first.

@@ -117,6 +117,28 @@ import Wire
         #expect(try features(plan, model).features != nil)
     }
 
+    private struct TooMuch: Error {}
+
+    @Test func memoryIsAskedForBeforeItIsTakenAndAFolderThatIsGoneIsMadeAgain() throws {
+        defer { try? files.removeTree(folder) }
+        let (plan, model) = (try plan(), try model())
+        let pictures = try pictures(model, plan)
+        try files.removeTree(folder.appending("cache"))
+        var asked = 0
+        let cache = FeatureCache(
+            folder: folder.appending("cache"), files: files, limit: .max, context: ComputeContext(),
+            requireMemory: {
+                asked = $0
+                throw TooMuch()
+            })
+        #expect(throws: TooMuch.self) {
+            try cache.features("session", plan: plan, model: model, pictures: pictures, shouldStop: { false })
+        }
+        #expect(asked > 100_000)
+        #expect(try !files.exists(folder.appending("cache")))
+        #expect(try features(plan, model).features != nil)
+    }
+
     @Test func onlyAPlanThatAsksGetsFeatures() throws {
         defer { try? files.removeTree(folder) }
         let model = try model()

@@ -53,4 +53,17 @@ import Wire
         #expect(report["test"].items.count == 2)
         #expect(report["test"][1]["loss"] == evaluated["loss"])
     }
+
+    @Test(arguments: [
+        ("rouds: 3\n", "did you mean 'rounds'"), ("- rounds\n", "must be an object"), ("mu: [", "plan.yaml"),
+    ])
+    func aPlanThatIsNoneIsRefusedBeforeAnythingIsDone(text: String, words: String) throws {
+        let world = try phantoms()
+        try world.write(text, to: "plan.yaml")
+        let outcome = try world.run("simulate", "phantoms", "--plan", "plan.yaml", "--keep", "kept")
+        #expect((64...78).contains(outcome.status) && outcome.status != 70, "\(outcome)")
+        #expect(!world.exists("kept"))
+        #expect(outcome.errors.contains(words), "\(outcome.errors)")
+        #expect(outcome.errors.split(separator: "\n").count == 1)
+    }
 }

@@ -65,6 +65,7 @@ struct SimulateCommand: ParsableCommand {
             throw CommandFailure(.usage, "--arch: '\(arch)' is not known", hint: "there are: \(known)")
         }
         let pictures = try InputFile.path(data)
+        let planKeys = try planKeys()
         let files = LocalFileSystem()
         let root = try keep.map { Environment.path($0) } ?? Self.temporaryFolder()
         if keep != nil {
@@ -79,7 +80,7 @@ struct SimulateCommand: ParsableCommand {
             options: Simulation.Options(
                 clients: clients, architecture: architecture, imageSize: initial?.specification.imageSize ?? size ?? 64,
                 test: test, skew: skew, seed: seed,
-                plan: try planKeys(), groups: groups.map { Environment.path($0) }, initial: initial, mirror: mirror),
+                plan: planKeys, groups: groups.map { Environment.path($0) }, initial: initial, mirror: mirror),
             context: ComputeContext(instructionSet: try Environment.instructionSet()),
             watch: TrainingWatch(
                 shouldStop: { StopSignal.isReceived }, progress: { line.update(round: $0, rounds: $1, $2) }),
@@ -100,7 +101,10 @@ struct SimulateCommand: ParsableCommand {
         if let plan {
             let path = try InputFile.path(plan)
             let bytes = try LocalFileSystem().readFile(path, limit: StrictYAML.maximumBytes)
-            if case .object(let fields) = try StrictYAML.parse(bytes, name: "plan.yaml") { keys.merge(fields) { $1 } }
+            let layer = try StrictYAML.parse(bytes, name: "plan.yaml")
+            // Said now, and not by a simulated server that waits for a better plan.
+            try PlanDefaults.check(layer: layer, context: "plan.yaml")
+            if case .object(let fields) = layer { keys.merge(fields) { $1 } }
         }
         let options: [String: JSONValue?] = [
             "rounds": rounds.map { .integer($0) }, "local_epochs": localEpochs.map { .integer($0) },
