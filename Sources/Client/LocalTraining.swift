@@ -1,5 +1,6 @@
 import Bundles
 package import Federation
+import Glibc
 import Images
 package import NeuralNetworks
 package import Tensors
@@ -47,6 +48,7 @@ package struct LocalTraining {
             clipNorm: plan.clipNorm.map { Float($0) }, trainFrom: plan.trainFrom.rawValue,
             frozenBatchNorm: plan.batchNorm == .frozen, dropout: Float(plan.dropout),
             classWeights: plan.classWeights == .balanced ? Self.balancedWeights(pictures.training.classCounts) : nil,
+            logitOffsets: Self.logitOffsets(pictures.training.classCounts, tau: plan.logitAdjustment),
             seed: Self.seed(plan: plan, client: client), firstEpoch: (round - 1) * plan.localEpochs)
     }
 
@@ -58,9 +60,18 @@ package struct LocalTraining {
     }
 
     /// N / (K n_c), as scikit-learn's "balanced"; a class without pictures weighs nothing.
-    static func balancedWeights(_ counts: [Int]) -> [Float] {
+    package static func balancedWeights(_ counts: [Int]) -> [Float] {
         let total = counts.reduce(0, +)
         return counts.map { $0 == 0 ? 0 : Float(total) / (Float(counts.count) * Float($0)) }
+    }
+
+    /// tau log pi_y with the hospital's own class frequencies pi, as FedLC (Zhang et al. 2022, arXiv 2209.00189) trains in
+    /// federations: a hospital that rarely sees a tumour does not teach the others that it is rare. Each class counts one
+    /// picture more than there are, so that one without pictures has a finite offset.
+    package static func logitOffsets(_ counts: [Int], tau: Double) -> [Float]? {
+        guard tau > 0 else { return nil }
+        let total = Double(counts.reduce(0, +) + counts.count)
+        return counts.map { Float(tau * log(Double($0 + 1) / total)) }
     }
 
     /// Memory that training will take, pictures included; known before any of it is taken.

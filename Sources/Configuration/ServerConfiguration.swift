@@ -20,7 +20,8 @@ package struct ServerConfiguration: Equatable, Sendable {
         "rounds", "local_epochs", "batch_size", "image_size", "crop", "optimizer", "learning_rate", "schedule",
         "momentum", "weight_decay", "clip_norm", "train_from", "augmentation", "feature_views", "strategy", "quorum",
         "deadline",
-        "late", "early_stop", "batch_norm", "dropout", "class_weights", "seed",
+        "late", "early_stop", "batch_norm", "dropout", "class_weights", "logit_adjustment",
+        "seed",
     ]
 
     /// - Parameter planKeys: which keys are left to the plan.
@@ -80,6 +81,7 @@ package struct ServerConfiguration: Equatable, Sendable {
         # batch_norm: training
         # dropout: 0.2
         # class_weights: none
+        # logit_adjustment: 0.0             # 1.0 where hospitals have different shares of the classes
         # strategy: {name: fedprox, mu: 0.01}
 
         # How many participants must answer (all, a number, or a share such as 0.5), until when, and what becomes of

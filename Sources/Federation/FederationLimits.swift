@@ -14,6 +14,7 @@ package enum FederationLimits {
     package static let batchSize: ClosedRange<Int64> = 1...1_024
     package static let imageSize: ClosedRange<Int64> = 16...1_024
     package static let learningRate: ClosedRange<Double> = 1e-9...10
+    package static let logitAdjustment: ClosedRange<Double> = 0...2
     package static let clipNorm: ClosedRange<Double> = 1e-6...1e6
     package static let featureViews: ClosedRange<Int64> = 0...64
     /// Epochs of the session.

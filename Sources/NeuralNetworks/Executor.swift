@@ -7,6 +7,7 @@ struct BatchInputs {
     /// Class indices, N of them in training, none at inference.
     var labels: [Int] = []
     var classWeights: [Float]?
+    var logitOffsets: [Float]?
     var dropout: Float = 0
     /// The step's own randomness.
     var random = RandomSource(seed: 0)
@@ -147,6 +148,6 @@ struct StepRun {
         guard let gradient else { return LossSums() }
         return SoftmaxCrossEntropy.loss(
             logits: read(logits), labels: inputs.labels, classes: classes, classWeights: inputs.classWeights,
-            gradient: write(gradient))
+            offsets: inputs.logitOffsets, gradient: write(gradient))
     }
 }

@@ -32,7 +32,8 @@ package final class GraphProbe {
     /// - Returns: the weighted mean loss.
     @discardableResult
     package func run(
-        pictures: [Float], labels: [Int], classWeights: [Float]? = nil, random: RandomSource = RandomSource(seed: 0)
+        pictures: [Float], labels: [Int], classWeights: [Float]? = nil, logitOffsets: [Float]? = nil,
+        random: RandomSource = RandomSource(seed: 0)
     ) -> Double {
         precondition(pictures.count == plan.batch * graph.nodes[0].shape.count, "pictures must fill the batch")
         let executor = Executor(
@@ -41,7 +42,8 @@ package final class GraphProbe {
         return pictures.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return 0 }
             let inputs = BatchInputs(
-                pictures: base, labels: labels, classWeights: classWeights, dropout: dropout, random: random)
+                pictures: base, labels: labels, classWeights: classWeights, logitOffsets: logitOffsets,
+                dropout: dropout, random: random)
             return executor.run(plan, inputs).mean
         }
     }

@@ -33,20 +33,23 @@ enum SoftmaxCrossEntropy {
 
     /// The weighted mean of the cross-entropies, sum(w_y loss) / sum(w_y) as `torch.nn.CrossEntropyLoss(weight:)`, and
     /// its gradient by the logits, w_y (p - onehot) / sum(w). Where all weights of the batch are 0, so is the gradient.
+    ///
+    /// - Parameter offsets: added to each row's logits first; see ``TrainingOptions/logitOffsets``.
     static func loss(
-        logits: UnsafePointer<Float>, labels: [Int], classes: Int, classWeights: [Float]?,
+        logits: UnsafePointer<Float>, labels: [Int], classes: Int, classWeights: [Float]?, offsets: [Float]? = nil,
         gradient: UnsafeMutablePointer<Float>
     ) -> LossSums {
+        let offsets = offsets.map { $0.map(Double.init) } ?? [Double](repeating: 0, count: classes)
         var sums = LossSums()
         for label in labels { sums.weight += Double(classWeights?[label] ?? 1) }
         let scale = sums.weight > 0 ? 1 / sums.weight : 0
         for (row, label) in labels.enumerated() {
             let source = logits + row * classes
-            let normalizer = logSumExp(source, classes)
+            let normalizer = logSumExp(source, classes, offsets)
             let weight = Double(classWeights?[label] ?? 1)
-            sums.loss += weight * (normalizer - Double(source[label]))
+            sums.loss += weight * (normalizer - Double(source[label]) - offsets[label])
             for column in 0..<classes {
-                let probability = exp(Double(source[column]) - normalizer)
+                let probability = exp(Double(source[column]) + offsets[column] - normalizer)
                 let error = column == label ? probability - 1 : probability
                 gradient[row * classes + column] = Float(weight * scale * error)
             }
@@ -54,12 +57,13 @@ enum SoftmaxCrossEntropy {
         return sums
     }
 
-    /// log(sum(exp(x))), shifted by the maximum so that nothing overflows.
-    private static func logSumExp(_ row: UnsafePointer<Float>, _ count: Int) -> Double {
+    /// log(sum(exp(x + offset))), shifted by the maximum so that nothing overflows.
+    private static func logSumExp(_ row: UnsafePointer<Float>, _ count: Int, _ offsets: [Double]? = nil) -> Double {
+        func value(_ column: Int) -> Double { Double(row[column]) + (offsets?[column] ?? 0) }
         var maximum = -Double.infinity
-        for column in 0..<count { maximum = max(maximum, Double(row[column])) }
+        for column in 0..<count { maximum = max(maximum, value(column)) }
         var sum = 0.0
-        for column in 0..<count { sum += exp(Double(row[column]) - maximum) }
+        for column in 0..<count { sum += exp(value(column) - maximum) }
         return maximum + log(sum)
     }
 }

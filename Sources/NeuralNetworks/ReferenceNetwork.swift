@@ -9,6 +9,7 @@ package struct ReferenceNetwork {
     package let batch: Int
     package let mode: PlanMode
     package var classWeights: [Float]?
+    package var logitOffsets: [Float]?
     package var random = RandomSource(seed: 0)
     /// By name, in file layout.
     package var parameters: [String: [Double]] = [:]
@@ -66,11 +67,11 @@ package struct ReferenceNetwork {
         var gradient = [Double](repeating: 0, count: logits.count)
         guard total > 0 else { return (loss, gradient) }
         for (row, label) in labels.enumerated() {
-            let values = logits[row * classes..<(row + 1) * classes]
+            let values = (0..<classes).map { logits[row * classes + $0] + Double(logitOffsets?[$0] ?? 0) }
             let sum = values.reduce(0) { $0 + exp($1) }
-            loss += weights[row] / total * (log(sum) - values[row * classes + label])
+            loss += weights[row] / total * (log(sum) - values[label])
             for column in 0..<classes {
-                let probability = exp(values[row * classes + column]) / sum
+                let probability = exp(values[column]) / sum
                 gradient[row * classes + column] = weights[row] / total * (probability - (column == label ? 1 : 0))
             }
         }

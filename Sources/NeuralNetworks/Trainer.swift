@@ -126,7 +126,7 @@ package final class Trainer {
             plan,
             BatchInputs(
                 pictures: pictures, labels: labels(of: request), classWeights: options.classWeights,
-                dropout: options.dropout, random: random))
+                logitOffsets: options.logitOffsets, dropout: options.dropout, random: random))
         guard loss.loss.isFinite else {
             throw NetworkError(
                 .diverged, "the loss is not finite at step \(statistics.steps + 1): lower the learning rate")

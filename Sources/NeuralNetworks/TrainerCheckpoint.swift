@@ -91,6 +91,7 @@ extension TrainingOptions {
         fingerprint.add(trainFrom)
         fingerprint.add(frozenBatchNorm ? 1 : 0)
         fingerprint.add(classWeights ?? [])
+        fingerprint.add(logitOffsets ?? [])
         fingerprint.add(seed)
     }
 }

@@ -29,6 +29,10 @@ package struct TrainingOptions: Equatable, Sendable {
     package var dropout: Float
     /// One weight a class; nil weighs all alike.
     package var classWeights: [Float]?
+    /// Added to the logits in the training loss, and nowhere else; one a class, nil for none. With the logarithms of the
+    /// class frequencies, tau log pi_y, this is logit adjustment (Menon et al. 2021, arXiv 2007.07314, eq. 10): what the
+    /// frequencies explain, the network need not learn.
+    package var logitOffsets: [Float]?
     package var seed: UInt64
     /// Number of the first epoch in the whole session: order, augmentation and dropout differ from round to round.
     package var firstEpoch: Int
@@ -37,7 +41,8 @@ package struct TrainingOptions: Equatable, Sendable {
         epochs: Int = 1, batchSize: Int = 32, optimizer: Optimizer = .adam, learningRate: Float = 1e-3,
         schedule: LearningRateSchedule = .constant, weightDecay: Float = 0, proximalMu: Float = 0,
         clipNorm: Float? = nil, trainFrom: String = "all", frozenBatchNorm: Bool = false,
-        dropout: Float = 0, classWeights: [Float]? = nil, seed: UInt64 = 0, firstEpoch: Int = 0
+        dropout: Float = 0, classWeights: [Float]? = nil, logitOffsets: [Float]? = nil, seed: UInt64 = 0,
+        firstEpoch: Int = 0
     ) {
         self.epochs = epochs
         self.batchSize = batchSize
@@ -51,6 +56,7 @@ package struct TrainingOptions: Equatable, Sendable {
         self.frozenBatchNorm = frozenBatchNorm
         self.dropout = dropout
         self.classWeights = classWeights
+        self.logitOffsets = logitOffsets
         self.seed = seed
         self.firstEpoch = firstEpoch
     }
@@ -76,6 +82,10 @@ package struct TrainingOptions: Equatable, Sendable {
         case .adam(let beta1, let beta2, let epsilon):
             try require(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1, "adam's betas must be 0 to below 1")
             try require(epsilon > 0 && epsilon < 1, "adam's epsilon must be above 0, below 1")
+        }
+        if let logitOffsets {
+            try require(logitOffsets.count == classes, "logit offsets must be \(classes), one a class")
+            try require(logitOffsets.allSatisfy { abs($0) <= 100 }, "logit offsets must be -100 to 100")
         }
         if let classWeights {
             try require(classWeights.count == classes, "class weights must be \(classes), one a class")

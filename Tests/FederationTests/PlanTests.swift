@@ -66,6 +66,8 @@ import Wire
         (["schedule": ["name": "constant", "warmup": -1]], "warmup"),
         (["clip_norm": 0], "clip_norm"),
         (["dropout": 1.0], "dropout"),
+        (["logit_adjustment": -0.5], "logit_adjustment"),
+        (["logit_adjustment": 1, "class_weights": "balanced"], "use one of them"),
         ([], "object"),
     ]
 

@@ -41,7 +41,7 @@ import Testing
                 subject.graph, tensors: subject.tensors, batch: subject.batch, mode: subject.mode, context: context)
             let loss = probe.run(
                 pictures: subject.pictures.map(Float.init), labels: subject.labels,
-                classWeights: subject.classWeights)
+                classWeights: subject.classWeights, logitOffsets: subject.logitOffsets)
 
             #expect(abs(loss - pass.loss) < 1e-5)
             for (index, node) in subject.graph.nodes.enumerated() {

@@ -30,6 +30,7 @@ struct GraphCase: CustomTestStringConvertible, Sendable {
     let graph: Graph
     var mode = PlanMode(trainedParts: ["body", "head"])
     var classWeights: [Float]?
+    var logitOffsets: [Float]?
     var batch = 3
 
     init(
@@ -85,6 +86,7 @@ struct GraphCase: CustomTestStringConvertible, Sendable {
     func reference() -> ReferenceNetwork {
         var network = ReferenceNetwork(graph, tensors: tensors, batch: batch, mode: mode)
         network.classWeights = classWeights
+        network.logitOffsets = logitOffsets
         return network
     }
 }
@@ -115,6 +117,9 @@ extension GraphCase {
         layer("average pool 3, stride 2", .averagePool(Window(3, stride: 2, padding: 1))),
         layer("dropout", .dropout).with { $0.mode.dropout = 0.4 },
         layer("class weights", .relu).with { $0.classWeights = [0.5, 2, 1.25] },
+        layer("logit offsets", .relu).with {
+            ($0.classWeights, $0.logitOffsets) = ([1, 0.5, 2], [-0.25, -3, 1.5])
+        },
         layer("a batch of one", .convolution(outputs: 4, window: Window(3, stride: 1), bias: true))
             .with { $0.batch = 1 },
         GraphCase("global average pool and dense", head: false) {

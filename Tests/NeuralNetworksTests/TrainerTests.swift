@@ -110,7 +110,8 @@ import Testing
         expectRefusal(checkpoint, model: try Model(initializing: Self.specification.get(), seed: 4))
         let changes: [(inout TrainingOptions) -> Void] = [
             { $0.epochs = 3 }, { $0.learningRate = 0.1 }, { $0.proximalMu = 0.02 }, { $0.trainFrom = "head" },
-            { $0.seed = 6 }, { $0.firstEpoch = 2 }, { $0.classWeights = [1, 1, 1, 2] }, { $0.dropout = 0.1 },
+            { $0.seed = 6 }, { $0.firstEpoch = 2 }, { $0.classWeights = [1, 1, 1, 2] },
+            { $0.logitOffsets = [0, -1, 0, 0] }, { $0.dropout = 0.1 },
             { $0.frozenBatchNorm = true }, { $0.optimizer = .sgd(momentum: 0.9) }, { $0.weightDecay = 0 },
             { $0.batchSize = 5 }, { $0.clipNorm = 1 }, { $0.schedule.shape = .cosine(floor: 0) },
             { $0.schedule.warmup = 1 }, { $0.schedule.total = 9 },
@@ -283,6 +284,8 @@ import Testing
         expectRefusal(.invalidOptions) { $0.optimizer = .sgd(momentum: 1) }
         expectRefusal(.invalidOptions) { $0.optimizer = .adam(beta1: 0.9, beta2: .nan, epsilon: 1e-8) }
         expectRefusal(.invalidOptions) { $0.classWeights = [1, 1] }
+        expectRefusal(.invalidOptions) { $0.logitOffsets = [1, 1] }
+        expectRefusal(.invalidOptions) { $0.logitOffsets = [0, 0, .nan, 0] }
         expectRefusal(.invalidOptions) { $0.classWeights = [0, 0, 0, 0] }
         expectRefusal(.invalidOptions) { $0.classWeights = [1, 1, -1, 1] }
         expectRefusal(.invalidSpecification) { $0.trainFrom = "layer9" }

@@ -36,13 +36,16 @@ package struct Plan: Message {
     package var batchNorm: BatchNormMode
     package var dropout: Double
     package var classWeights: ClassWeighting
+    /// Tau of logit adjustment by each hospital's own class frequencies; 0 for none.
+    package var logitAdjustment: Double
     package var seed: Int64
 
     /// Every key of a plan in alphabetical order, for `doctor` and for "did you mean".
     package static let keys = [
         "architecture", "augmentation", "batch_norm", "batch_size", "class_weights", "classes", "clip_norm", "crop",
         "deadline",
-        "dropout", "early_stop", "feature_views", "image_size", "late", "learning_rate", "local_epochs", "momentum",
+        "dropout", "early_stop", "feature_views", "image_size", "late", "learning_rate", "local_epochs",
+        "logit_adjustment", "momentum",
         "optimizer",
         "quorum", "rounds", "schedule", "seed", "strategy", "train_from", "weight_decay",
     ]
@@ -62,7 +65,8 @@ package struct Plan: Message {
             "feature_views": JSONValue(featureViews), "strategy": strategy.json,
             "quorum": quorum.json, "deadline": .string(DurationText.text(deadline)), "late": .string(late.rawValue),
             "early_stop": earlyStop?.json ?? .null, "batch_norm": .string(batchNorm.rawValue),
-            "dropout": .number(dropout), "class_weights": .string(classWeights.rawValue), "seed": .integer(seed),
+            "dropout": .number(dropout), "class_weights": .string(classWeights.rawValue),
+            "logit_adjustment": .number(logitAdjustment), "seed": .integer(seed),
         ]
     }
 
@@ -97,6 +101,10 @@ package struct Plan: Message {
         batchNorm = try object.choice("batch_norm")
         dropout = try object.number("dropout", in: FederationLimits.dropout)
         classWeights = try object.choice("class_weights")
+        logitAdjustment = try object.number("logit_adjustment", in: FederationLimits.logitAdjustment)
+        guard classWeights == .none || logitAdjustment == 0 else {
+            throw object.problem("logit_adjustment", "makes up for rare classes, as class_weights do; use one of them")
+        }
         seed = try object.integer("seed", in: FederationLimits.seed)
     }
 }

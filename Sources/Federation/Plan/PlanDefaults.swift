@@ -10,7 +10,8 @@ package enum PlanDefaults {
         "schedule": "constant", "momentum": 0.9, "weight_decay": 0.0, "clip_norm": .null, "train_from": "all",
         "augmentation": true, "feature_views": 0,
         "strategy": ["name": "fedprox", "mu": 0.01], "quorum": "all", "deadline": "14d", "late": "drop",
-        "early_stop": .null, "batch_norm": "training", "dropout": 0.2, "class_weights": "none", "seed": 1,
+        "early_stop": .null, "batch_norm": "training", "dropout": 0.2, "class_weights": "none",
+        "logit_adjustment": 0.0, "seed": 1,
     ]
 
     /// - Parameters:
