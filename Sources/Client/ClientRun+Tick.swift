@@ -46,7 +46,7 @@ extension ClientRun {
         try mailbox.publishPending()
         try exchange { try mailbox.deliver(to: $0) }
         try mailbox.cleanUp()
-        try featureCache.clean(keeping: Set(state.sessions.filter { $0.ended == nil }.map(\.id.hex)))
+        try featureCache().clean(keeping: Set(state.sessions.filter { $0.ended == nil }.map(\.id.hex)))
         try saveState()
         report.attention += mailbox.problems
         try mailbox.finish()

@@ -19,6 +19,8 @@ package struct TrainingWatch {
     package var progress: (_ round: Int, _ rounds: Int, TrainingProgress) -> Void
     /// Told while the frozen layers' features are computed: pictures done, and all.
     package var features: (_ done: Int, _ of: Int) -> Void = { _, _ in }
+    /// Told before the memory is taken.
+    package var planned: (PlannedWork) -> Void = { _ in }
 
     package init(
         shouldStop: @escaping () -> Bool = { false },
@@ -27,6 +29,19 @@ package struct TrainingWatch {
         self.shouldStop = shouldStop
         self.progress = progress
     }
+}
+
+/// What is about to be computed, and the memory that it will take.
+package struct PlannedWork: Equatable, Sendable {
+    package enum Stage: Sendable { case features, training }
+    package let stage: Stage
+    package let round: Int
+    package let rounds: Int
+    package let pictures: Int
+    /// All tensors and pictures together; not exceeded.
+    package let bytes: Int
+    /// What the configuration or the machine allows, in bytes.
+    package let allowed: Int64
 }
 
 extension ClientRun {
@@ -67,7 +82,17 @@ extension ClientRun {
         let round = session.global.round
         let end = monotonicSeconds() + min(seconds, Int64.max / 4)
         let shouldStop = { watch.shouldStop() || monotonicSeconds() >= end }
-        let features = try featureCache.features(
+        let willTake = { (stage: PlannedWork.Stage, bytes: Int) in
+            try self.requireMemory(bytes)
+            let all = pictures.training.count + pictures.validation.count
+            watch.planned(
+                PlannedWork(
+                    stage: stage, round: round, rounds: session.plan.rounds,
+                    pictures: stage == .features ? all : pictures.training.count,
+                    bytes: bytes,
+                    allowed: self.allowedMemory))
+        }
+        let features = try featureCache(requireMemory: { try willTake(.features, $0) }).features(
             session.id.hex, plan: session.plan, model: global, pictures: pictures, shouldStop: shouldStop,
             progress: watch.features)
         guard features != nil || !shouldStop() else {
@@ -77,7 +102,7 @@ extension ClientRun {
             plan: session.plan, round: round, client: home.name, global: global, pictures: pictures,
             features: features, context: context)
         let planned = try training.plannedBytes()
-        try requireMemory(planned)
+        try willTake(.training, planned)
         try files.makeDirectories(home.session(session.id))
         let path = checkpointPath(session.id)
         let saved = try files.exists(path) ? try files.readFile(path, limit: .max) : nil
@@ -189,9 +214,14 @@ extension ClientRun {
         now.seconds >= session.deadline.seconds - min(Self.partialBefore, session.plan.deadline / 10)
     }
 
-    func requireMemory(_ planned: Int) throws {
+    /// `memory` of the configuration, or what the machine has room for, in bytes.
+    private var allowedMemory: Int64 {
         let machine = Int64(sysconf(Int32(_SC_PHYS_PAGES))) * Int64(sysconf(Int32(_SC_PAGESIZE)))
-        let limit = configuration.memory ?? machine / 100 * Self.usualMemoryPercent
+        return configuration.memory ?? machine / 100 * Self.usualMemoryPercent
+    }
+
+    func requireMemory(_ planned: Int) throws {
+        let limit = allowedMemory
         guard Int64(planned) > limit else { return }
         let what = configuration.memory == nil ? "this machine has room for" : "'memory' in consilium.yaml allows"
         throw ClientError(

@@ -102,7 +102,7 @@ package final class ClientRun {
         return home.root.pushing(FilePath(data))
     }
 
-    var featureCache: FeatureCache {
+    func featureCache(requireMemory: @escaping (Int) throws -> Void = { _ in }) -> FeatureCache {
         FeatureCache(
             folder: home.cache, files: files, limit: configuration.cache ?? Self.usualCacheBytes, context: context,
             requireMemory: requireMemory)

@@ -7,11 +7,10 @@ package import SystemPackage
 package import Tensors
 import Wire
 
-/// The features of a hospital's own pictures for one session, on its own disk: `cache/<session>-<part>.features`.
+/// The features of a hospital's own pictures for one session, on its own disk: `cache/<session>-<part>-<n>.features`.
 ///
 /// They are patient data as the pictures are: readable by the owner alone, never sent, and removed with the session. A file
-/// begins with a key, the SHA-256 of everything that the values depend on: frozen tensors, pictures in their order, views,
-/// kernels. Any change, a single picture's too, and they are computed anew.
+/// begins with its ``FeatureKeys`` key: whatever the values depend on changed, and they are computed anew.
 package struct FeatureCache {
     private let folder: FilePath
     private let files: any FileSystem
@@ -21,17 +20,22 @@ package struct FeatureCache {
     /// Told the tensor memory that will be taken, before it is; throws where that is too much.
     private let requireMemory: (Int) throws -> Void
 
+    /// The features of a set lie in segments of whole pictures, each of which appears whole: a run that is stopped or killed
+    /// leaves those that it made, and the next one goes on behind them.
+    private let segmentBytes: Int
+
     private static let suffix = ".features"
     private static let keyBytes = 32
 
     package init(
         folder: FilePath, files: any FileSystem, limit: Int64, context: ComputeContext,
-        requireMemory: @escaping (Int) throws -> Void = { _ in }
+        segmentBytes: Int = 64 << 20, requireMemory: @escaping (Int) throws -> Void = { _ in }
     ) {
         self.folder = folder
         self.files = files
         self.limit = limit
         self.context = context
+        self.segmentBytes = segmentBytes
         self.requireMemory = requireMemory
     }
 
@@ -96,38 +100,64 @@ package struct FeatureCache {
         }
     }
 
-    // MARK: one file
+    // MARK: one set
 
     private func features(
         _ name: String, of pictures: LoadedDataset, views: Int, mirrors: Bool, _ extractor: FeatureExtractor,
         _ model: Model, _ shouldStop: () -> Bool, _ progress: Progress
     ) throws -> FeatureSet? {
-        let path = folder.appending(name + Self.suffix)
-        let key = key(pictures, views: views, mirrors: mirrors, extractor, model)
-        let size = Self.keyBytes + extractor.byteCount(pictures: pictures.count, views: views)
-        if try !holds(path, key: key, size: size) {
-            try requireMemory(extractor.plannedBytes(pictures: pictures.count, views: views))
-            try files.makeDirectories(folder)
-            let sources = Self.views(of: pictures, views, mirrors: mirrors)
-            do {
-                try files.writeFile(path, permissions: 0o600) { file in
-                    try file.write(key.bytes)
-                    let isDone = try extractor.run(sources, shouldStop: shouldStop, progress: progress) {
-                        try file.write($0)
-                    }
-                    if !isDone { throw Stopped() }
+        let perPicture = extractor.byteCount(pictures: 1, views: views)
+        let perSegment = max(1, segmentBytes / perPicture)
+        let keys = FeatureKeys(
+            pictures: pictures, views: views, mirrors: mirrors, extractor: extractor, model: model, context: context)
+        let sources = Self.views(of: pictures, views, mirrors: mirrors)
+        var segments: [MappedFile] = []
+        var hasAsked = false
+        for first in stride(from: 0, to: pictures.count, by: perSegment) {
+            let range = first..<min(pictures.count, first + perSegment)
+            let path = path(name, segment: segments.count)
+            let key = keys.key(of: range)
+            if try !holds(path, key: key, size: Self.keyBytes + range.count * perPicture) {
+                if !segments.isEmpty, shouldStop() { return nil }
+                if !hasAsked {
+                    try requireMemory(extractor.plannedBytes(pictures: pictures.count, views: views))
+                    try files.makeDirectories(folder)
+                    hasAsked = true
                 }
-            } catch is Stopped {
-                return nil
+                do {
+                    try files.writeFile(path, permissions: 0o600) { file in
+                        try file.write(key.bytes)
+                        let isDone = try extractor.run(
+                            sources, range: range, shouldStop: shouldStop,
+                            progress: { done, _ in progress(first + done, pictures.count) },
+                            sink: { try file.write($0) })
+                        if !isDone { throw Stopped() }
+                    }
+                } catch is Stopped {
+                    return nil
+                }
             }
+            segments.append(try MappedFile(path: path.string, offset: Int64(Self.keyBytes)))
         }
-        let mapping = try MappedFile(path: path.string, offset: Int64(Self.keyBytes))
+        try removeSegments(name, from: segments.count)
         return FeatureSet(
             boundary: extractor.boundary, labels: pictures.labels, views: views, valueCount: extractor.valueCount,
-            storage: mapping, context: context)
+            storage: FeatureSegments(files: segments, halves: perSegment * views * extractor.valueCount),
+            context: context)
     }
 
     private struct Stopped: Error {}
+
+    private func path(_ name: String, segment: Int) -> FilePath { folder.appending("\(name)-\(segment)\(Self.suffix)") }
+
+    /// Pictures may have become fewer.
+    private func removeSegments(_ name: String, from first: Int) throws {
+        var segment = first
+        while try files.exists(path(name, segment: segment)) {
+            try files.remove(path(name, segment: segment))
+            segment += 1
+        }
+    }
 
     private func holds(_ path: FilePath, key: Digest, size: Int) throws -> Bool {
         guard let status = try files.status(path), status.kind == .regular, status.size == Int64(size) else {
@@ -149,45 +179,10 @@ package struct FeatureCache {
             }
         }
     }
-
-    private func key(
-        _ pictures: LoadedDataset, views: Int, mirrors: Bool, _ extractor: FeatureExtractor, _ model: Model
-    ) -> Digest {
-        let specification = model.specification
-        var stream = SHA256Stream()
-        let facts: [String] = [
-            "consilium features 1", specification.architecture.rawValue, "\(specification.imageSize)",
-            "\(pictures.preprocessing)", extractor.boundary, "\(views) \(mirrors) \(pictures.isMirrored)",
-            // A picture and its mirror image are drawn without chance.
-            views > (mirrors ? 2 : 1) ? "\(pictures.augmentation) \(pictures.seed)" : "",
-            context.instructionSet.rawValue,
-            "\(pictures.count)",
-        ]
-        stream.update(Array(facts.joined(separator: "\n").utf8))
-        for name in extractor.tensorNames {
-            stream.update(Array(name.utf8))
-            stream.update(model.tensors[name]?.tensor.values.withUnsafeBytes { Array($0) } ?? [])
-        }
-        for index in 0..<pictures.count {
-            stream.update(Array("\(pictures.label(index))".utf8))
-            stream.update(pictures.gray(index))
-        }
-        return stream.finish()
-    }
 }
 
 /// What a round trains and measures on in place of pictures.
 package struct LocalFeatures: Sendable {
     package let training: FeatureSet
     package let validation: FeatureSet
-}
-
-extension MappedFile: FeatureStorage {
-    package func withHalves<Result>(at offset: Int, count: Int, _ body: (UnsafePointer<UInt16>) -> Result) -> Result {
-        let range = offset * 2..<(offset + count) * 2
-        return UnsafeRawBufferPointer(rebasing: bytes[range]).withMemoryRebound(to: UInt16.self) { halves in
-            guard let base = halves.baseAddress else { preconditionFailure("features of no values") }
-            return body(base)
-        }
-    }
 }

@@ -98,19 +98,24 @@ package struct FeatureExtractor {
         layout.totalCount + MemoryPlan.aligned(plan.batch * graph.nodes[0].shape.count) + plan.peak
     }
 
-    /// Runs every view of every picture through the frozen layers.
+    /// Runs every view of each picture through the frozen layers. What comes of a picture does not depend on the others.
     ///
     /// - Parameters:
     ///   - views: the source, and the epoch that is asked of it, for each view.
+    ///   - range: the pictures; nil for all.
+    ///   - progress: told after each batch, in pictures of the range.
     ///   - sink: takes the halves of one picture, `[view][value]`, picture by picture.
     ///   - shouldStop: asked after each batch.
     /// - Returns: false where it was stopped.
     /// - Throws: ``NetworkError`` for features that are not finite, what a source throws, and what `sink` throws.
     package func run(
-        _ views: [(source: any PictureSource, epoch: Int?)], shouldStop: () -> Bool = { false },
+        _ views: [(source: any PictureSource, epoch: Int?)], range: Range<Int>? = nil,
+        shouldStop: () -> Bool = { false },
         progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }, sink: (UnsafeRawBufferPointer) throws -> Void
     ) throws -> Bool {
-        guard let count = views.first?.source.count, count > 0 else { return true }
+        let range = range ?? 0..<(views.first?.source.count ?? 0)
+        guard !range.isEmpty else { return true }
+        let count = range.count
         let layout = ParameterLayout(graph) { _ in false }
         // The last batch is filled up with its last picture.
         let plan = plan(pictures: count, views: views.count, layout)
@@ -129,7 +134,7 @@ package struct FeatureExtractor {
         for first in stride(from: 0, to: count, by: perBatch) {
             context.parallel(tasks: plan.batch) { task, _ in
                 let (source, epoch) = views[task % views.count]
-                let index = min(count - 1, first + task / views.count)
+                let index = range.lowerBound + min(count - 1, first + task / views.count)
                 let target = UnsafeMutableBufferPointer(
                     start: pictures.pointer + task * pictureCount, count: pictureCount)
                 do { try source.fill(index, epoch: epoch, into: target) } catch { failure.note(error, task: task) }

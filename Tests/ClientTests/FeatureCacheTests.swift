@@ -48,17 +48,23 @@ import Wire
             validation: 0.2, seed: 1, files: files, context: ComputeContext())
     }
 
-    /// - Returns: the features, and how many pictures went through the network.
+    /// - Returns: the features, the picture up to which they were computed, and the first batch's end.
     private func features(
-        _ plan: Plan, _ model: Model, limit: Int64 = .max, shouldStop: () -> Bool = { false }
-    ) throws -> (features: LocalFeatures?, computed: Int) {
+        _ plan: Plan, _ model: Model, limit: Int64 = .max, segmentBytes: Int = 64 << 20,
+        shouldStop: () -> Bool = { false }
+    ) throws -> (features: LocalFeatures?, computed: Int, firstBatch: Int?) {
         let cache = FeatureCache(
-            folder: folder.appending("cache"), files: files, limit: limit, context: ComputeContext())
+            folder: folder.appending("cache"), files: files, limit: limit, context: ComputeContext(),
+            segmentBytes: segmentBytes)
         var computed = 0
+        var firstBatch: Int?
         let features = try cache.features(
             "session", plan: plan, model: model, pictures: try pictures(model, plan), shouldStop: shouldStop,
-            progress: { done, _ in computed = max(computed, done) })
-        return (features, computed)
+            progress: { done, _ in
+                computed = max(computed, done)
+                firstBatch = firstBatch ?? done
+            })
+        return (features, computed, firstBatch)
     }
 
     private var names: [String] { get throws { try files.list(folder.appending("cache")).map(\.name).sorted() } }
@@ -69,7 +75,7 @@ import Wire
         let first = try features(plan, model)
         #expect(first.computed > 0)
         #expect(first.features?.training.boundary == "layer3.pool")
-        #expect(try names == ["session-training.features", "session-validation.features"])
+        #expect(try names == ["session-training-0.features", "session-validation-0.features"])
         for name in try names {
             #expect(try files.status(folder.appending("cache").appending(name))?.permissions == 0o600)
         }
@@ -115,6 +121,50 @@ import Wire
         #expect(stopped.features == nil && stopped.computed > 0)
         #expect(try names.isEmpty)
         #expect(try features(plan, model).features != nil)
+    }
+
+    @Test func aStoppedRunGoesOnBehindItsWholeSegmentsAndFindsTheSameValues() throws {
+        defer { try? files.removeTree(folder) }
+        let (plan, model) = (try plan(), try model())
+        let count = try #require(try features(plan, model).features).training.valueCount
+        let whole = try values(#require(features(plan, model).features).training)
+        try files.removeTree(folder.appending("cache"))
+
+        // Three pictures of two views a segment.
+        let segment = 3 * 2 * count * 2
+        var asked = 0
+        let stopped = try features(
+            plan, model, segmentBytes: segment,
+            shouldStop: {
+                asked += 1
+                return asked > 1
+            })
+        #expect(stopped.features == nil)
+        #expect(try names == ["session-training-0.features", "session-training-1.features"])
+        let rest = try features(plan, model, segmentBytes: segment)
+        #expect(rest.firstBatch == 9, "two segments of three were there")
+        let features = try #require(rest.features)
+        #expect(features.training.count == 10 && whole.count == 10 * count)
+        #expect(values(features.training) == whole)
+        #expect(try self.features(plan, model, segmentBytes: segment).computed == 0)
+
+        // A picture of the last segment alone is new; then there are fewer pictures.
+        try draw(11, seed: 5)
+        #expect(try self.features(plan, model, segmentBytes: segment).computed > 0)
+        let before = try names
+        for index in 6..<12 {
+            try files.remove(folder.pushing(FilePath("mri/\(index % 2 == 0 ? "a" : "b")/\(index).png")))
+        }
+        #expect(try self.features(plan, model, segmentBytes: segment).features != nil)
+        #expect(try names.count < before.count)
+    }
+
+    private func values(_ set: FeatureSet) -> [Float] {
+        (0..<set.count).flatMap { index in
+            var values = [Float](repeating: .nan, count: set.valueCount)
+            values.withUnsafeMutableBufferPointer { set.fill(index, epoch: 1, into: $0) }
+            return values
+        }
     }
 
     private struct TooMuch: Error {}

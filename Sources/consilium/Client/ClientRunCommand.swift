@@ -25,6 +25,7 @@ struct ClientRunCommand: ParsableCommand {
         var watch = TrainingWatch(
             shouldStop: { StopSignal.isReceived },
             progress: { line.update(round: $0, rounds: $1, $2) })
+        watch.planned = { line.announce($0) }
         watch.features = { line.update(features: $0, of: $1) }
         let report = try ClientRun.tick(
             try home.open(.client), now: try Environment.now(), watch: watch,

@@ -75,6 +75,10 @@ struct SimulateCommand: ParsableCommand {
         defer { if keep == nil { try? files.removeTree(root) } }
         StopSignal.install()
         let line = TrainingProgressLine(options: output)
+        var watch = TrainingWatch(
+            shouldStop: { StopSignal.isReceived }, progress: { line.update(round: $0, rounds: $1, $2) })
+        watch.planned = { line.announce($0) }
+        watch.features = { line.update(features: $0, of: $1) }
         let simulation = Simulation(
             data: pictures, root: root,
             options: Simulation.Options(
@@ -82,8 +86,7 @@ struct SimulateCommand: ParsableCommand {
                 test: test, skew: skew, seed: seed,
                 plan: planKeys, groups: groups.map { Environment.path($0) }, initial: initial, mirror: mirror),
             context: ComputeContext(instructionSet: try Environment.instructionSet()),
-            watch: TrainingWatch(
-                shouldStop: { StopSignal.isReceived }, progress: { line.update(round: $0, rounds: $1, $2) }),
+            watch: watch,
             say: { text in
                 line.finish()
                 if !output.quiet, !output.json { Console.warn(text) }

@@ -40,6 +40,20 @@ final class TrainingProgressLine {
         isShown = Console.errorIsTerminal && !options.quiet && !options.json
     }
 
+    /// A line that stays, before the memory is taken.
+    func announce(_ work: PlannedWork) {
+        guard isShown else { return }
+        finish()
+        let what =
+            switch work.stage {
+            case .features: "the frozen layers of \(work.pictures) pictures"
+            case .training: "training on \(work.pictures) pictures"
+            }
+        Console.writeProgress(
+            "round \(work.round)/\(work.rounds): \(what) will take \(Numbers.bytes(Int64(work.bytes))) of memory, "
+                + "\(Numbers.bytes(work.allowed)) allowed\n")
+    }
+
     func update(round: Int, rounds: Int, _ progress: TrainingProgress) {
         guard isShown else { return }
         let now = Self.seconds()
