@@ -41,7 +41,7 @@ package struct PlannedWork: Equatable, Sendable {
     /// All tensors and pictures together; not exceeded.
     package let bytes: Int
     /// What the configuration or the machine allows, in bytes.
-    package let allowed: Int64
+    package let allowed: Int
 }
 
 extension ClientRun {
@@ -51,8 +51,6 @@ extension ClientRun {
     static let partialBefore: Int64 = 86_400
     /// The largest model file that is read, in bytes.
     static let modelBytes = 4 << 30
-    /// Without `memory` in the configuration: this part of the machine's memory, in percent.
-    static let usualMemoryPercent: Int64 = 80
 
     /// Trains what is open, session by session, within the time budget, and publishes the updates.
     func train(_ watch: TrainingWatch) throws {
@@ -90,7 +88,7 @@ extension ClientRun {
                     stage: stage, round: round, rounds: session.plan.rounds,
                     pictures: stage == .features ? all : pictures.training.count,
                     bytes: bytes,
-                    allowed: self.allowedMemory))
+                    allowed: self.context.memoryLimit))
         }
         let features = try featureCache(requireMemory: { try willTake(.features, $0) }).features(
             session.id.hex, plan: session.plan, model: global, pictures: pictures, shouldStop: shouldStop,
@@ -214,15 +212,9 @@ extension ClientRun {
         now.seconds >= session.deadline.seconds - min(Self.partialBefore, session.plan.deadline / 10)
     }
 
-    /// `memory` of the configuration, or what the machine has room for, in bytes.
-    private var allowedMemory: Int64 {
-        let machine = Int64(sysconf(Int32(_SC_PHYS_PAGES))) * Int64(sysconf(Int32(_SC_PAGESIZE)))
-        return configuration.memory ?? machine / 100 * Self.usualMemoryPercent
-    }
-
     func requireMemory(_ planned: Int) throws {
-        let limit = allowedMemory
-        guard Int64(planned) > limit else { return }
+        let limit = context.memoryLimit
+        guard planned > limit else { return }
         let what = configuration.memory == nil ? "this machine has room for" : "'memory' in consilium.yaml allows"
         throw ClientError(
             .notAllowed, "training needs \(planned >> 20) MiB, \(what) \(limit >> 20) MiB",

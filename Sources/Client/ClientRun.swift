@@ -49,7 +49,9 @@ package final class ClientRun {
                 hint: "put the old name back; the server knows this hospital by it")
         }
         guard let mailbox = try Mailbox.open(home, now: now) else { return nil }
-        let context = ComputeContext(workers: configuration.threads, instructionSet: instructionSet)
+        let context = ComputeContext(
+            workers: configuration.threads, instructionSet: instructionSet,
+            memoryLimit: configuration.memory.map { Int($0) })
         return try ClientRun(home, configuration: configuration, mailbox: mailbox, now: now, context: context)
     }
 

@@ -31,7 +31,7 @@ package struct LocalPictures: Sendable {
     ) throws -> LocalPictures {
         let scan = try Dataset.scan(folder, classes: specification.classes, files: files)
         // Half of the machine: the network and the rest of the hospital's work need the other half.
-        try LoadedDataset.requireMemory(scan, imageSize: specification.imageSize, available: physicalMemory / 2)
+        try LoadedDataset.requireMemory(scan, imageSize: specification.imageSize, available: MachineMemory.bytes / 2)
         let whole = LoadedDataset(
             scan, preprocessing: try Preprocessing(for: specification),
             augmentation: try Images.Augmentation(
@@ -50,9 +50,6 @@ package struct LocalPictures: Sendable {
         }
         return LocalPictures(training: parts.training, validation: parts.validation, warnings: scan.warnings + lost)
     }
-
-    /// In bytes.
-    private static var physicalMemory: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
 }
 
 extension Preprocessing {

@@ -122,7 +122,9 @@ package struct FeatureExtractor {
         let perBatch = plan.batch / views.count
         let pictureCount = graph.nodes[0].shape.count
         let inputs = MemoryPlan.aligned(plan.batch * pictureCount)
-        let arena = AlignedArena(count: arenaCount(plan, layout))
+        let needed = arenaCount(plan, layout)
+        try context.requireMemory(needed * MemoryLayout<Float>.stride, for: "the frozen layers")
+        let arena = AlignedArena(count: needed)
         layout.load(model.tensors, into: arena.base)
         layout.fold(plan.folds, in: arena.base)
         let executor = Executor(

@@ -1,3 +1,5 @@
+import Tensors
+
 /// What can be wrong with a network, its tensors, its training options or a checkpoint.
 ///
 /// Text: lower case, no full stop; what is wrong, on what, and what to do where that is not plain.
@@ -17,6 +19,8 @@ package struct NetworkError: Error, Equatable, CustomStringConvertible, Sendable
         case invalidData
         /// The loss stopped being finite.
         case diverged
+        /// More memory than the context allows.
+        case tooLarge
     }
 
     package let reason: Reason
@@ -28,4 +32,13 @@ package struct NetworkError: Error, Equatable, CustomStringConvertible, Sendable
     }
 
     package var description: String { detail }
+}
+
+extension ComputeContext {
+    /// - Throws: ``NetworkError`` `.tooLarge`.
+    func requireMemory(_ bytes: Int, for purpose: String) throws(NetworkError) {
+        guard bytes > memoryLimit else { return }
+        throw NetworkError(
+            .tooLarge, "\(purpose) needs \(bytes >> 20) MiB of memory, \(memoryLimit >> 20) MiB are allowed")
+    }
 }

@@ -5,7 +5,9 @@ package import Tensors
 /// Inference: BatchNorm uses its running statistics, dropout does nothing, pictures are not augmented. A picture's row
 /// does not depend on the batch that it is in.
 ///
-/// - Throws: ``NetworkError`` where a probability is not finite, and what the data source throws.
+/// Where `batchSize` pictures at once would take more than the context's memory limit, fewer do.
+///
+/// - Throws: ``NetworkError`` where a probability is not finite, or a single picture takes too much memory, and what the data source throws.
 package func predictProbabilities(
     model: Model, data: any PictureSource, batchSize: Int = 32, context: ComputeContext
 ) throws -> [[Float]] {
@@ -15,13 +17,20 @@ package func predictProbabilities(
     }
     let graph = try model.specification.graph(after: data.boundary)
     let layout = ParameterLayout(graph) { _ in false }
-    let usual = min(batchSize, data.count)
-    let sizes = data.count % usual == 0 ? [usual] : [usual, data.count % usual]
-    let plans = sizes.map { Plan(graph, batch: $0, mode: .inference, layout: layout, context: context) }
     let pictureCount = graph.nodes[0].shape.count
-    let batchCount = MemoryPlan.aligned(usual * pictureCount)
+    var usual = min(batchSize, data.count)
+    var (plans, batchCount, needed) = ([Plan](), 0, 0)
+    while true {
+        let sizes = data.count % usual == 0 ? [usual] : [usual, data.count % usual]
+        plans = sizes.map { Plan(graph, batch: $0, mode: .inference, layout: layout, context: context) }
+        batchCount = MemoryPlan.aligned(usual * pictureCount)
+        needed = layout.totalCount + 2 * batchCount + (plans.map(\.peak).max() ?? 0)
+        if needed * MemoryLayout<Float>.stride <= context.memoryLimit { break }
+        if usual == 1 { try context.requireMemory(needed * MemoryLayout<Float>.stride, for: "one picture") }
+        usual /= 2
+    }
     let activations = layout.totalCount + 2 * batchCount
-    let arena = AlignedArena(count: activations + (plans.map(\.peak).max() ?? 0))
+    let arena = AlignedArena(count: needed)
     layout.load(model.tensors, into: arena.base)
     if let plan = plans.first { layout.fold(plan.folds, in: arena.base) }
     let executor = Executor(

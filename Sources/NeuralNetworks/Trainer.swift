@@ -26,11 +26,13 @@ package final class Trainer {
     /// Everything that is checked and planned before the first step; memory is taken here.
     ///
     /// - Parameter model: where training starts, and the FedProx anchor w_global.
-    /// - Throws: ``NetworkError`` for options or labels out of range.
+    /// - Throws: ``NetworkError`` for options or labels out of range, and where the plan needs more memory than the context
+    ///   allows.
     package init(
         model: Model, options: TrainingOptions, data: any PictureSource, context: ComputeContext
     ) throws(NetworkError) {
         let setup = try TrainingSetup(model: model, options: options, data: data, context: context)
+        try context.requireMemory(setup.sizes.bytes, for: "training")
         base = model
         self.options = options
         self.context = context

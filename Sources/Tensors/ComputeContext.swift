@@ -2,23 +2,27 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// How much of the machine a computation may use: the number of workers and the instruction set.
+/// How much of the machine a computation may use: workers, instruction set, memory.
 /// Results depend on the instruction set only, never on the number of workers or on scheduling.
 package struct ComputeContext: Sendable {
     package let workers: Int
     package let instructionSet: InstructionSet
+    /// What tensors may take, in bytes. Planned before anything is computed; what does not fit is cut or refused.
+    package let memoryLimit: Int
 
     /// - Parameters:
     ///   - workers: threads that share a parallel region; by default the processors that are online.
     ///   - instructionSet: by default the best that this processor has.
+    ///   - memoryLimit: by default ``MachineMemory/usual``.
     /// - Precondition: `workers` is positive and the processor supports `instructionSet`.
-    package init(workers: Int? = nil, instructionSet: InstructionSet? = nil) {
+    package init(workers: Int? = nil, instructionSet: InstructionSet? = nil, memoryLimit: Int? = nil) {
         let workers = workers ?? ComputeContext.onlineProcessors
         let instructionSet = instructionSet ?? .best
         precondition(workers > 0, "a computation needs at least one worker")
         precondition(instructionSet.isSupported, "this processor has no \(instructionSet.rawValue)")
         self.workers = workers
         self.instructionSet = instructionSet
+        self.memoryLimit = memoryLimit ?? MachineMemory.usual
     }
 
     package static var onlineProcessors: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }

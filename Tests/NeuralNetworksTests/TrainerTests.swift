@@ -228,6 +228,31 @@ import Testing
         #expect(try predictProbabilities(model: model, data: none, context: context).isEmpty)
     }
 
+    @Test("a memory limit makes batches smaller, changes no prediction, and refuses what cannot fit")
+    func memoryLimit() throws {
+        func limited(_ bytes: Int) -> ComputeContext { ComputeContext(workers: 2, memoryLimit: bytes) }
+        // The least memory in which a single picture can be predicted.
+        let one = SyntheticPictures(count: 1, size: 32)
+        var (refused, enough) = (0, 1 << 30)
+        while enough - refused > 1 {
+            let middle = (refused + enough) / 2
+            let fits = (try? predictProbabilities(model: model, data: one, context: limited(middle))) != nil
+            if fits { enough = middle } else { refused = middle }
+        }
+        #expect(
+            try predictProbabilities(model: model, data: data, context: limited(enough))
+                == predictProbabilities(model: model, data: data, context: context))
+        #expect(throws: NetworkError.self) {
+            try predictProbabilities(model: model, data: data, context: limited(refused))
+        }
+        let needed = try Trainer.plannedPeakBytes(
+            model: model, options: options(), pictures: data.count, context: context)
+        #expect(throws: NetworkError.self) {
+            try Trainer(model: model, options: options(), data: data, context: limited(needed - 1))
+        }
+        _ = try Trainer(model: model, options: options(), data: data, context: limited(needed))
+    }
+
     @Test("a picture that cannot be read stops the run with the source's error, and the state stays whole")
     func unreadablePictures() throws {
         var broken = data

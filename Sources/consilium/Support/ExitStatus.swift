@@ -82,7 +82,11 @@ private func explain(_ error: any Error) -> CommandFailure? {
         CommandFailure(error.code == .inputOutput ? .inputOutput : .badData, error.description)
     case let error as ImageError: CommandFailure(status(of: error), error.description)
     case let error as NetworkError:
-        CommandFailure(error.reason == .invalidOptions ? .usage : .badData, error.description)
+        switch error.reason {
+        case .invalidOptions: CommandFailure(.usage, error.description)
+        case .tooLarge: CommandFailure(.unavailable, error.description)
+        default: CommandFailure(.badData, error.description)
+        }
     case let error as JSONError: CommandFailure(.badData, error.description)
     default: nil
     }

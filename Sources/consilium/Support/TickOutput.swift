@@ -51,7 +51,7 @@ final class TrainingProgressLine {
             }
         Console.writeProgress(
             "round \(work.round)/\(work.rounds): \(what) will take \(Numbers.bytes(Int64(work.bytes))) of memory, "
-                + "\(Numbers.bytes(work.allowed)) allowed\n")
+                + "\(Numbers.bytes(Int64(work.allowed))) allowed\n")
     }
 
     func update(round: Int, rounds: Int, _ progress: TrainingProgress) {
