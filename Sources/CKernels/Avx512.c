@@ -19,6 +19,7 @@
 #include "Microkernels.h"
 
 #include "Elementwise.h"
+#include "Probe.h"
 
 #include "Table.h"
 #pragma clang attribute pop

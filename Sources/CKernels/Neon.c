@@ -18,6 +18,7 @@
 #include "Microkernels.h"
 
 #include "Elementwise.h"
+#include "Probe.h"
 
 #include "Table.h"
 

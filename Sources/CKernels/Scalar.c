@@ -17,5 +17,6 @@
 #include "Microkernels.h"
 
 #include "Elementwise.h"
+#include "Probe.h"
 
 #include "Table.h"

@@ -26,4 +26,6 @@ const ck_kernels CK_TABLE = {
     .from_half = ck_from_half,
     .sgd = ck_sgd,
     .adam = ck_adam,
+    .probe = ck_probe,
+    .probe_flops = 2 * CK_PROBE_SUMS * CK_LANES,
 };

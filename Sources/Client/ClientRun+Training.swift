@@ -80,8 +80,12 @@ extension ClientRun {
         let round = session.global.round
         let end = monotonicSeconds() + min(seconds, Int64.max / 4)
         let shouldStop = { watch.shouldStop() || monotonicSeconds() >= end }
+        var told = 0
         let willTake = { (stage: PlannedWork.Stage, bytes: Int) in
             try self.requireMemory(bytes)
+            // The validation pictures' features take less than the training pictures' just did.
+            guard bytes > told || stage == .training else { return }
+            told = bytes
             let all = pictures.training.count + pictures.validation.count
             watch.planned(
                 PlannedWork(

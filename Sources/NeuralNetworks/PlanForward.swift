@@ -1,4 +1,4 @@
-import Tensors
+package import Tensors
 
 extension PlanBuilder {
     mutating func buildForward() {
@@ -135,16 +135,10 @@ extension PlanBuilder {
     }
 
     mutating func convolutionStep(_ node: Int, input: BufferID, output: BufferID) -> ConvolutionStep {
-        guard case .convolution(let outputs, let window, let hasBias) = graph.nodes[node].operation else {
-            preconditionFailure("node \(node) is no convolution")
-        }
-        let source = graph.nodes[graph.nodes[node].inputs[0]].shape
-        let convolution = Convolution(
-            ConvolutionShape(
-                batch: batch, inputHeight: source.height, inputWidth: source.width, inputChannels: source.channels,
-                outputChannels: outputs, kernelHeight: window.size, kernelWidth: window.size, stride: window.stride,
-                padTop: window.padTop, padLeft: window.padLeft, padBottom: window.padBottom,
-                padRight: window.padRight), context: context)
+        guard case .convolution(_, _, let hasBias) = graph.nodes[node].operation,
+            let shape = graph.convolutionShape(of: graph.nodes[node], batch: batch)
+        else { preconditionFailure("node \(node) is no convolution") }
+        let convolution = Convolution(shape, context: context)
         let slots = layout.slotsOfNode[node]
         let workspace = max(convolution.workspaceCount, hasBias ? channelWorkspaceCount(graph.nodes[node].shape) : 0)
         return ConvolutionStep(
@@ -172,5 +166,17 @@ extension PlanBuilder {
 
     private func channelWorkspaceCount(_ shape: PlaneShape) -> Int {
         Kernels.reductionWorkspaceCount(channels: shape.channels)
+    }
+}
+
+extension Graph {
+    /// - Returns: nil where the node is no convolution.
+    package func convolutionShape(of node: Node, batch: Int) -> ConvolutionShape? {
+        guard case .convolution(let outputs, let window, _) = node.operation else { return nil }
+        let source = nodes[node.inputs[0]].shape
+        return ConvolutionShape(
+            batch: batch, inputHeight: source.height, inputWidth: source.width, inputChannels: source.channels,
+            outputChannels: outputs, kernelHeight: window.size, kernelWidth: window.size, stride: window.stride,
+            padTop: window.padTop, padLeft: window.padLeft, padBottom: window.padBottom, padRight: window.padRight)
     }
 }

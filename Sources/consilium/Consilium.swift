@@ -20,7 +20,7 @@ struct Consilium: ParsableCommand {
         subcommands: [
             ServerCommand.self, ClientCommand.self, PredictCommand.self, EvaluateCommand.self, DataCommand.self,
             ModelCommand.self, BundleCommand.self, ExchangeCommand.self, SimulateCommand.self, KeyCommand.self,
-            DoctorCommand.self,
+            DoctorCommand.self, BenchCommand.self,
         ]
     )
 }

@@ -165,6 +165,10 @@ typedef struct {
 
   void (*sgd)(const ck_update *sweep);
   void (*adam)(const ck_update *sweep);
+
+  /// Multiply-adds in registers and nothing else, `probe_flops` operations a step: the peak that kernels are measured by.
+  float (*probe)(long steps);
+  int probe_flops;
 } ck_kernels;
 
 /// Instruction sets, in the order of rising speed on one family.
