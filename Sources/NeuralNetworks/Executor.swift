@@ -11,6 +11,10 @@ struct BatchInputs {
     var dropout: Float = 0
     /// The step's own randomness.
     var random = RandomSource(seed: 0)
+    /// Where these pictures are a part of a batch: the number of the first one in it, and the whole batch's sum of class
+    /// weights.
+    var firstPicture = 0
+    var batchWeight: Double?
     /// How much of a batch's moments goes into the running statistics.
     var batchNormMomentum = BatchNorm.momentum
 }
@@ -148,6 +152,6 @@ struct StepRun {
         guard let gradient else { return LossSums() }
         return SoftmaxCrossEntropy.loss(
             logits: read(logits), labels: inputs.labels, classes: classes, classWeights: inputs.classWeights,
-            offsets: inputs.logitOffsets, gradient: write(gradient))
+            offsets: inputs.logitOffsets, batchWeight: inputs.batchWeight, gradient: write(gradient))
     }
 }

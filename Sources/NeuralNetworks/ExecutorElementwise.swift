@@ -65,8 +65,10 @@ extension StepRun {
         let random = inputs.random.derived(UInt64(node))
         let threshold = UInt64(Double(inputs.dropout) * 0x1p24)
         let scale = 1 / (1 - inputs.dropout)
+        // A part of a batch draws what the whole batch would draw for its pictures.
+        let first = inputs.firstPicture * (count / plan.batch)
         for index in 0..<count {
-            output[index] = random.bits(UInt64(index)) >> 40 < threshold ? 0 : input[index] * scale
+            output[index] = random.bits(UInt64(first + index)) >> 40 < threshold ? 0 : input[index] * scale
         }
     }
 }

@@ -34,15 +34,19 @@ enum SoftmaxCrossEntropy {
     /// The weighted mean of the cross-entropies, sum(w_y loss) / sum(w_y) as `torch.nn.CrossEntropyLoss(weight:)`, and
     /// its gradient by the logits, w_y (p - onehot) / sum(w). Where all weights of the batch are 0, so is the gradient.
     ///
-    /// - Parameter offsets: added to each row's logits first; see ``TrainingOptions/logitOffsets``.
+    /// - Parameters:
+    ///   - offsets: added to each row's logits first; see ``TrainingOptions/logitOffsets``.
+    ///   - batchWeight: sum(w) of the batch that these rows are a part of; nil where they are all of it.
+    /// - Returns: the sums of these rows.
     static func loss(
         logits: UnsafePointer<Float>, labels: [Int], classes: Int, classWeights: [Float]?, offsets: [Float]? = nil,
-        gradient: UnsafeMutablePointer<Float>
+        batchWeight: Double? = nil, gradient: UnsafeMutablePointer<Float>
     ) -> LossSums {
         let offsets = offsets.map { $0.map(Double.init) } ?? [Double](repeating: 0, count: classes)
         var sums = LossSums()
-        for label in labels { sums.weight += Double(classWeights?[label] ?? 1) }
-        let scale = sums.weight > 0 ? 1 / sums.weight : 0
+        sums.weight = weight(of: labels, classWeights)
+        let total = batchWeight ?? sums.weight
+        let scale = total > 0 ? 1 / total : 0
         for (row, label) in labels.enumerated() {
             let source = logits + row * classes
             let normalizer = logSumExp(source, classes, offsets)
@@ -55,6 +59,11 @@ enum SoftmaxCrossEntropy {
             }
         }
         return sums
+    }
+
+    /// sum(w_y)
+    static func weight(of labels: [Int], _ classWeights: [Float]?) -> Double {
+        labels.reduce(0) { $0 + Double(classWeights?[$1] ?? 1) }
     }
 
     /// log(sum(exp(x + offset))), shifted by the maximum so that nothing overflows.

@@ -38,6 +38,15 @@ struct Schedule: Equatable, Sendable {
         return last == 0 ? [usual] : [usual, last]
     }
 
+    /// The distinct numbers of pictures that pass at once where batches are cut into parts, the usual one first.
+    func partSizes(_ part: Int) -> [Int] {
+        var sizes: [Int] = []
+        for batch in batchSizes {
+            for size in [min(part, batch), batch % part] where size > 0 && !sizes.contains(size) { sizes.append(size) }
+        }
+        return sizes
+    }
+
     /// - Parameter epoch: counted over the whole session.
     func order(epoch: Int) -> [Int] { random.derived(UInt64(epoch)).permutation(count) }
 

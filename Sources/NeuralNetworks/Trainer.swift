@@ -5,7 +5,8 @@ package import Tensors
 /// Rules: 1. the same model, options and data give the same bytes, on any number of workers; 2. a checkpoint taken
 /// after any step and resumed gives the same bytes as never having stopped; 3. only parameters in trained parts change,
 /// and the running statistics of their BatchNorm layers; 4. FedProx's term pulls parameters towards the model that the
-/// trainer was made with, and never touches running statistics; 5. after `init`, no step allocates tensor memory.
+/// trainer was made with, and never touches running statistics; 5. after `init`, no step allocates tensor memory, and none
+/// takes more than the context allows: where BatchNorm does not train, batches are cut into parts for that.
 ///
 /// An instance belongs to one thread at a time.
 package final class Trainer {
@@ -16,6 +17,7 @@ package final class Trainer {
     let memory: TrainingMemory
     let schedule: Schedule
     let plans: [Plan]
+    private let partSize: Int
     private let labels: [Int]
 
     /// Steps done in the epoch `statistics.epochsCompleted`, and its loss so far.
@@ -40,12 +42,16 @@ package final class Trainer {
         labels = setup.labels
         schedule = setup.schedule
         plans = setup.plans
+        partSize = setup.partSize
         memory = TrainingMemory(setup.sizes)
         setup.layout.load(model.tensors, into: memory.values)
         // Every plan folds alike: which layers can be folded does not depend on the batch.
         if let plan = plans.first { setup.layout.fold(plan.folds, in: memory.values) }
         if let anchor = memory.anchor { anchor.update(from: memory.values, count: setup.layout.trainableCount) }
     }
+
+    /// Pictures that pass the network at once; fewer than a batch where memory is short.
+    package var picturesAtOnce: Int { partSize }
 
     /// Bytes of tensor memory: parameters, gradients, optimiser state, two batches of pictures, and the largest plan's
     /// activations. Known before the first step, and not exceeded.
@@ -118,17 +124,25 @@ package final class Trainer {
     private func perform(
         _ request: BatchRequest, pictures: UnsafePointer<Float>
     ) throws(NetworkError) -> LossSums {
-        guard let plan = plans.first(where: { $0.batch == request.indices.count }) else {
-            preconditionFailure("no plan for a batch of \(request.indices.count)")
-        }
         let random = RandomSource(seed: options.seed).derived("dropout")
             .derived(UInt64(sessionEpoch)).derived(UInt64(stepInEpoch))
-        let executor = memory.executor(context: context)
-        let loss = executor.run(
-            plan,
-            BatchInputs(
-                pictures: pictures, labels: labels(of: request), classWeights: options.classWeights,
-                logitOffsets: options.logitOffsets, dropout: options.dropout, random: random))
+        let labels = labels(of: request)
+        let weight = SoftmaxCrossEntropy.weight(of: labels, options.classWeights)
+        var loss = LossSums()
+        for first in stride(from: 0, to: labels.count, by: partSize) {
+            let part = first..<min(labels.count, first + partSize)
+            guard let plan = plans.first(where: { $0.batch == part.count }) else {
+                preconditionFailure("no plan for \(part.count) pictures")
+            }
+            let executor = memory.executor(isFirst: first == 0, context: context)
+            loss += executor.run(
+                plan,
+                BatchInputs(
+                    pictures: pictures + first * memory.sizes.pictureCount, labels: Array(labels[part]),
+                    classWeights: options.classWeights, logitOffsets: options.logitOffsets, dropout: options.dropout,
+                    random: random, firstPicture: first, batchWeight: weight))
+            if first > 0 { memory.addPartGradients(context: context) }
+        }
         guard loss.loss.isFinite else {
             throw NetworkError(
                 .diverged, "the loss is not finite at step \(statistics.steps + 1): lower the learning rate")

@@ -5,6 +5,13 @@ struct TrainingSetup {
     let labels: [Int]
     let schedule: Schedule
     let layout: ParameterLayout
+    /// Pictures that pass the network at once: a batch, or a part of one where the whole would take more memory than the
+    /// context allows. Gradients of parts are summed; what that changes is rounding.
+    let partSize: Int
+    /// Parts are chosen as if there were so many workers, each with its own scratch memory: a machine with fewer makes the
+    /// same parts, and so the same bytes.
+    private static let assumedWorkers = 16
+    /// One for each number of pictures that passes at once, the usual one first.
     let plans: [Plan]
     let sizes: TrainingSizes
 
@@ -27,12 +34,26 @@ struct TrainingSetup {
             seed: options.seed)
         let layout = ParameterLayout(graph) { mode.trains(graph.nodes[$0]) }
         self.layout = layout
-        plans = schedule.batchSizes.map {
-            Plan(graph, batch: $0, mode: mode, layout: layout, context: context)
+        let schedule = schedule
+        let compiled = { (part: Int, context: ComputeContext) in
+            let plans = schedule.partSizes(part).map {
+                Plan(graph, batch: $0, mode: mode, layout: layout, context: context)
+            }
+            let sizes = TrainingSizes(
+                layout: layout, options: options, batch: schedule.batchSizes[0],
+                isDivided: part < schedule.batchSizes[0], pictureCount: graph.nodes[0].shape.count,
+                activations: plans.map(\.peak).max() ?? 0)
+            return (plans, sizes)
         }
-        sizes = TrainingSizes(
-            layout: layout, options: options, batch: schedule.batchSizes[0],
-            pictureCount: graph.nodes[0].shape.count, activations: plans.map(\.peak).max() ?? 0)
+        var part = schedule.batchSizes[0]
+        // Moments of a part would not be those of the batch.
+        if !mode.trainsBatchNorm(in: graph) {
+            let many = ComputeContext(
+                workers: max(Self.assumedWorkers, context.workers), instructionSet: context.instructionSet)
+            while part > 1, compiled(part, many).1.bytes > context.memoryLimit { part = (part + 1) / 2 }
+        }
+        partSize = part
+        (plans, sizes) = compiled(part, context)
     }
 }
 
@@ -41,13 +62,18 @@ struct TrainingSizes: Sendable {
     let layout: ParameterLayout
     let pictureCount: Int
     let gradients: Int
+    /// The gradients of a part, before they are summed; nil where a batch passes at once.
+    let partGradients: Int?
     let anchor: Int?
     let moments: [Int]
     let pictures: [Int]
     let activations: Int
     let total: Int
 
-    init(layout: ParameterLayout, options: TrainingOptions, batch: Int, pictureCount: Int, activations: Int) {
+    init(
+        layout: ParameterLayout, options: TrainingOptions, batch: Int, isDivided: Bool, pictureCount: Int,
+        activations: Int
+    ) {
         self.layout = layout
         self.pictureCount = pictureCount
         var end = layout.totalCount
@@ -56,6 +82,7 @@ struct TrainingSizes: Sendable {
             return end
         }
         gradients = take(layout.trainableCount)
+        partGradients = isDivided ? take(layout.trainableCount) : nil
         anchor = options.proximalMu > 0 ? take(layout.trainableCount) : nil
         moments = (0..<options.optimizer.momentCount).map { _ in take(layout.trainableCount) }
         pictures = (0..<2).map { _ in take(batch * pictureCount) }
@@ -92,10 +119,19 @@ struct TrainingMemory {
     var pictures: [UnsafeMutablePointer<Float>] { sizes.pictures.map { arena.base + $0 } }
     var gradients: UnsafeMutablePointer<Float> { arena.base + sizes.gradients }
 
-    func executor(context: ComputeContext) -> Executor {
+    private var partGradients: UnsafeMutablePointer<Float>? { sizes.partGradients.map { arena.base + $0 } }
+
+    /// - Parameter isFirst: whether the pictures begin a batch; gradients of later parts go to a place of their own.
+    func executor(isFirst: Bool = true, context: ComputeContext) -> Executor {
         Executor(
-            layout: sizes.layout, context: context, values: values, gradients: gradients,
-            arena: arena.base + sizes.activations)
+            layout: sizes.layout, context: context, values: values,
+            gradients: isFirst ? gradients : partGradients ?? gradients, arena: arena.base + sizes.activations)
+    }
+
+    /// Adds a later part's gradients to the batch's.
+    func addPartGradients(context: ComputeContext) {
+        guard let partGradients else { return }
+        Kernels.addInPlace(partGradients, count: sizes.layout.trainableCount, to: gradients, context: context)
     }
 
     /// One sweep over all parameters that train: weight decay, the FedProx term, the optimiser's step.

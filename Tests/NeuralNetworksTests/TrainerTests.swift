@@ -245,12 +245,42 @@ import Testing
         #expect(throws: NetworkError.self) {
             try predictProbabilities(model: model, data: data, context: limited(refused))
         }
+        // BatchNorm trains: a batch cannot be cut.
         let needed = try Trainer.plannedPeakBytes(
             model: model, options: options(), pictures: data.count, context: context)
         #expect(throws: NetworkError.self) {
             try Trainer(model: model, options: options(), data: data, context: limited(needed - 1))
         }
         _ = try Trainer(model: model, options: options(), data: data, context: limited(needed))
+    }
+
+    @Test("where memory is short, batches are cut into parts, and what is learnt differs in rounding only")
+    func parts() throws {
+        let options = options {
+            ($0.frozenBatchNorm, $0.classWeights, $0.batchSize, $0.optimizer) = (
+                true, [1, 2, 0.5, 1.5], 8, .sgd(momentum: 0.9)
+            )
+        }
+        let whole = try trained(options)
+        #expect(whole.picturesAtOnce == 8)
+        for limit in [whole.plannedPeakBytes - 1, whole.plannedPeakBytes * 9 / 10] {
+            let limited = ComputeContext(workers: 2, memoryLimit: limit)
+            let cut = try trained(options, context: limited)
+            #expect(cut.picturesAtOnce < 8 && cut.plannedPeakBytes <= limit)
+            #expect(
+                try Trainer.plannedPeakBytes(model: model, options: options, pictures: data.count, context: limited)
+                    == cut.plannedPeakBytes)
+            for (ours, theirs) in zip(cut.statistics.lossPerEpoch, whole.statistics.lossPerEpoch) {
+                #expect(abs(ours - theirs) < 1e-5)
+            }
+            for name in whole.model.tensors.names {
+                let expected = try #require(whole.model.tensors[name]).tensor.values
+                let found = try #require(cut.model.tensors[name]).tensor.values
+                #expect(relativeError(found, expected.map(Double.init)) < 1e-5, "\(name)")
+            }
+            let again = try trained(options, context: ComputeContext(workers: 1, memoryLimit: limit))
+            #expect(again.model == cut.model)
+        }
     }
 
     @Test("a picture that cannot be read stops the run with the source's error, and the state stays whole")
