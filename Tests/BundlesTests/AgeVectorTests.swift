@@ -9,6 +9,7 @@ import Wire
 @Suite("Age test vectors")
 struct AgeVectorTests {
     private static let path = "age/testdata"
+    private static let areThere = SharedData.isThere(path)
 
     private struct Vector {
         let name: String
@@ -78,7 +79,7 @@ struct AgeVectorTests {
         print("age vectors \(what): \(parts.joined(separator: ", "))")
     }
 
-    @Test("every vector has the class that its authors expect", .enabled(if: SharedData.isThere(path)))
+    @Test("every vector has the class that its authors expect", .enabled(if: areThere))
     func ours() throws {
         let vectors = try AgeVectorTests.load().filter { !$0.needsOtherFeature }
         var counts: [String: Int] = [:]
@@ -94,7 +95,7 @@ struct AgeVectorTests {
             ])
     }
 
-    @Test("vectors with features that we have not are refused, by their names", .enabled(if: SharedData.isThere(path)))
+    @Test("vectors with features that we have not are refused, by their names", .enabled(if: areThere))
     func others() throws {
         let vectors = try AgeVectorTests.load().filter(\.needsOtherFeature)
         var counts: [String: Int] = [:]

@@ -20,7 +20,11 @@ package struct AgeIdentity: Sendable {
     private init(key: Curve25519.KeyAgreement.PrivateKey) { self.key = key }
 
     /// Reads `AGE-SECRET-KEY-1...`, upper case, without anything around it.
-    package init(_ text: String) throws(BundleError) { try self.init(secret: Array(text.utf8)) }
+    package init(_ text: String) throws(BundleError) {
+        var secret = Array(text.utf8)
+        defer { Secrets.wipe(&secret) }
+        try self.init(secret: secret)
+    }
 
     private init(secret: [UInt8]) throws(BundleError) {
         var raw = Bech32.decode(prefix: AgeIdentity.prefix, secret, .upper) ?? []
@@ -58,7 +62,11 @@ extension AgeIdentity {
     }
 
     /// As from the file's bytes; a `String` cannot be cleared afterwards, bytes can.
-    package init(identityFile text: String) throws(BundleError) { try self.init(identityFile: Array(text.utf8)) }
+    package init(identityFile text: String) throws(BundleError) {
+        var bytes = Array(text.utf8)
+        defer { Secrets.wipe(&bytes) }
+        try self.init(identityFile: bytes)
+    }
 
     /// The content of an identity file. Belongs in a file of mode 0600.
     package func identityFile(created: Timestamp) -> String {

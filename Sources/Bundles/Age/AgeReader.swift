@@ -4,11 +4,14 @@ package import SystemPackage
 /// Decrypts age files (age v1, age-encryption.org/v1) that were encrypted to X25519 recipients.
 ///
 /// 1. The header is parsed under caps, its MAC verified before anything of the payload is looked at.
-/// 2. Every stanza is tried with every identity, so that the time does not tell which one was ours.
+/// 2. Every stanza is tried with every identity: a bad one is refused wherever it stands, before or after ours.
 /// 3. No plaintext leaves this type before the file's last chunk has proved that it is the last and nothing follows: there
 ///    is a whole plaintext, or an error and nothing.
 /// 4. The plaintext has as many bytes as it may have, at most.
-/// 5. A file that breaks off is ``BundleError/Reason/incomplete``; every other fault is final.
+/// 5. A file that breaks off is ``BundleError/Reason/incomplete``, and so is one that is damaged in a last chunk shorter
+///    than the others, which looks the same. Every other fault is final.
+///
+/// Whoever knows a recipient can encrypt to it: who wrote a file is said by the signature inside, never by age.
 package struct AgeReader {
     private let file: any ReadableFile
     private let fileKey: AgeFileKey
