@@ -26,6 +26,16 @@ package struct BundleError: Error, Equatable, CustomStringConvertible {
         case malformedKey = "malformed-key"
         case passphraseProtected = "passphrase-protected"
         case malformedTrust = "malformed-trust"
+        /// Not an age file, or one with a header that age's specification forbids.
+        case malformedEncryption = "malformed-encryption"
+        /// An age file as age can make it and this program does not read it: armoured, with a passphrase, ...
+        case unsupportedEncryption = "unsupported-encryption"
+        /// None of our identities is among the recipients of an age file.
+        case notForThisIdentity = "not-for-this-identity"
+        /// An age file's header is not the one that its sender wrote.
+        case badHeaderMAC = "bad-header-mac"
+        /// An age file's content is not what its sender encrypted: changed, moved about, or with something after its end.
+        case damagedPayload = "damaged-payload"
     }
 
     package let reason: Reason

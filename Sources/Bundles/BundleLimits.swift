@@ -25,3 +25,11 @@ package enum KeyFileLimits {
     package static let keyBytes = 16 * 1024
     package static let trustBytes = 1024 * 1024
 }
+
+/// Caps on the headers of age files, for which the specification sets none. 1,024 X25519 recipients take 100,422 bytes.
+package enum AgeLimits {
+    /// Up to and including the line with the MAC.
+    package static let headerBytes = 128 * 1024
+    /// Of a file that is read, and recipients of one that is written.
+    package static let stanzas = 1024
+}

@@ -1,0 +1,75 @@
+import Bundles
+import Testing
+
+/// Damage to whole age files and, behind a right MAC, to their headers.
+enum AgeFuzz {
+    /// Runs `rounds` changes that `damage` makes; the same seed in it makes the same run.
+    /// - Parameter damage: changes bytes in any way, or not at all.
+    /// - Returns: the reasons that were met. A change that is accepted has to leave the plaintext what it was.
+    static func run(rounds: Range<Int>, damage: ([UInt8]) -> [UInt8]) throws -> Set<BundleError.Reason> {
+        let plain = AgeProbe.pattern(300)
+        let identity = AgeProbe.identity
+        let forge = AgeForge()
+        let stanzas = try "-> grease a\nAAAA\n" + forge.stanza(to: identity.recipient) + "-> b\n\n"
+        let good = try forge.file(stanzas, plain)
+        let payload = try forge.nonce + forge.chunk(plain, number: 0, isLast: true)
+        var met: Set<BundleError.Reason> = []
+        for round in rounds {
+            // Every second time the header is damaged before its MAC is made.
+            let bytes =
+                round.isMultiple(of: 2)
+                ? damage(good)
+                : forge.header(String(decoding: damage(Array(stanzas.utf8)), as: UTF8.self)) + payload
+            do throws(BundleError) {
+                let opened = try AgeReader.decrypt(bytes, with: [identity], limit: 1 << 16)
+                #expect(opened == plain)
+                // Without the key nobody makes another file of this one.
+                if round.isMultiple(of: 2) { #expect(bytes == good) }
+            } catch {
+                #expect(!error.detail.isEmpty && !error.detail.contains("\n") && error.cause == nil)
+                met.insert(error.reason)
+            }
+        }
+        return met
+    }
+}
+
+@Suite("Damage at random to age files")
+struct AgeFuzzTests {
+    @Test("every damage is refused or without effect, and reaches every layer")
+    func damage() throws {
+        var random = Random(state: 20)
+        let words = ["-> ", "X25519", "scrypt", "---", "\n", "\r\n", "=", "age-encryption.org/v1\n", "A", " "]
+        let met = try AgeFuzz.run(rounds: 0..<6000) { bytes in
+            var bytes = bytes
+            for _ in 0...Int.random(in: 0...2, using: &random) where !bytes.isEmpty {
+                let position = Int.random(in: 0..<bytes.count, using: &random)
+                let word = Array((words.randomElement(using: &random) ?? "").utf8)
+                switch Int.random(in: 0..<7, using: &random) {
+                case 0, 1: bytes[position] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+                case 2: bytes.insert(contentsOf: word, at: position)
+                case 3: bytes.replaceSubrange(position..<min(bytes.count, position + word.count), with: word)
+                case 4: bytes.removeSubrange(position..<min(bytes.count, position + 3))
+                case 5: bytes.removeSubrange(position...)
+                default: bytes.insert(contentsOf: bytes[position..<min(bytes.count, position + 50)], at: position)
+                }
+            }
+            return bytes
+        }
+        #expect(
+            met.isSuperset(of: [.incomplete, .malformedEncryption, .notForThisIdentity, .badHeaderMAC]), "\(met)")
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood 2014).
+    private struct Random: RandomNumberGenerator {
+        var state: UInt64
+
+        mutating func next() -> UInt64 {
+            state &+= 0x9e37_79b9_7f4a_7c15
+            var word = state
+            word = (word ^ word >> 30) &* 0xbf58_476d_1ce4_e5b9
+            word = (word ^ word >> 27) &* 0x94d0_49bb_1331_11eb
+            return word ^ word >> 31
+        }
+    }
+}
