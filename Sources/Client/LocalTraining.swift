@@ -43,7 +43,8 @@ package struct LocalTraining {
             }
         options = TrainingOptions(
             epochs: plan.localEpochs, batchSize: plan.batchSize, optimizer: optimizer,
-            learningRate: Float(plan.learningRate), schedule: LearningRateSchedule(plan),
+            learningRate: Float(plan.learningRate), headLearningRate: plan.headLearningRate.map { Float($0) },
+            schedule: LearningRateSchedule(plan),
             weightDecay: Float(plan.weightDecay), proximalMu: Float(plan.strategy.mu),
             clipNorm: plan.clipNorm.map { Float($0) }, trainFrom: plan.trainFrom.rawValue,
             frozenBatchNorm: plan.batchNorm == .frozen, dropout: Float(plan.dropout),

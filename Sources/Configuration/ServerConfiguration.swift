@@ -17,7 +17,8 @@ package struct ServerConfiguration: Equatable, Sendable {
 
     /// The keys that belong to a plan.
     package static let planKeys = [
-        "rounds", "local_epochs", "batch_size", "image_size", "crop", "optimizer", "learning_rate", "schedule",
+        "rounds", "local_epochs", "batch_size", "image_size", "crop", "optimizer", "learning_rate",
+        "head_learning_rate", "schedule",
         "momentum", "weight_decay", "clip_norm", "train_from", "augmentation", "feature_views", "strategy", "quorum",
         "deadline",
         "late", "early_stop", "batch_norm", "dropout", "class_weights", "logit_adjustment",
@@ -71,6 +72,7 @@ package struct ServerConfiguration: Equatable, Sendable {
         # image_size: 224
         # optimizer: adam
         # learning_rate: 0.0001
+        # head_learning_rate: null          # the same, unless a number is given
         # schedule: constant                # or {name: cosine, warmup: 0.5}, {name: step, every: 5, factor: 0.1}; in epochs
         # momentum: 0.9
         # weight_decay: 0.0

@@ -20,6 +20,8 @@ struct ParameterLayout: Sendable {
     let slotsOfNode: [[Int]]
     let trainableCount: Int
     let totalCount: Int
+    /// Where the head's trainable parameters begin, up to `trainableCount`: the head comes last.
+    let headOffset: Int
     /// Width of the graph's output.
     let classes: Int
 
@@ -44,6 +46,8 @@ struct ParameterLayout: Sendable {
         self.slots = slots
         self.slotsOfNode = slotsOfNode
         self.trainableCount = trainableCount
+        headOffset =
+            slots.first { $0.isTrainable && $0.tensor.part == Architecture.headPart }?.offset ?? trainableCount
         totalCount = offset
         classes = graph.nodes[graph.output].shape.channels
     }

@@ -150,8 +150,7 @@ package final class Trainer {
         let factor = options.schedule.factor(
             epoch: sessionEpoch, step: stepInEpoch, stepsPerEpoch: schedule.stepsPerEpoch)
         memory.update(
-            options, learningRate: Float(Double(options.learningRate) * factor), step: statistics.steps + 1,
-            context: context)
+            options, factor: factor, step: statistics.steps + 1, context: context)
         epochLoss += loss
         stepInEpoch += 1
         statistics.steps += 1

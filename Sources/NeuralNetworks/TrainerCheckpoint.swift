@@ -86,6 +86,7 @@ extension TrainingOptions {
         case .adam(let beta1, let beta2, let epsilon): fingerprint.add([1, beta1, beta2, epsilon])
         }
         fingerprint.add([learningRate, weightDecay, proximalMu, dropout])
+        fingerprint.add(headLearningRate.map { [$0] } ?? [])
         schedule.add(to: &fingerprint)
         fingerprint.add(clipNorm.map { [$0] } ?? [])
         fingerprint.add(trainFrom)

@@ -140,9 +140,9 @@ struct TrainingMemory {
     /// swept range. A clipped gradient has it already.
     ///
     /// - Parameters:
-    ///   - learningRate: of this step.
+    ///   - factor: of the schedule, for this step.
     ///   - step: counted from 1, over the whole training.
-    func update(_ options: TrainingOptions, learningRate: Float, step: Int, context: ComputeContext) {
+    func update(_ options: TrainingOptions, factor: Double, step: Int, context: ComputeContext) {
         let count = sizes.layout.trainableCount
         var anchor = anchor
         if let limit = options.clipNorm {
@@ -151,18 +151,34 @@ struct TrainingMemory {
                 limit: limit, context: context)
             anchor = nil
         }
+        let head = options.headLearningRate == nil ? count : sizes.layout.headOffset
+        for (range, rate) in [
+            (0..<head, options.learningRate), (head..<count, options.headLearningRate ?? options.learningRate),
+        ] where !range.isEmpty {
+            sweep(
+                range, options, learningRate: Float(Double(rate) * factor), anchor: anchor, step: step, context: context
+            )
+        }
+    }
+
+    private func sweep(
+        _ range: Range<Int>, _ options: TrainingOptions, learningRate: Float, anchor: UnsafeMutablePointer<Float>?,
+        step: Int, context: ComputeContext
+    ) {
+        let first = range.lowerBound
+        let anchor = anchor.map { $0 + first }
         switch options.optimizer {
         case .sgd(let momentum):
             Kernels.sgdMomentumUpdate(
-                weight: values, gradient: gradients, velocity: moments.first, anchor: anchor, count: count,
-                learningRate: learningRate, momentum: momentum, weightDecay: options.weightDecay,
-                proximalMu: options.proximalMu, context: context)
+                weight: values + first, gradient: gradients + first, velocity: moments.first.map { $0 + first },
+                anchor: anchor, count: range.count, learningRate: learningRate, momentum: momentum,
+                weightDecay: options.weightDecay, proximalMu: options.proximalMu, context: context)
         case .adam(let beta1, let beta2, let epsilon):
             Kernels.adamUpdate(
-                weight: values, gradient: gradients, firstMoment: moments[0], secondMoment: moments[1],
-                anchor: anchor, count: count, step: step, learningRate: learningRate, beta1: beta1,
-                beta2: beta2, epsilon: epsilon, weightDecay: options.weightDecay, proximalMu: options.proximalMu,
-                context: context)
+                weight: values + first, gradient: gradients + first, firstMoment: moments[0] + first,
+                secondMoment: moments[1] + first, anchor: anchor, count: range.count, step: step,
+                learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon,
+                weightDecay: options.weightDecay, proximalMu: options.proximalMu, context: context)
         }
     }
 }

@@ -14,6 +14,9 @@ package struct TrainingOptions: Equatable, Sendable {
     package var batchSize: Int
     package var optimizer: Optimizer
     package var learningRate: Float
+    /// The head's own rate, under the same schedule; nil for ``learningRate``. A new head has far to go where pretrained
+    /// layers have not (Howard and Ruder 2018, arXiv 1801.06146, section 3.2, "discriminative fine-tuning").
+    package var headLearningRate: Float?
     package var schedule: LearningRateSchedule
     package var weightDecay: Float
     /// FedProx's mu (Li et al. 2020, arXiv 1812.06127, eq. 2): mu (w - w_global) is added to the gradient.
@@ -39,7 +42,8 @@ package struct TrainingOptions: Equatable, Sendable {
 
     package init(
         epochs: Int = 1, batchSize: Int = 32, optimizer: Optimizer = .adam, learningRate: Float = 1e-3,
-        schedule: LearningRateSchedule = .constant, weightDecay: Float = 0, proximalMu: Float = 0,
+        headLearningRate: Float? = nil, schedule: LearningRateSchedule = .constant, weightDecay: Float = 0,
+        proximalMu: Float = 0,
         clipNorm: Float? = nil, trainFrom: String = "all", frozenBatchNorm: Bool = false,
         dropout: Float = 0, classWeights: [Float]? = nil, logitOffsets: [Float]? = nil, seed: UInt64 = 0,
         firstEpoch: Int = 0
@@ -48,6 +52,7 @@ package struct TrainingOptions: Equatable, Sendable {
         self.batchSize = batchSize
         self.optimizer = optimizer
         self.learningRate = learningRate
+        self.headLearningRate = headLearningRate
         self.schedule = schedule
         self.weightDecay = weightDecay
         self.proximalMu = proximalMu
@@ -70,6 +75,10 @@ package struct TrainingOptions: Equatable, Sendable {
         try require((1...100_000).contains(epochs), "epochs must be 1 to 100000, not \(epochs)")
         try require((1...4_096).contains(batchSize), "batch size must be 1 to 4096, not \(batchSize)")
         try require(learningRate > 0 && learningRate <= 100, "learning rate must be above 0, to 100")
+        if let headLearningRate {
+            try require(
+                headLearningRate > 0 && headLearningRate <= 100, "the head's learning rate must be above 0, to 100")
+        }
         try require(inRange(weightDecay, 0, 10), "weight decay must be 0 to 10")
         try require(inRange(proximalMu, 0, 100), "mu must be 0 to 100")
         if let clipNorm { try require(clipNorm > 0 && clipNorm <= 1e6, "clip norm must be above 0, to 1000000") }

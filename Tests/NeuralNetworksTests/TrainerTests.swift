@@ -111,7 +111,7 @@ import Testing
         let changes: [(inout TrainingOptions) -> Void] = [
             { $0.epochs = 3 }, { $0.learningRate = 0.1 }, { $0.proximalMu = 0.02 }, { $0.trainFrom = "head" },
             { $0.seed = 6 }, { $0.firstEpoch = 2 }, { $0.classWeights = [1, 1, 1, 2] },
-            { $0.logitOffsets = [0, -1, 0, 0] }, { $0.dropout = 0.1 },
+            { $0.logitOffsets = [0, -1, 0, 0] }, { $0.headLearningRate = 0.1 }, { $0.dropout = 0.1 },
             { $0.frozenBatchNorm = true }, { $0.optimizer = .sgd(momentum: 0.9) }, { $0.weightDecay = 0 },
             { $0.batchSize = 5 }, { $0.clipNorm = 1 }, { $0.schedule.shape = .cosine(floor: 0) },
             { $0.schedule.warmup = 1 }, { $0.schedule.total = 9 },
@@ -254,6 +254,36 @@ import Testing
         _ = try Trainer(model: model, options: options(), data: data, context: limited(needed))
     }
 
+    @Test(
+        "the head's own rate moves the head alone, and is the common one where it is the same",
+        arguments: [
+            Optimizer.adam, .sgd(momentum: 0.9),
+        ])
+    func headRate(_ optimizer: Optimizer) throws {
+        // One step: the gradients are the same whatever the rates are.
+        let small = SyntheticPictures(count: 4, size: 32)
+        func step(_ change: (inout TrainingOptions) -> Void = { _ in }) throws -> TensorDictionary {
+            let options = options {
+                ($0.epochs, $0.optimizer, $0.learningRate, $0.proximalMu) = (1, optimizer, 0.01, 0)
+                change(&$0)
+            }
+            return try trained(options, data: small).model.tensors
+        }
+        let (usual, faster) = (try step(), try step { $0.headLearningRate = 0.03 })
+        #expect(try step { $0.headLearningRate = 0.01 } == usual)
+        for name in usual.names {
+            let entry = try #require(usual[name])
+            if entry.part != "head" {
+                #expect(faster[name] == entry, "\(name)")
+                continue
+            }
+            let start = try #require(model.tensors[name]).tensor.values
+            let moved = zip(start, entry.tensor.values).map { $1 - $0 }
+            let moved3 = zip(start, try #require(faster[name]).tensor.values).map { $1 - $0 }
+            #expect(relativeError(moved3, moved.map { 3 * Double($0) }) < 1e-4, "\(name)")
+        }
+    }
+
     @Test("where memory is short, batches are cut into parts, and what is learnt differs in rounding only")
     func parts() throws {
         let options = options {
@@ -333,6 +363,7 @@ import Testing
         expectRefusal(.invalidOptions) { $0.batchSize = 1 }
         expectRefusal(.invalidOptions) { $0.learningRate = .nan }
         expectRefusal(.invalidOptions) { $0.learningRate = 0 }
+        expectRefusal(.invalidOptions) { $0.headLearningRate = 0 }
         expectRefusal(.invalidOptions) { $0.weightDecay = -1 }
         expectRefusal(.invalidOptions) { $0.proximalMu = .infinity }
         expectRefusal(.invalidOptions) { $0.dropout = 1 }

@@ -16,6 +16,8 @@ package struct Plan: Message {
     package var batchSize: Int
     package var optimizer: OptimizerKind
     package var learningRate: Double
+    /// The head's own; nil for `learningRate`.
+    package var headLearningRate: Double?
     package var schedule: LearningRateRule
     /// Of `sgd`; ignored by `adam`.
     package var momentum: Double
@@ -44,7 +46,8 @@ package struct Plan: Message {
     package static let keys = [
         "architecture", "augmentation", "batch_norm", "batch_size", "class_weights", "classes", "clip_norm", "crop",
         "deadline",
-        "dropout", "early_stop", "feature_views", "image_size", "late", "learning_rate", "local_epochs",
+        "dropout", "early_stop", "feature_views", "head_learning_rate", "image_size", "late", "learning_rate",
+        "local_epochs",
         "logit_adjustment", "momentum",
         "optimizer",
         "quorum", "rounds", "schedule", "seed", "strategy", "train_from", "weight_decay",
@@ -59,6 +62,7 @@ package struct Plan: Message {
             "crop": .string(crop.rawValue), "rounds": JSONValue(rounds), "local_epochs": JSONValue(localEpochs),
             "batch_size": JSONValue(batchSize),
             "optimizer": .string(optimizer.rawValue), "learning_rate": .number(learningRate),
+            "head_learning_rate": headLearningRate.map { .number($0) } ?? .null,
             "schedule": schedule.json, "momentum": .number(momentum), "weight_decay": .number(weightDecay),
             "clip_norm": clipNorm.map { .number($0) } ?? .null,
             "train_from": .string(trainFrom.rawValue), "augmentation": augmentation.json,
@@ -80,6 +84,7 @@ package struct Plan: Message {
         batchSize = try object.count("batch_size", in: FederationLimits.batchSize)
         optimizer = try object.choice("optimizer")
         learningRate = try object.number("learning_rate", in: FederationLimits.learningRate)
+        headLearningRate = try object.optionalNumber("head_learning_rate", in: FederationLimits.learningRate)
         schedule = try LearningRateRule(try object.value("schedule"))
         momentum = try object.number("momentum", in: FederationLimits.momentum)
         weightDecay = try object.number("weight_decay", in: FederationLimits.weightDecay)

@@ -7,6 +7,7 @@ package enum PlanDefaults {
     /// What a plan says where nobody said anything; with the three model keys it is a whole plan.
     package static let standard: JSONValue = [
         "rounds": 10, "local_epochs": 2, "batch_size": 32, "optimizer": "adam", "learning_rate": 0.0001,
+        "head_learning_rate": .null,
         "schedule": "constant", "momentum": 0.9, "weight_decay": 0.0, "clip_norm": .null, "train_from": "all",
         "augmentation": true, "feature_views": 0,
         "strategy": ["name": "fedprox", "mu": 0.01], "quorum": "all", "deadline": "14d", "late": "drop",

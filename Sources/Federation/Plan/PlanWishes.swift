@@ -5,7 +5,7 @@ package struct PlanWishes: Equatable, Sendable {
     /// What a hospital may wish for. Quorum, deadline and late policy are the server's; the classes are the model's.
     package static let keys: Set<String> = [
         "architecture", "augmentation", "batch_norm", "batch_size", "class_weights", "clip_norm", "crop", "dropout",
-        "early_stop", "feature_views", "image_size", "learning_rate", "local_epochs",
+        "early_stop", "feature_views", "head_learning_rate", "image_size", "learning_rate", "local_epochs",
         "logit_adjustment", "momentum", "optimizer", "rounds",
         "schedule",
         "strategy", "train_from", "weight_decay",

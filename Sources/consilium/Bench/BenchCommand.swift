@@ -17,11 +17,13 @@ struct BenchCommand: ParsableCommand {
             """)
 
     @OptionGroup var output: OutputOptions
-    @Option(help: "Groups of benchmarks: kernels, convolutions, networks, transfer (default: all).") var only: String?
+    @Option(help: "Groups of benchmarks: kernels, convolutions, networks, transfer, bundles (default: all).") var only:
+        String?
     @Option(help: "Only benchmarks whose name contains this.") var name: String?
     @Option(help: "The network.") var arch = "resnet50"
     @Option(help: "Pictures in a batch.") var batch = 32
     @Option(help: "Edge of the pictures, in pixels.") var size = 224
+    @Option(help: "Numbers of clients whose updates are averaged.") var updates = "3,30"
     @Option(help: "How often each is timed.") var repeats = 5
     @Option(name: .customLong("peer"), help: "NAME=COMMAND of a peer; may be given several times.") var peers:
         [String] = []
@@ -53,6 +55,10 @@ struct BenchCommand: ParsableCommand {
         if groups.contains(.transfer) {
             benchmarks += try NetworkBenchmarks.transfer(architecture, batch: batch, size: size, context)
         }
+        if groups.contains(.bundles) {
+            benchmarks += try BundleBenchmarks(architecture: architecture, size: size, clients: try counts())
+                .benchmarks()
+        }
         if let name { benchmarks.removeAll { !$0.name.contains(name) } }
         guard !benchmarks.isEmpty else { throw CommandFailure(.usage, "no benchmark is called so") }
         let isTold = Console.errorIsTerminal && !output.quiet && !output.json
@@ -66,6 +72,15 @@ struct BenchCommand: ParsableCommand {
         if isTold { Console.writeProgress("\r\u{1b}[K") }
         let report = BenchmarkReport(results: results, context: context)
         if output.json { Console.print(json: report.json) } else { Console.print(report.text) }
+    }
+
+    private func counts() throws -> [Int] {
+        try updates.split(separator: ",").map { text in
+            guard let count = Int(text), (1...1_000).contains(count) else {
+                throw CommandFailure(.usage, "--updates: '\(text)' is not a number from 1 to 1000")
+            }
+            return count
+        }
     }
 
     private func groups() throws -> [Benchmark.Group] {

@@ -23,7 +23,7 @@ struct BenchmarkReport {
 
     private func table(_ members: [BenchmarkResult]) -> String {
         let peers = peerNames(members)
-        let hasMemory = members.contains { $0.plannedBytes != nil }
+        let hasMemory = members.contains { $0.plannedBytes != nil || $0.benchmark.group == .bundles }
         var table = TextTable(
             [(members.first?.benchmark.group.rawValue ?? "", .left), ("time", .right), ("", .right), ("rate", .right)]
                 + (hasMemory ? [("planned", .right), ("held", .right)] : [])
