@@ -6,6 +6,10 @@ set -euo pipefail
 packages=(libarchive-dev libpng-dev libjpeg-dev pkg-config)
 if [ "${1:-}" = "--tests" ]; then
     packages+=(shellcheck openssh-client age jq)
+    # The kernels of the other architecture are compiled and run in an emulator.
+    if [ "$(uname -m)" = x86_64 ]; then
+        packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+    fi
 fi
 
 if ! command -v swift >/dev/null 2>&1; then

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 Scripts/install.sh --tests
 Scripts/check.sh
+Scripts/arm.sh
 # One release build serves the tests, the demo and daily use; a second set of flags would rebuild everything.
 swift build -c release --build-tests
 swift test -c release --skip-build "$@"
