@@ -32,7 +32,9 @@ package final class MappedSafetensors: TensorSource, Sendable {
     ) throws -> Result {
         guard let entry = header[name] else { throw SafetensorsError(.missingTensor, "there is no tensor \(name)") }
         let begin = dataOffset + entry.offset
-        let raw = UnsafeRawBufferPointer(rebasing: mapping.bytes[begin..<begin + entry.byteCount])
+        let range = begin..<begin + entry.byteCount
+        let raw = UnsafeRawBufferPointer(rebasing: mapping.bytes[range])
+        defer { mapping.release(range) }
         let isAligned = UInt(bitPattern: raw.baseAddress) % UInt(MemoryLayout<Float>.alignment) == 0
         if entry.type == .float32, isAligned, Self.isLittleEndian {
             return try body(raw.assumingMemoryBound(to: Float.self))
