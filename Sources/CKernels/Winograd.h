@@ -1,8 +1,18 @@
-// Winograd's minimal filtering F(4x4, 3x3) with the interpolation points 0, 1, -1, 2, -2 and infinity: the matrices B^T,
-// G and A^T of Lavin and Gray 2016 (arXiv 1509.09308), section 4.3. An output tile of 4 x 4 is
-// `A^T [(G g G^T) * (B^T d B)] A` (equation 11), `d` the 6 x 6 pixels under it and `g` the kernel; the products run over
-// channels as matrix products, one for each of the 36 points (section 4.1). The weight gradient is the same equation
+// Winograd's minimal filtering F(4x4, 3x3), after Lavin and Gray 2016 (arXiv 1509.09308). An output tile of 4 x 4 is
+// `A^T [(G g G^T) * (B^T d B)] A` (equation 8), `d` the 6 x 6 pixels under it, `g` the kernel and `*` element by element;
+// summed over channels that is a matrix product for each of the 36 points (section 4.1). The weight gradient is the same
 // transposed: `G^T [sum over tiles of (B^T d B) * (A dy A^T)] G`.
+//
+// B^T, G and A^T follow from six interpolation points: 0, a, -a, b, -b and infinity. Section 4.3 has a = 1 and b = 2; here
+// a = 5/8 and b = 3/2. Points whose powers differ less round better (Barabasz et al. 2020, arXiv 1803.10986): half the error
+// of 1 and 2, at the same cost, and every power of them that the transforms use is a float.
+//
+//   B^T = a2*b2    0   -(a2+b2)     0      1  0     G = 1/(a2*b2)   0     0      A^T = 1  1   1   1   1  0
+//          0    -a*b2    -b2        a      1  0         1/n       a/n  a2/n            0  a  -a   b  -b  0
+//          0     a*b2    -b2       -a      1  0         1/n      -a/n  a2/n            0  a2  a2  b2  b2 0
+//          0    -b*a2    -a2        b      1  0         1/f       b/f  b2/f            0  a3 -a3  b3 -b3 1
+//          0     b*a2    -a2       -b      1  0         1/f      -b/f  b2/f
+//          0    a2*b2     0     -(a2+b2)   0  1          0         0     1      n = 2*a2*(a2 - b2), f = 2*b2*(b2 - a2)
 //
 // Every transform handles CK_LANES channels at a time, rows first, columns second. Included by one file per instruction
 // set, after `Microkernels.h`.
@@ -11,57 +21,65 @@
 #define CK_OUTPUTS 4
 #define CK_TAPS 3
 
+static const float near1 = 5.0f / 8, near2 = 25.0f / 64, near3 = 125.0f / 512;
+static const float far1 = 3.0f / 2, far2 = 9.0f / 4, far3 = 27.0f / 8;
+static const float powers_product = 225.0f / 256, powers_sum = 169.0f / 64;
+// 1/(a2*b2); 1, a and a2 over n = -2975/2048; 1, b and b2 over f = 1071/128.
+static const float zero_scale = 256.0f / 225;
+static const float near_scale0 = -2048.0f / 2975, near_scale1 = -1280.0f / 2975, near_scale2 = -800.0f / 2975;
+static const float far_scale0 = 128.0f / 1071, far_scale1 = 192.0f / 1071, far_scale2 = 288.0f / 1071;
+
 /// `B^T d` for one line of input.
 CK_INLINE void input_line(const vec *d, vec *out) {
-  const vec even = d[4] - 4.0f * d[2], odd = d[3] - 4.0f * d[1];
-  const vec far_even = d[4] - d[2], far_odd = 2.0f * (d[3] - d[1]);
-  out[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
-  out[1] = even + odd;
-  out[2] = even - odd;
+  const vec near_even = d[4] - far2 * d[2], near_odd = near1 * (d[3] - far2 * d[1]);
+  const vec far_even = d[4] - near2 * d[2], far_odd = far1 * (d[3] - near2 * d[1]);
+  out[0] = powers_product * d[0] - powers_sum * d[2] + d[4];
+  out[1] = near_even + near_odd;
+  out[2] = near_even - near_odd;
   out[3] = far_even + far_odd;
   out[4] = far_even - far_odd;
-  out[5] = 4.0f * d[1] - 5.0f * d[3] + d[5];
+  out[5] = powers_product * d[1] - powers_sum * d[3] + d[5];
 }
 
 /// `G g` for one line of a kernel.
 CK_INLINE void weight_line(const vec *g, vec *out) {
-  const vec near = (g[0] + g[2]) * (-1.0f / 6), near_odd = g[1] * (-1.0f / 6);
-  const vec far = g[0] * (1.0f / 24) + g[2] * (1.0f / 6), far_odd = g[1] * (1.0f / 12);
-  out[0] = g[0] * 0.25f;
-  out[1] = near + near_odd;
-  out[2] = near - near_odd;
-  out[3] = far + far_odd;
-  out[4] = far - far_odd;
+  const vec near_even = near_scale0 * g[0] + near_scale2 * g[2], near_odd = near_scale1 * g[1];
+  const vec far_even = far_scale0 * g[0] + far_scale2 * g[2], far_odd = far_scale1 * g[1];
+  out[0] = zero_scale * g[0];
+  out[1] = near_even + near_odd;
+  out[2] = near_even - near_odd;
+  out[3] = far_even + far_odd;
+  out[4] = far_even - far_odd;
   out[5] = g[2];
 }
 
 /// `A^T m` for one line of products.
 CK_INLINE void output_line(const vec *m, vec *out) {
-  const vec near = m[1] + m[2], near_odd = m[1] - m[2], far = m[3] + m[4], far_odd = m[3] - m[4];
-  out[0] = m[0] + near + far;
-  out[1] = near_odd + 2.0f * far_odd;
-  out[2] = near + 4.0f * far;
-  out[3] = near_odd + 8.0f * far_odd + m[5];
+  const vec near_even = m[1] + m[2], near_odd = m[1] - m[2], far_even = m[3] + m[4], far_odd = m[3] - m[4];
+  out[0] = m[0] + near_even + far_even;
+  out[1] = near1 * near_odd + far1 * far_odd;
+  out[2] = near2 * near_even + far2 * far_even;
+  out[3] = near3 * near_odd + far3 * far_odd + m[5];
 }
 
 /// `A y` for one line of an output gradient.
 CK_INLINE void gradient_line(const vec *y, vec *out) {
-  const vec near = y[0] + y[2], near_odd = y[1] + y[3];
-  const vec far = y[0] + 4.0f * y[2], far_odd = 2.0f * y[1] + 8.0f * y[3];
+  const vec near_even = y[0] + near2 * y[2], near_odd = near1 * y[1] + near3 * y[3];
+  const vec far_even = y[0] + far2 * y[2], far_odd = far1 * y[1] + far3 * y[3];
   out[0] = y[0];
-  out[1] = near + near_odd;
-  out[2] = near - near_odd;
-  out[3] = far + far_odd;
-  out[4] = far - far_odd;
+  out[1] = near_even + near_odd;
+  out[2] = near_even - near_odd;
+  out[3] = far_even + far_odd;
+  out[4] = far_even - far_odd;
   out[5] = y[3];
 }
 
 /// `G^T u` for one line of a transformed weight gradient.
 CK_INLINE void weight_gradient_line(const vec *u, vec *out) {
-  const vec near = (u[1] + u[2]) * (-1.0f / 6), far = u[3] + u[4];
-  out[0] = 0.25f * u[0] + near + far * (1.0f / 24);
-  out[1] = (u[2] - u[1]) * (1.0f / 6) + (u[3] - u[4]) * (1.0f / 12);
-  out[2] = near + far * (1.0f / 6) + u[5];
+  const vec near_even = u[1] + u[2], near_odd = u[1] - u[2], far_even = u[3] + u[4], far_odd = u[3] - u[4];
+  out[0] = zero_scale * u[0] + near_scale0 * near_even + far_scale0 * far_even;
+  out[1] = near_scale1 * near_odd + far_scale1 * far_odd;
+  out[2] = near_scale2 * near_even + far_scale2 * far_even + u[5];
 }
 
 typedef void (*line_transform)(const vec *, vec *);
@@ -92,7 +110,10 @@ CK_INLINE void transform_tile(const line_transform line, const int from, const c
   for (long c = 0; c < s->channels; c += CK_LANES) {
     const long lanes = s->channels - c < CK_LANES ? s->channels - c : CK_LANES;
     const float *x = s->x + c;
-    for (int p = 0; p < CK_POINTS * CK_POINTS; p++) __builtin_prefetch(out + place + CK_LANES + p * s->point_stride, 1, 3);
+    // The next channels' or tile's lines travel while these are transformed; 36 stores that miss would wait one by one.
+    for (int p = 0; p < CK_POINTS * CK_POINTS; p++) {
+      __builtin_prefetch(out + place + CK_LANES + p * s->point_stride, 1, 3);
+    }
     if (whole && lanes == CK_LANES) {
       transform_square(line, from, CK_POINTS, x, s->row_stride, s->pixel_stride, out + place, s->point_stride);
     } else {
@@ -135,8 +156,11 @@ static void ck_winograd_output(const ck_winograd_result *s) {
       output_line(m, o);
       CK_UNROLL for (int i = 0; i < CK_OUTPUTS; i++) half[i][j] = o[i];
     }
-    for (int i = 0; i < s->rows; i++)
-      for (int j = 0; j < s->columns; j++) __builtin_prefetch(s->y + i * s->row_stride + j * s->pixel_stride + c + CK_LANES, 1, 3);
+    for (int i = 0; i < s->rows; i++) {
+      for (int j = 0; j < s->columns; j++) {
+        __builtin_prefetch(s->y + i * s->row_stride + j * s->pixel_stride + c + CK_LANES, 1, 3);
+      }
+    }
     const vec bias = s->bias ? load(s->bias + c) : (vec)(0.0f);
     CK_UNROLL for (int i = 0; i < CK_OUTPUTS; i++) {
       if (i >= s->rows) break;
