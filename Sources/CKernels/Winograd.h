@@ -102,9 +102,28 @@ CK_INLINE void transform_square(const line_transform line, const int from, const
   }
 }
 
+/// Copies the pixels of a tile that exist, `lanes` of their channels from `x` on, into `from` x `from` vectors.
+CK_INLINE void copy_inside(const int from, const ck_winograd_tile *s, const float *x, long lanes, vec *edge) {
+  for (long i = s->first_row; i < s->row_end; i++) {
+    const float *pixel = x + (i - s->first_row) * s->row_stride;
+    for (long j = s->first_column; j < s->column_end; j++) {
+      if (lanes == CK_LANES) {
+        edge[i * from + j] = load(pixel);
+      } else {
+        vec some = (vec)(0.0f);
+        memcpy(&some, pixel, (size_t)lanes * sizeof(float));
+        edge[i * from + j] = some;
+      }
+      pixel += s->pixel_stride;
+    }
+  }
+}
+
 /// A tile's pixels, whole or with pixels and channels missing, which count as zero.
 CK_INLINE void transform_tile(const line_transform line, const int from, const ck_winograd_tile *s) {
   const int whole = s->row_end - s->first_row == from && s->column_end - s->first_column == from;
+  vec edge[CK_POINTS * CK_POINTS];
+  if (!whole) memset(edge, 0, sizeof edge);
   float *out = s->out;
   long place = 0;
   for (long c = 0; c < s->channels; c += CK_LANES) {
@@ -117,22 +136,9 @@ CK_INLINE void transform_tile(const line_transform line, const int from, const c
     if (whole && lanes == CK_LANES) {
       transform_square(line, from, CK_POINTS, x, s->row_stride, s->pixel_stride, out + place, s->point_stride);
     } else {
-      float edge[CK_POINTS * CK_POINTS * CK_LANES];
-      for (int i = 0; i < from; i++) {
-        for (int j = 0; j < from; j++) {
-          float *to = edge + (i * from + j) * CK_LANES;
-          const int inside = i >= s->first_row && i < s->row_end && j >= s->first_column && j < s->column_end;
-          if (!inside || lanes < CK_LANES) store(to, (vec)(0.0f));
-          if (!inside) continue;
-          const float *pixel = x + (i - s->first_row) * s->row_stride + (j - s->first_column) * s->pixel_stride;
-          if (lanes == CK_LANES) {
-            store(to, load(pixel));
-          } else {
-            memcpy(to, pixel, (size_t)lanes * sizeof(float));
-          }
-        }
-      }
-      transform_square(line, from, CK_POINTS, edge, from * CK_LANES, CK_LANES, out + place, s->point_stride);
+      copy_inside(from, s, x, lanes, edge);
+      transform_square(line, from, CK_POINTS, (const float *)edge, from * CK_LANES, CK_LANES, out + place,
+                       s->point_stride);
     }
     place += CK_LANES;
     if (place == s->block) {

@@ -155,7 +155,7 @@ struct WinogradProduct: Sendable {
                     let weight = packed + point * weights.pointCount
                     multiply(
                         point, panel: panel, tiles: block.count, transformed, weight: weight, products,
-                        ahead: weight + weights.pointCount)
+                        ahead: UnsafePointer(transformed.pointer + (point + 1) * pointStride))
                 }
                 transformProducts(block, panels: panel..<panel + 1, products, buffers)
             }

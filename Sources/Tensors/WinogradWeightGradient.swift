@@ -201,7 +201,8 @@ struct WinogradWeightGradient: Sendable {
         strip.c = sums + point * cellPointCount
         strip.c_stride = table.width
         strip.columns = table.wholeVectors(shape.outputChannels - panel * table.width)
-        strip.prefetch = ahead ?? UnsafePointer(strip.c + cellPointCount)
+        // Sums that are added to travel from afar; those that begin do not.
+        strip.prefetch = ahead ?? (isFirst ? strip.a + inputPointCount : UnsafePointer(strip.c + cellPointCount))
         table.multiply(&strip)
     }
 
