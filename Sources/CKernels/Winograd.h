@@ -1,11 +1,11 @@
 // Winograd's minimal filtering F(4x4, 3x3), after Lavin and Gray 2016 (arXiv 1509.09308). An output tile of 4 x 4 is
-// `A^T [(G g G^T) * (B^T d B)] A` (equation 8), `d` the 6 x 6 pixels under it, `g` the kernel and `*` element by element;
-// summed over channels that is a matrix product for each of the 36 points (section 4.1). The weight gradient is the same
-// transposed: `G^T [sum over tiles of (B^T d B) * (A dy A^T)] G`.
+// `A^T [(G g G^T) * (B^T d B)] A` (equation 8), `d` the 6 x 6 pixels under it, `g` the kernel and `*` element by
+// element; summed over channels that is a matrix product for each of the 36 points (section 4.1). The weight gradient
+// is the same transposed: `G^T [sum over tiles of (B^T d B) * (A dy A^T)] G`.
 //
-// B^T, G and A^T follow from six interpolation points: 0, a, -a, b, -b and infinity. Section 4.3 has a = 1 and b = 2; here
-// a = 5/8 and b = 3/2. Points whose powers differ less round better (Barabasz et al. 2020, arXiv 1803.10986): half the error
-// of 1 and 2, at the same cost, and every power of them that the transforms use is a float.
+// B^T, G and A^T follow from six interpolation points: 0, a, -a, b, -b and infinity. Section 4.3 has a = 1 and b = 2;
+// here a = 5/8 and b = 3/2. Points whose powers differ less round better (Barabasz et al. 2020, arXiv 1803.10986): half
+// the error of 1 and 2, at the same cost, and every power of them that the transforms use is a float.
 //
 //   B^T = a2*b2    0   -(a2+b2)     0      1  0     G = 1/(a2*b2)   0     0      A^T = 1  1   1   1   1  0
 //          0    -a*b2    -b2        a      1  0         1/n       a/n  a2/n            0  a  -a   b  -b  0

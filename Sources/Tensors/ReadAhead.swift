@@ -1,5 +1,5 @@
-/// Memory that is needed soon: products read it ahead, some lines with every call, while their own operands come from the
-/// caches. Reading ahead is a hint: it may reach beyond a tensor's end, and never faults.
+/// Memory that is needed soon: products read it ahead, some lines with every call, while their own operands come from
+/// the caches. Reading ahead is a hint: it may reach beyond a tensor's end, and never faults.
 struct ReadAhead {
     private var rest, later: (next: UnsafePointer<Float>, end: UnsafePointer<Float>)
 

@@ -1,12 +1,13 @@
 import CKernels
 
-/// The forward pass or the input gradient of a 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3) (Lavin and Gray 2016,
-/// arXiv 1509.09308, sections 4.1 and 4.3): 2.25 multiplications for an output and channel where the direct way takes 9.
+/// The forward pass or the input gradient of a 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3) (Lavin and Gray
+/// 2016, arXiv 1509.09308, sections 4.1 and 4.3): 2.25 multiplications for an output and channel where the direct way
+/// takes 9.
 ///
 /// Source tiles are transformed to 36 points, each point's matrix `[tile][channel]` is multiplied with the transformed
 /// weights, and the products are transformed back. Two orders of work, chosen by the shape alone:
-/// - *tiles first*: all weights are transformed once, then blocks of tiles run through all three steps, small enough for
-///   a core's second cache;
+/// - *tiles first*: all weights are transformed once, then blocks of tiles run through all three steps, small enough
+///   for a core's second cache;
 /// - *weights first*, where tiles are few or the transformed weights larger than a third cache: all tiles are
 ///   transformed, then each panel of output channels transforms its weights for itself and uses them at once.
 ///
@@ -26,8 +27,8 @@ struct WinogradProduct: Sendable {
     private static let fewBlocks = 16
     /// Channels of products that a block holds at once.
     private static let groupChannels = 128
-    /// Weights first: up to so many tiles in all, or where the transformed weights take more floats than this (16 MiB); in
-    /// blocks of so many tiles.
+    /// Weights first: up to so many tiles in all, or where the transformed weights take more floats than this (16 MiB);
+    /// in blocks of so many tiles.
     private static let fewTiles = 64
     private static let largeWeights = 4 << 20
     private static let largeBlock = 128
@@ -72,8 +73,8 @@ struct WinogradProduct: Sendable {
     }
 
     /// Floats of scratch memory, for any batch: the transformed weights (36 for a pair of channels) and 28 tiles with
-    /// their products for each worker; or 128 tiles (36 floats for a tile and channel) and one panel of weights with its
-    /// products for each worker.
+    /// their products for each worker; or 128 tiles (36 floats for a tile and channel) and one panel of weights with
+    /// its products for each worker.
     var workspaceCount: Int {
         isWeightsFirst
             ? blockCount + workers * (weights.panelCount + productCount + weights.scratchCount)
@@ -154,8 +155,8 @@ struct WinogradProduct: Sendable {
                 for point in 0..<WinogradTiles.points {
                     let weight = packed + point * weights.pointCount
                     multiply(
-                        point, panel: panel, tiles: block.count, transformed, weight: weight, products,
-                        ahead: UnsafePointer(transformed.pointer + (point + 1) * pointStride))
+                        point, panel: panel, tiles: block.count, transformed.pointer, weight: weight, products,
+                        ahead: transformed.pointer + (point + 1) * pointStride)
                 }
                 transformProducts(block, panels: panel..<panel + 1, products, buffers)
             }
@@ -179,8 +180,8 @@ struct WinogradProduct: Sendable {
         }
     }
 
-    /// A block's products with all weights, and their way back. They read ahead what the transforms after them touch: the
-    /// block's output, where all of it is written at once, and the next block's source.
+    /// A block's products with all weights, and their way back. They read ahead what the transforms after them touch:
+    /// the block's output, where all of it is written at once, and the next block's source.
     private func multiply(
         _ block: Range<Int>, _ transformed: UnsafeMutablePointer<Float>, products: UnsafeMutablePointer<Float>,
         _ buffers: Buffers
@@ -198,7 +199,7 @@ struct WinogradProduct: Sendable {
                 for panel in group {
                     let weight = packed + panel * weights.panelCount + point * weights.pointCount
                     multiply(
-                        point, panel: panel, tiles: block.count, SharedPointer(transformed), weight: weight,
+                        point, panel: panel, tiles: block.count, transformed, weight: weight,
                         products + (panel - first) * table.width,
                         ahead: ahead.take(lines: lines) ?? weight + weights.pointCount)
                 }
@@ -209,11 +210,11 @@ struct WinogradProduct: Sendable {
 
     /// One point's product with one panel.
     private func multiply(
-        _ point: Int, panel: Int, tiles: Int, _ transformed: SharedPointer<Float>, weight: UnsafePointer<Float>,
+        _ point: Int, panel: Int, tiles: Int, _ transformed: UnsafePointer<Float>, weight: UnsafePointer<Float>,
         _ products: UnsafeMutablePointer<Float>, ahead: UnsafePointer<Float>
     ) {
         var strip = ck_multiply()
-        strip.a = UnsafePointer(transformed.pointer + point * pointStride)
+        strip.a = transformed + point * pointStride
         strip.row_stride = pitch
         strip.rows = tiles
         strip.taps = 1

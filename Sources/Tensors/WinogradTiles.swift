@@ -1,8 +1,8 @@
 import CKernels
 
 /// How Winograd's F(4x4, 3x3) cuts the output planes of a batch: into tiles of 4 x 4 pixels, each with the 6 x 6 source
-/// pixels under it. Tiles are numbered `[picture][row][column]`, so that a block of them may span pictures; tiles at the
-/// right and lower edge may reach beyond the plane.
+/// pixels under it. Tiles are numbered `[picture][row][column]`, so that a block of them may span pictures; tiles at
+/// the right and lower edge may reach beyond the plane.
 struct WinogradTiles: Sendable {
     let pictures: Int
     /// Source and output planes, and the zeros before the source's first row and column.
@@ -63,15 +63,15 @@ struct WinogradTiles: Sendable {
 
     // MARK: - Pixels of a tile
 
-    /// The source pixels under a tile; `x`, `channels` and the outputs are left to the caller, who gets the offset of the
-    /// first pixel inside, in pixels from the tensor's beginning.
+    /// The source pixels under a tile, but for `x` and where the points go; and the offset of the first pixel inside, in
+    /// floats from the tensor's beginning.
     func sourceTile(picture: Int, row: Int, column: Int, channels: Int) -> (tile: ck_winograd_tile, offset: Int) {
         tile(
             picture: picture, row: row - padTop, column: column - padLeft, extent: WinogradTiles.inputs,
             height: sourceHeight, width: sourceWidth, channels: channels)
     }
 
-    /// The output pixels of a tile, to be read.
+    /// The output pixels of a tile, likewise: for an output gradient that is to be transformed.
     func outputTile(picture: Int, row: Int, column: Int, channels: Int) -> (tile: ck_winograd_tile, offset: Int) {
         tile(
             picture: picture, row: row, column: column, extent: WinogradTiles.outputs, height: outputHeight,
@@ -96,8 +96,8 @@ struct WinogradTiles: Sendable {
 
     // MARK: - Reading ahead
 
-    /// Source pixels that a range of tiles needs and the tiles before it do not, numbered from the tensor's beginning and
-    /// rounded to whole rows of the plane.
+    /// Source pixels that a range of tiles needs and the tiles before it do not, numbered from the tensor's beginning
+    /// and rounded to whole rows of the plane.
     func newSourcePixels(_ tiles: Range<Int>) -> Range<Int> {
         newPixels(tiles, height: sourceHeight, width: sourceWidth, reach: WinogradTiles.inputs - padTop)
     }

@@ -2,15 +2,15 @@ import CKernels
 
 /// The weight gradient of a 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3): the gradient of the transformed
 /// product. For each of 36 points the transformed input `[tile][inputChannel]` and the transformed output gradient
-/// `[tile][outputChannel]` are multiplied over all tiles; the 36 sums of a pair of channels are transformed back to nine
-/// taps.
+/// `[tile][outputChannel]` are multiplied over all tiles; the 36 sums of a pair of channels are transformed back to
+/// nine taps.
 ///
-/// The sums are kept in cells of one panel of output channels x one group of input channels. Two orders of work, chosen by
-/// the shape alone:
+/// The sums are kept in cells of one panel of output channels x one group of input channels. Two orders of work, chosen
+/// by the shape alone:
 /// - *by tiles*, where the sums are small: the tiles are cut into slots, each with all sums of its own; a task runs
 ///   through its slot in blocks that stay in a core's second cache. The slots are added in their order.
-/// - *by cells*, where the sums are large: a block of tiles is transformed by all workers, then each cell, a task, takes
-///   all of it.
+/// - *by cells*, where the sums are large: a block of tiles is transformed by all workers, then each cell, a task,
+///   takes all of it.
 ///
 /// Slots and blocks depend on the shape alone, and every sum runs in the order of the tiles: workers do not matter.
 struct WinogradWeightGradient: Sendable {
@@ -25,8 +25,8 @@ struct WinogradWeightGradient: Sendable {
 
     /// Input channels of a cell: with a panel of output channels and 36 points it fills part of a second cache.
     private static let groupWidth = 64
-    /// By tiles: floats of all slots together at most (20 MiB), and slots that a machine of many cores can share; by cells,
-    /// where there would be few slots.
+    /// By tiles: floats of all slots together at most (20 MiB), and slots that a machine of many cores can share; by
+    /// cells, where there would be few slots.
     private static let slotsCount = 5 << 20
     private static let usualSlots = 16
     private static let fewSlots = 8
@@ -81,8 +81,9 @@ struct WinogradWeightGradient: Sendable {
     private var sumsCount: Int { isByCells && blocks == 1 ? workers * cellCount : slots * cells * cellCount }
     private var blockCount: Int { inputCount + gradientCount }
 
-    /// Floats of scratch memory, for any batch: the slots' sums (20 MiB at most) and 28 transformed tiles for each worker;
-    /// or 36 sums for a pair of channels (a cell for each worker, where 128 tiles are all) and 128 transformed tiles.
+    /// Floats of scratch memory, for any batch: the slots' sums (20 MiB at most) and 28 transformed tiles for each
+    /// worker; or 36 sums for a pair of channels (a cell for each worker, where 128 tiles are all) and 128 transformed
+    /// tiles.
     var workspaceCount: Int { sumsCount + (isByCells ? 1 : workers) * blockCount + workers * scratchCount }
 
     private var flops: Int { 2 * WinogradTiles.points * tiles.count * shape.inputChannels * shape.outputChannels }

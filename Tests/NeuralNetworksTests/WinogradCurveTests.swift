@@ -5,9 +5,9 @@ import Testing
 /// Training with Winograd's convolutions follows training with direct ones: the losses of ten steps of a ResNet-18 on
 /// pictures of 64 x 64 pixels, where all four stages have convolutions of both kinds.
 ///
-/// The tolerance is what rounding may do, more than ten times what was seen: 1e-7, 6e-7 and 4e-5. With statistics over a batch
-/// of eight and a larger step, any two roundings part for good, as PyTorch's float32 does from its float64: there the direct
-/// way parts from itself, scalar against vector instructions, as Winograd's does from the direct.
+/// The tolerance is what rounding may do, more than ten times what was seen: 1e-7, 6e-7 and 4e-5. With statistics over
+/// a batch of eight and a larger step, any two roundings part for good, as PyTorch's float32 does from its float64:
+/// there the direct way parts from itself, scalar against vector instructions, as Winograd's does from the direct.
 @Suite struct WinogradCurveTests {
     struct Setting: CustomTestStringConvertible, Sendable {
         let testDescription: String

@@ -1,9 +1,9 @@
 import Tensors
 import Testing
 
-/// The epilogue of a convolution computed directly: the residual is added to the finished sums, once, and max(0, .) comes
-/// last. Held against the naive kernels in float64, on shapes that take every way through the engine: plain products in one
-/// and in several passes over the depth, ragged panels, staged bands, taps one by one.
+/// The epilogue of a convolution computed directly: the residual is added to the finished sums, once, and max(0, .)
+/// comes last. Held against the naive kernels in float64, on shapes that take every way through the engine: plain
+/// products in one and in several passes over the depth, ragged panels, staged bands, taps one by one.
 @Suite struct EpilogueTests {
     static let shapes = [
         ConvolutionShape(batch: 2, inputHeight: 5, inputWidth: 7, inputChannels: 13, outputChannels: 37, kernel: 1),

@@ -1,9 +1,10 @@
 import Tensors
 import Testing
 
-/// Rules of Winograd's F(4x4, 3x3), wherever it is defined (3x3, stride 1, padding up to 2), at any extent and channel count:
-/// 1. It agrees with the naive kernels in Double: forward and input gradient within 8e-6 relative RMS, the weight gradient
-///    within 1e-4 of its largest element; on every instruction set.
+/// Rules of Winograd's F(4x4, 3x3), wherever it is defined (3x3, stride 1, padding up to 2), at any extent and channel
+/// count:
+/// 1. It agrees with the naive kernels in Double: forward and input gradient within 8e-6 relative RMS, the weight
+///    gradient within 1e-4 of its largest element; on every instruction set.
 /// 2. Every output element is written; nothing outside of the outputs and the stated workspace is.
 /// 3. 1, 2 and 3 workers give the same bytes.
 /// 4. The epilogue is that of the direct way.
@@ -65,8 +66,13 @@ import Testing
             let result = ConvolutionTests.Passes(material, WinogradTests.context(instructionSet))
             let name = instructionSet.rawValue
             #expect(result.isSound, "\(name) left elements out or wrote outside")
-            #expect(relativeRMS(result.output.values, material.output) <= 8e-6, "\(name) forward")
-            #expect(relativeRMS(result.inputGradient.values, material.inputGradient) <= 8e-6, "\(name) input gradient")
+            let (forward, input) = (
+                relativeRMS(result.output.values, material.output),
+                relativeRMS(result.inputGradient.values, material.inputGradient)
+            )
+            #expect(forward <= 8e-6, "\(name) forward")
+            #expect(input <= 8e-6, "\(name) input gradient")
+            #expect(max(forward, input) <= 3e-6, "\(name) is worse than its sums and points explain")
             let error = relativeMaximum(result.weightGradient.values, material.weightGradient)
             #expect(error <= 1e-4, "\(name) weight gradient")
             #expect(error <= 2e-5, "\(name) weight gradient is worse than its sums explain")
