@@ -41,7 +41,9 @@ struct WinogradWeightGradient: Sendable {
         self.shape = shape
         self.table = table
         workers = context.workers
-        let sums = WinogradTiles.points * shape.inputChannels * shape.outputChannels
+        let sums =
+            WinogradTiles.points * shape.inputChannels.roundedUp(to: WinogradWeightGradient.groupWidth)
+            * shape.outputChannels.roundedUp(to: table.width)
         let fitting = min(
             WinogradWeightGradient.usualSlots, WinogradWeightGradient.slotsCount / sums,
             tiles.count / WinogradWeightGradient.usualBlock)
@@ -56,6 +58,7 @@ struct WinogradWeightGradient: Sendable {
         (shape.inputChannels + WinogradWeightGradient.groupWidth - 1) / WinogradWeightGradient.groupWidth
     }
     private var cells: Int { panels * groups }
+    private var blocks: Int { (tiles.count + blockTiles - 1) / blockTiles }
 
     /// Input channels of a group.
     private func rows(_ group: Int) -> Int {
@@ -66,7 +69,6 @@ struct WinogradWeightGradient: Sendable {
     private func linesAhead(_ cell: Int, tiles: Int) -> Int {
         (rows(cell % groups) + table.rows - 1) / table.rows * tiles
     }
-    private var blocks: Int { (tiles.count + blockTiles - 1) / blockTiles }
 
     /// Floats of one point of one cell, and of a cell.
     private var cellPointCount: Int { WinogradWeightGradient.groupWidth * table.width }
