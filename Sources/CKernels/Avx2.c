@@ -18,6 +18,8 @@
 
 #include "Microkernels.h"
 
+#include "Winograd.h"
+
 #include "Elementwise.h"
 #include "Probe.h"
 

@@ -207,11 +207,17 @@ CK_INLINE void transpose4(const float *source, long stride, float *out, long out
   *(quad_memory *)(out + 3 * out_stride) = __builtin_shufflevector(hi01, hi23, 2, 3, 6, 7);
 }
 
-/// `out[k][j] = source[j][k]` for `j < rows`, `k < columns`.
+/// `out[k][j] = source[j][k]` for `j < rows`, `k < columns`. A cache line of every source row at a time: rows may lie so
+/// far apart that few of their lines fit into the first cache together.
 CK_INLINE void transpose(const float *source, long stride, long rows, long columns, float *out, long out_stride) {
   const long rows4 = rows / 4 * 4, columns4 = columns / 4 * 4;
-  for (long k = 0; k < columns4; k += 4) {
-    for (long j = 0; j < rows4; j += 4) transpose4(source + j * stride + k, stride, out + k * out_stride + j, out_stride);
+  for (long first = 0; first < columns4; first += 16) {
+    const long end = columns4 - first < 16 ? columns4 : first + 16;
+    for (long j = 0; j < rows4; j += 4) {
+      for (long k = first; k < end; k += 4) {
+        transpose4(source + j * stride + k, stride, out + k * out_stride + j, out_stride);
+      }
+    }
   }
   for (long k = 0; k < columns; k++) {
     for (long j = k < columns4 ? rows4 : 0; j < rows; j++) out[k * out_stride + j] = source[j * stride + k];

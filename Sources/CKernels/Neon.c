@@ -17,6 +17,8 @@
 
 #include "Microkernels.h"
 
+#include "Winograd.h"
+
 #include "Elementwise.h"
 #include "Probe.h"
 

@@ -16,6 +16,8 @@
 
 #include "Microkernels.h"
 
+#include "Winograd.h"
+
 #include "Elementwise.h"
 #include "Probe.h"
 

@@ -20,7 +20,7 @@ struct FeatureKeys {
             "\(pictures.preprocessing)", extractor.boundary, "\(views) \(mirrors) \(pictures.isMirrored)",
             // A picture and its mirror image are drawn without chance.
             views > (mirrors ? 2 : 1) ? "\(pictures.augmentation) \(pictures.seed)" : "",
-            context.instructionSet.rawValue,
+            context.instructionSet.rawValue, context.convolutionMethod.rawValue,
         ]
         var stream = SHA256Stream()
         stream.update(Array(facts.joined(separator: "\n").utf8))

@@ -49,7 +49,8 @@ struct TrainingSetup {
         // Moments of a part would not be those of the batch.
         if !mode.trainsBatchNorm(in: graph) {
             let many = ComputeContext(
-                workers: max(Self.assumedWorkers, context.workers), instructionSet: context.instructionSet)
+                workers: max(Self.assumedWorkers, context.workers), instructionSet: context.instructionSet,
+                convolutionMethod: context.convolutionMethod)
             while part > 1, compiled(part, many).1.bytes > context.memoryLimit { part = (part + 1) / 2 }
         }
         partSize = part

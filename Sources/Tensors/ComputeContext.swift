@@ -2,26 +2,32 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// How much of the machine a computation may use: workers, instruction set, memory.
-/// Results depend on the instruction set only, never on the number of workers or on scheduling.
+/// How much of the machine a computation may use (workers, instruction set, memory), and how convolutions are computed.
+/// Results depend on the instruction set and on that method only, never on the number of workers or on scheduling.
 package struct ComputeContext: Sendable {
     package let workers: Int
     package let instructionSet: InstructionSet
+    package let convolutionMethod: ConvolutionMethod
     /// What tensors may take, in bytes. Planned before anything is computed; what does not fit is cut or refused.
     package let memoryLimit: Int
 
     /// - Parameters:
     ///   - workers: threads that share a parallel region; by default the processors that are online.
     ///   - instructionSet: by default the best that this processor has.
+    ///   - convolutionMethod: by default the fastest for every shape.
     ///   - memoryLimit: by default ``MachineMemory/usual``.
     /// - Precondition: `workers` is positive and the processor supports `instructionSet`.
-    package init(workers: Int? = nil, instructionSet: InstructionSet? = nil, memoryLimit: Int? = nil) {
+    package init(
+        workers: Int? = nil, instructionSet: InstructionSet? = nil, convolutionMethod: ConvolutionMethod = .automatic,
+        memoryLimit: Int? = nil
+    ) {
         let workers = workers ?? ComputeContext.onlineProcessors
         let instructionSet = instructionSet ?? .best
         precondition(workers > 0, "a computation needs at least one worker")
         precondition(instructionSet.isSupported, "this processor has no \(instructionSet.rawValue)")
         self.workers = workers
         self.instructionSet = instructionSet
+        self.convolutionMethod = convolutionMethod
         self.memoryLimit = memoryLimit ?? MachineMemory.usual
     }
 

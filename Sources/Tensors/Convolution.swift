@@ -2,7 +2,13 @@
 /// `workspaceCount` floats of scratch memory, whose contents before and after have no meaning.
 ///
 /// Any channel counts, strides and paddings work. A 1x1 convolution of stride 1 is a plain matrix product on the tensors
-/// as they lie (``MatrixProduct``); the others run as ``StagedProduct``, the weight gradient as ``WeightGradient``.
+/// as they lie (``MatrixProduct``); a 3x3 convolution of stride 1 and enough channels runs by Winograd's F(4x4, 3x3)
+/// (``WinogradProduct``, ``WinogradWeightGradient``; the rule: ``ConvolutionMethod``); the others run as ``StagedProduct``,
+/// the weight gradient as ``WeightGradient``.
+///
+/// NaN and infinity in an operand reach every output that depends on them by the definition. By Winograd's way they reach
+/// further: the neighbours in the same tiles of 4 x 4 as well, and an infinity may arrive as NaN.
+///
 /// Pointers need only Float's alignment (64 bytes is faster); outputs may not overlap inputs or the workspace.
 /// Shapes of all tensors: ``ConvolutionShape``.
 package struct Convolution: Sendable {
@@ -13,6 +19,9 @@ package struct Convolution: Sendable {
     private let forwardProduct: StagedProduct
     private let inputProduct: StagedProduct
     private let weightSums: WeightGradient
+    /// Where the context's method and the shape allow it.
+    private let winogradForward, winogradInput: WinogradProduct?
+    private let winogradSums: WinogradWeightGradient?
 
     /// Plans all three passes; keep the value for as long as the shape stays.
     package init(_ shape: ConvolutionShape, context: ComputeContext) {
@@ -22,12 +31,15 @@ package struct Convolution: Sendable {
         forwardProduct = StagedProduct(forwardOf: shape, table: table, workers: context.workers)
         inputProduct = StagedProduct(inputGradientOf: shape, table: table, workers: context.workers)
         weightSums = WeightGradient(shape, table: table, workers: context.workers)
+        winogradForward = WinogradProduct(forwardOf: shape, table: table, context: context)
+        winogradInput = WinogradProduct(inputGradientOf: shape, table: table, context: context)
+        winogradSums = WinogradWeightGradient(shape, table: table, context: context)
     }
 
     /// Floats of workspace that any of the passes needs at most.
     package var workspaceCount: Int {
-        let forward: Int
-        let input: Int
+        var forward: Int
+        var input: Int
         if isPlainProduct {
             forward = productWorkspaceCount(columns: shape.outputChannels, depth: shape.inputChannels)
             input = productWorkspaceCount(columns: shape.inputChannels, depth: shape.outputChannels)
@@ -35,7 +47,9 @@ package struct Convolution: Sendable {
             forward = biasCount + roundUp(forwardProduct.packedCount) + context.workers * forwardProduct.stageCount
             input = roundUp(inputProduct.packedCount) + context.workers * inputProduct.stageCount
         }
-        return max(forward, input, weightSums.workspaceCount)
+        if let winogradForward { forward = biasCount + winogradForward.workspaceCount }
+        if let winogradInput { input = winogradInput.workspaceCount }
+        return max(forward, input, winogradSums?.workspaceCount ?? weightSums.workspaceCount)
     }
 
     /// `output = input * weight + bias`, see ``Reference/convolution(_:input:weight:bias:output:)``.
@@ -53,11 +67,16 @@ package struct Convolution: Sendable {
                 m: pixels, n: shape.outputChannels, k: shape.inputChannels, a: input, b: weight, transposeB: true,
                 bias: bias, c: output, epilogue: epilogue, workspace: workspace, context: context)
         }
-        let packed = workspace + biasCount
-        packForward(weight, into: packed)
         if let bias {
             for c in 0..<biasCount { workspace[c] = c < shape.outputChannels ? bias[c] : 0 }
         }
+        let packed = workspace + biasCount
+        if let winogradForward {
+            return winogradForward.run(
+                source: input, weight: weight, bias: bias == nil ? nil : UnsafePointer(workspace), epilogue: epilogue,
+                output: output, workspace: packed, context: context)
+        }
+        packForward(weight, into: packed)
         forwardProduct.run(
             source: input, packed: packed, bias: bias == nil ? nil : UnsafePointer(workspace),
             epilogue: epilogue, output: output,
@@ -75,6 +94,11 @@ package struct Convolution: Sendable {
                 m: pixels, n: shape.inputChannels, k: shape.outputChannels, a: outputGradient, b: weight,
                 c: inputGradient, workspace: workspace, context: context)
         }
+        if let winogradInput {
+            return winogradInput.run(
+                source: outputGradient, weight: weight, bias: nil, output: inputGradient, workspace: workspace,
+                context: context)
+        }
         packInputGradient(weight, into: workspace)
         inputProduct.run(
             source: outputGradient, packed: workspace, bias: nil, output: inputGradient,
@@ -86,6 +110,11 @@ package struct Convolution: Sendable {
         input: UnsafePointer<Float>, outputGradient: UnsafePointer<Float>,
         weightGradient: UnsafeMutablePointer<Float>, workspace: UnsafeMutablePointer<Float>
     ) {
+        if let winogradSums {
+            return winogradSums.run(
+                input: input, outputGradient: outputGradient, weightGradient: weightGradient, workspace: workspace,
+                context: context)
+        }
         weightSums.run(
             input: input, outputGradient: outputGradient, weightGradient: weightGradient, workspace: workspace,
             context: context)

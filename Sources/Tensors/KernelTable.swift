@@ -18,6 +18,9 @@ struct KernelTable: @unchecked Sendable {
         gradientRows = functions.pointee.gradient_rows
     }
 
+    /// Columns of a panel that a product has to make for the last `columns` of a matrix: one vector, or both.
+    func wholeVectors(_ columns: Int) -> Int { columns <= width / 2 ? width / 2 : width }
+
     @inline(__always)
     func multiply(_ strip: inout ck_multiply) { functions.pointee.multiply(&strip) }
 
@@ -56,5 +59,30 @@ struct KernelTable: @unchecked Sendable {
         to target: UnsafeMutablePointer<Float>, stride: Int
     ) {
         functions.pointee.reduce_tile(tile, slots, slotStride, height, columns, target, stride)
+    }
+
+    // Winograd's transforms, see `ck_kernels`.
+
+    @inline(__always)
+    func winogradInput(_ tile: inout ck_winograd_tile) { functions.pointee.winograd_input(&tile) }
+
+    @inline(__always)
+    func winogradGradient(_ tile: inout ck_winograd_tile) { functions.pointee.winograd_gradient(&tile) }
+
+    @inline(__always)
+    func winogradOutput(_ tile: inout ck_winograd_result) { functions.pointee.winograd_output(&tile) }
+
+    func winogradWeight(
+        _ taps: UnsafePointer<Float>, tapStride: Int, count: Int, to target: UnsafeMutablePointer<Float>,
+        pointStride: Int
+    ) {
+        functions.pointee.winograd_weight(taps, tapStride, count, target, pointStride)
+    }
+
+    func winogradWeightGradient(
+        _ sums: UnsafePointer<Float>, pointStride: Int, slots: Int, slotStride: Int, count: Int,
+        to taps: UnsafeMutablePointer<Float>, tapStride: Int
+    ) {
+        functions.pointee.winograd_weight_gradient(sums, pointStride, slots, slotStride, count, taps, tapStride)
     }
 }

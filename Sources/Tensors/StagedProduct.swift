@@ -183,4 +183,9 @@ struct StagedProduct: Sendable {
 }
 
 /// Whole cache lines of floats.
-func roundUp(_ count: Int) -> Int { (count + 15) / 16 * 16 }
+func roundUp(_ count: Int) -> Int { count.roundedUp(to: 16) }
+
+extension Int {
+    /// The next multiple of `unit`.
+    func roundedUp(to unit: Int) -> Int { (self + unit - 1) / unit * unit }
+}

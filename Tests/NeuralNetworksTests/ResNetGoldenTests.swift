@@ -70,7 +70,9 @@ import Wire
         let golden = try Golden.read("resnet18_curve.json").array[index]
         let options = options(golden["name"].string)
         let model = try model(golden["name"].string.hasSuffix("mlp") ? "resnet18+mlp" : "resnet18", seed: 7)
-        let trainer = try Trainer(model: model, options: options, data: StripedPictures(), context: ComputeContext())
+        let trainer = try Trainer(
+            model: model, options: options, data: StripedPictures(),
+            context: ComputeContext(convolutionMethod: .direct))
         var losses: [Double] = []
         #expect(try trainer.run(shouldStop: { false }, progress: { losses.append($0.loss) }))
 

@@ -1,7 +1,7 @@
 import Tensors
 import Testing
 
-/// Rules of ``Convolution``:
+/// Rules of ``Convolution`` computed directly (``WinogradTests`` has the other way):
 /// 1. Every pass agrees with the naive kernels in Double: forward and input gradient within 2e-6 relative RMS, weight
 ///    gradient within 1e-4 of its largest element; for any shape and every instruction set.
 /// 2. Every output element is written; nothing outside of the outputs and the stated workspace is.
@@ -60,7 +60,8 @@ import Testing
     func agreesWithReference(shape: ConvolutionShape) {
         let material = Material(shape)
         for instructionSet in supportedInstructionSets {
-            let result = Passes(material, ComputeContext(workers: 2, instructionSet: instructionSet))
+            let result = Passes(
+                material, ComputeContext(workers: 2, instructionSet: instructionSet, convolutionMethod: .direct))
             let name = instructionSet.rawValue
             #expect(result.isSound, "\(name) left elements out or wrote outside")
             #expect(relativeRMS(result.output.values, material.output) <= 2e-6, "\(name) forward")
@@ -77,9 +78,12 @@ import Testing
             batch: 6, inputHeight: 33, inputWidth: 31, inputChannels: 24, outputChannels: 40, kernel: 3, padding: 1)
         for shape in ConvolutionTests.usual + [large] {
             let material = Material(shape, reference: false)
-            let one = Passes(material, ComputeContext(workers: 1, instructionSet: instructionSet))
+            let one = Passes(
+                material, ComputeContext(workers: 1, instructionSet: instructionSet, convolutionMethod: .direct))
             for workers in 2...3 {
-                let many = Passes(material, ComputeContext(workers: workers, instructionSet: instructionSet))
+                let many = Passes(
+                    material,
+                    ComputeContext(workers: workers, instructionSet: instructionSet, convolutionMethod: .direct))
                 #expect(one.output.bits == many.output.bits)
                 #expect(one.inputGradient.bits == many.inputGradient.bits)
                 #expect(one.weightGradient.bits == many.weightGradient.bits)
@@ -92,7 +96,8 @@ import Testing
         let shape = ConvolutionShape(
             batch: 0, inputHeight: 5, inputWidth: 5, inputChannels: 3, outputChannels: 4, kernel: 3, padding: 1)
         let result = Passes(
-            Material(shape, reference: false), ComputeContext(workers: 2, instructionSet: instructionSet))
+            Material(shape, reference: false),
+            ComputeContext(workers: 2, instructionSet: instructionSet, convolutionMethod: .direct))
         #expect(result.isSound)
         #expect(result.weightGradient.values.allSatisfy { $0 == 0 })
     }
@@ -103,7 +108,7 @@ import Testing
             batch: 1, inputHeight: 8, inputWidth: 8, inputChannels: 16, outputChannels: 16, kernel: 3, padding: 1)
         var material = Material(shape, reference: false)
         material.input[16 * (3 * 8 + 3)] = .nan
-        let convolution = Convolution(shape, context: ComputeContext(workers: 1))
+        let convolution = Convolution(shape, context: ComputeContext(workers: 1, convolutionMethod: .direct))
         let output = GuardedBuffer(shape.outputCount)
         let workspace = GuardedBuffer(convolution.workspaceCount)
         convolution.forward(

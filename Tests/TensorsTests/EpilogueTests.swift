@@ -1,9 +1,9 @@
 import Tensors
 import Testing
 
-/// A convolution's epilogue: the residual is added to the finished sums, once, and max(0, .) comes last. Held against the
-/// naive kernels in float64, on shapes that take every way through the engine: plain products in one and in several passes
-/// over the depth, ragged panels, staged bands, taps one by one.
+/// The epilogue of a convolution computed directly: the residual is added to the finished sums, once, and max(0, .)
+/// comes last. Held against the naive kernels in float64, on shapes that take every way through the engine: plain
+/// products in one and in several passes over the depth, ragged panels, staged bands, taps one by one.
 @Suite struct EpilogueTests {
     static let shapes = [
         ConvolutionShape(batch: 2, inputHeight: 5, inputWidth: 7, inputChannels: 13, outputChannels: 37, kernel: 1),
@@ -23,7 +23,7 @@ import Testing
         let residual = generator.floats(shape.outputCount)
         let wanted = zip(material.output, residual).map { relu ? max(0, $0 + Double($1)) : $0 + Double($1) }
         for instructionSet in supportedInstructionSets {
-            let context = ComputeContext(workers: 2, instructionSet: instructionSet)
+            let context = ComputeContext(workers: 2, instructionSet: instructionSet, convolutionMethod: .direct)
             let convolution = Convolution(shape, context: context)
             let output = GuardedBuffer(shape.outputCount)
             let workspace = GuardedBuffer(convolution.workspaceCount)

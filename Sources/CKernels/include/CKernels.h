@@ -1,5 +1,5 @@
-/// Float kernels of Consilium's training engine. Every kernel exists once, in `Microkernels.h` and `Elementwise.h`, and
-/// is compiled for each instruction set; `ck_kernels_for` hands out the table that this processor can run.
+/// Float kernels of Consilium's training engine. Every kernel exists once, in `Microkernels.h`, `Winograd.h` and
+/// `Elementwise.h`, and is compiled for each instruction set; `ck_kernels_for` hands out the table that this processor can run.
 ///
 /// Conventions: matrices are row-major; extents, strides and offsets count floats; outputs do not overlap inputs unless
 /// a comment allows it. Nothing here allocates, and nothing starts a thread.
@@ -52,6 +52,45 @@ typedef struct {
   long columns;
   float *tile;
 } ck_correlate;
+
+/// A tile of pixels to be transformed for Winograd's F(4x4, 3x3), see `Winograd.h`: 6 x 6 of an input, or 4 x 4 of an output
+/// gradient. Pixels of the tile outside of the stated rows and columns lie in the padding and count as zero.
+typedef struct {
+  /// Channel 0 of the tile's first pixel inside, (`first_row`, `first_column`).
+  const float *x;
+  long row_stride;
+  long pixel_stride;
+  long first_row;
+  long row_end;
+  long first_column;
+  long column_end;
+  long channels;
+  /// Point `p` of 36, channel `c`: `out[p*point_stride + c/block*block_stride + c%block]`. `block` is a multiple of the vector
+  /// length; channels are filled up with zeros to a multiple of it.
+  float *out;
+  long point_stride;
+  long block;
+  long block_stride;
+} ck_winograd_tile;
+
+/// A tile of products transformed back to 4 x 4 pixels of the output, of which `rows` x `columns` exist:
+/// `y = transformed + bias (+ residual)`, then `max(0, .)` where `relu` is set (NaN stays NaN).
+typedef struct {
+  /// Point `p` of 36, channel `c`: `products[p*point_stride + c]`, readable up to a multiple of the vector length.
+  const float *products;
+  long point_stride;
+  long channels;
+  long rows;
+  long columns;
+  /// `bias[c]`, readable as `products` is; or NULL.
+  const float *bias;
+  /// Laid out as `y` is; or NULL.
+  const float *residual;
+  int relu;
+  float *y;
+  long row_stride;
+  long pixel_stride;
+} ck_winograd_result;
 
 /// One output row of a max pooling. `x` is one picture, [height][width][channels]; the first window begins at
 /// (`first_row`, `first_column`), which may lie in the padding (negative); every window holds a pixel of the picture.
@@ -122,6 +161,22 @@ typedef struct {
   /// `out[j*out_stride + i] = sum over s of tile[s*slot_stride + i*width + j]` for `i < height`, `j < columns`.
   void (*reduce_tile)(const float *tile, long slots, long slot_stride, long height, long columns, float *out,
                       long out_stride);
+
+  // Winograd's F(4x4, 3x3), see `Winograd.h`.
+
+  /// A 6 x 6 tile of an input to its 36 points.
+  void (*winograd_input)(const ck_winograd_tile *tile);
+  /// A 4 x 4 tile of an output gradient to its 36 points.
+  void (*winograd_gradient)(const ck_winograd_tile *tile);
+  /// Products of 36 points to a 4 x 4 tile of the output.
+  void (*winograd_output)(const ck_winograd_result *tile);
+  /// `count` 3 x 3 kernels, element `i` of tap `t` at `taps[t*tap_stride + i]`, to 36 points each:
+  /// `out[p*point_stride + i]`. `count` is a multiple of the vector length.
+  void (*winograd_weight)(const float *taps, long tap_stride, long count, float *out, long point_stride);
+  /// Adds up the slots of `count` transformed weight gradients, in their order, and transforms them back to 3 x 3 taps:
+  /// `sums[p*point_stride + s*slot_stride + i]` to `taps[t*tap_stride + i]`; `count` as above.
+  void (*winograd_weight_gradient)(const float *sums, long point_stride, long slots, long slot_stride, long count,
+                                   float *taps, long tap_stride);
 
   /// `out = x*scale + shift (+ residual)`, then `max(0, .)` if `relu`; NaN stays NaN. `out` may be `x` or `residual`.
   void (*scale_shift)(const float *x, long rows, long channels, const float *scale, const float *shift,
