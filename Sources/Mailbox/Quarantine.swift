@@ -1,3 +1,4 @@
+import Bundles
 import Files
 import SystemPackage
 import Wire
@@ -17,7 +18,10 @@ struct Quarantine {
         _ spooled: FilePath, name: String, digest: Digest, reason: String, detail: String, now: Timestamp
     ) throws(MailboxError) {
         let stem = Self.safe(name) + "-" + digest.short
-        let target = home.quarantine.appending(stem + ".tar")
+        let isEncrypted = try onDisk { () throws(FileError) in
+            try AgeFile.isEncrypted(spooled, files: home.files)
+        }
+        let target = home.quarantine.appending(stem + ".tar" + (isEncrypted ? AgeFile.suffix : ""))
         let note = """
             file: \(Self.printable(name))
             reason: \(reason)
@@ -52,8 +56,9 @@ struct Quarantine {
 
     /// A name for our own disk from a foreign one.
     private static func safe(_ name: String) -> String {
-        let name = name.lowercased()
-        let stem = name.hasSuffix(".tar") ? name.dropLast(4) : name[...]
+        let lowercased = name.lowercased()
+        let name = lowercased.hasSuffix(AgeFile.suffix) ? lowercased.dropLast(AgeFile.suffix.count) : lowercased[...]
+        let stem = name.hasSuffix(".tar") ? name.dropLast(4) : name
         let allowed = stem.unicodeScalars.map { scalar -> Character in
             let isPlain = ("a"..."z").contains(scalar) || ("0"..."9").contains(scalar) || scalar == "-" || scalar == "_"
             return isPlain ? Character(scalar) : "_"
