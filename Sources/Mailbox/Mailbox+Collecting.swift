@@ -85,7 +85,7 @@ extension Mailbox {
         try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: Self.largestFile)
         defer { try? files.remove(spooled) }
         do {
-            let archive = try self.archive(in: spooled)
+            let archive = try signedArchive(in: spooled)
             let isEncrypted = archive != spooled
             defer { if isEncrypted { try? files.remove(archive) } }
             let bundle = try BundleReader.open(archive, files: files).verified()

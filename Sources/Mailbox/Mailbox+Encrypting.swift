@@ -62,7 +62,7 @@ extension Mailbox {
     /// The archive in a spooled file: the file itself, or what was encrypted in it, in the spool too. Its name says nothing.
     ///
     /// The spool is the home's own, local and emptied at the start of each run, so a kill leaves no plaintext for long.
-    func archive(in spooled: FilePath) throws(BundleError) -> FilePath {
+    func signedArchive(in spooled: FilePath) throws(BundleError) -> FilePath {
         try AgeFile.decryptIfNeeded(
             spooled, with: identity.ageIdentities, to: spoolPath(), limit: BundleLimits.standard.totalBytes,
             files: files)

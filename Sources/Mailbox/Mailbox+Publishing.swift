@@ -124,7 +124,7 @@ extension Mailbox {
         let known = Set(ledger.outgoing.values.map(\.name))
         for name in present.subtracting(known).sorted() where Self.isBundleName(name) {
             // An encrypted one opens because it was encrypted to this home too.
-            guard let path = try? archive(in: home.outbox.appending(name)) else { continue }
+            guard let path = try? signedArchive(in: home.outbox.appending(name)) else { continue }
             defer { if path.starts(with: home.spool) { try? files.remove(path) } }
             guard let bundle = try? BundleReader.open(path, files: files),
                 bundle.signer == identity.signing.publicKey, let manifest = try? bundle.manifest(),

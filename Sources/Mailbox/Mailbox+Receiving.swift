@@ -13,7 +13,8 @@ extension Mailbox {
     ///
     /// Each file is opened without following links or blocking, copied to the local spool under a cap, and not read again at
     /// its own place. The copy must be a whole bundle, or one encrypted to this home; one that is neither may still be growing
-    /// and is left alone until it has settled. What passes the mailbox's rules is given out; all else is cleaned up here, after one write of the ledger.
+    /// and is left alone until it has settled. What passes the mailbox's rules is given out; all else is cleaned up here,
+    /// after one write of the ledger.
     ///
     /// - Parameter retryEarly: also gives out bundles that were committed as ``Verdict/held(_:)`` before.
     package func receive(retryEarly: Bool = false) throws(MailboxError) -> Received {
@@ -83,7 +84,7 @@ extension Mailbox {
         }
         var archive = spooled
         do {
-            archive = try self.archive(in: spooled)
+            archive = try signedArchive(in: spooled)
             let unverified = try BundleReader.open(archive, files: files)
             try sort(unverified, manifest: try unverified.manifest(), from: file, original: spooled, &pass)
         } catch let error as BundleError {
@@ -95,7 +96,8 @@ extension Mailbox {
             throw MailboxError(.bundle, "\(error)")
         }
         // What was given out stays until it is committed; of all else the copies have served.
-        for path in Set([spooled, archive]) where !open.values.contains(where: { $0.bundle.path == path }) {
+        for path in archive == spooled ? [spooled] : [spooled, archive]
+        where !open.values.contains(where: { $0.bundle.path == path }) {
             try onDisk { () throws(FileError) in try files.remove(path) }
         }
     }
@@ -116,7 +118,7 @@ extension Mailbox {
         }
         let reason: RefusalReason =
             !isForOthers ? .notABundle : isNamedForAnother(file.name) ? .wrongRecipient : .notForThisIdentity
-        try Quarantine(home: home).take(
+        let isNew = try Quarantine(home: home).take(
             spooled, name: file.name, digest: content.digest,
             reason: isForOthers ? reason.rawValue : error.reason.rawValue, detail: error.detail, now: now)
         let advice = "; was it meant for \(home.name), its sender has an old age recipient of it"
@@ -124,7 +126,7 @@ extension Mailbox {
             Refusal(
                 name: Quarantine.printable(file.name), reason: reason,
                 detail: "\(error.reason.rawValue): \(error.detail)" + (reason == .notForThisIdentity ? advice : ""),
-                sender: nil, id: nil))
+                sender: nil, id: nil, isRepeated: !isNew))
         pass.finished.append(file)
     }
 

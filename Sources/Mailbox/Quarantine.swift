@@ -14,9 +14,12 @@ struct Quarantine {
 
     /// Moves a spooled file in. The same content under the same name goes to the same place, so that a repeated run makes no
     /// second copy.
+    ///
+    /// - Returns: whether it is the first of its kind here.
+    @discardableResult
     func take(
         _ spooled: FilePath, name: String, digest: Digest, reason: String, detail: String, now: Timestamp
-    ) throws(MailboxError) {
+    ) throws(MailboxError) -> Bool {
         let stem = Self.safe(name) + "-" + digest.short
         let isEncrypted = try onDisk { () throws(FileError) in
             try AgeFile.isEncrypted(spooled, files: home.files)
@@ -29,9 +32,11 @@ struct Quarantine {
             taken: \(now.rfc3339)
 
             """
-        try onDisk { () throws(FileError) in
+        return try onDisk { () throws(FileError) in
+            let isNew = try !home.files.exists(target)
             try home.files.writeFile(home.quarantine.appending(stem + ".reason.txt"), Array(note.utf8))
             try home.files.move(from: spooled, to: target)
+            return isNew
         }
     }
 

@@ -178,5 +178,7 @@ private let hasAge = ["age", "ssh-keygen", "tar"].allSatisfy { Program.has($0) }
 
         try world.shell("chmod 644 S/identity/age.txt")
         #expect(try world.run("doctor", "--home", "S").output.contains("MEND keys"))
+        let unsafe = try world.run("bundle", "inspect", bundle, "--home", "S")
+        #expect(unsafe.status == 77 && unsafe.errors.contains("others may read this secret"), "\(unsafe)")
     }
 }

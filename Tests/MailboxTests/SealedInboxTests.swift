@@ -76,6 +76,11 @@ import Wire
             #expect(try names(inbox) == [])
         }
         #expect(try quarantined().count == 3)
+        // The same file once more, as from a stick that comes every night, is told no more.
+        let again = try #require(try quarantined().first { $0.hasPrefix("update") })
+        try QuickFileSystem().copyFile(
+            from: world.server.quarantine.appending(again), to: inbox.appending("update-hospital-a-r1-1234.tar.age"))
+        #expect(try receive().refusals.map(\.isQuiet) == [true])
         // A client that was given a whole outbox of another one's.
         try world.lay(world.manifest(), as: "u.tar")
         try world.seal(inbox.appending("u.tar"), to: [world.server], as: "update-hospital-a-r1-1234.tar.age")

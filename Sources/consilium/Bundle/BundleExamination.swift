@@ -22,13 +22,14 @@ struct BundleExamination {
 
     /// An encrypted bundle is decrypted into a temporary folder of its own, which goes before this returns.
     ///
-    /// - Parameter identities: ours, to open an encrypted one with; it stays closed without any.
+    /// - Parameter identities: ours, asked for where the bundle is encrypted; it stays closed without any.
     /// - Throws: `FileError` where the file cannot be read at all.
-    init(_ path: FilePath, identities: [AgeIdentity] = []) throws {
+    init(_ path: FilePath, identities: () throws -> [AgeIdentity]) throws {
         self.path = path
         let files = LocalFileSystem()
         size = try files.openForReading(path).status().size
         isEncrypted = try AgeFile.isEncrypted(path, files: files)
+        let identities = isEncrypted ? try identities() : []
         guard !isEncrypted || !identities.isEmpty else {
             fault = BundleError(
                 .notForThisIdentity,

@@ -27,7 +27,7 @@ struct BundleInspectCommand: ParsableCommand {
     func run() throws {
         let known = try home.openIfAny()
         let trust = try known.map(BundleTrust.load) ?? .nobody
-        let bundle = try BundleExamination(try InputFile.file(file), identities: try identity.load(known))
+        let bundle = try BundleExamination(try InputFile.file(file)) { try identity.load(known) }
         let verdict = bundle.judge(by: trust)
         if output.json {
             Console.print(json: bundle.json(verdict))

@@ -36,8 +36,7 @@ struct BundleVerifyCommand: ParsableCommand {
 
     func run() throws {
         let trust = try loadTrust()
-        let bundle = try BundleExamination(
-            try InputFile.file(file), identities: try identity.load(try home.openIfAny()))
+        let bundle = try BundleExamination(try InputFile.file(file)) { try identity.load(try home.openIfAny()) }
         let verdict = bundle.judge(by: trust)
         if output.json { Console.print(json: bundle.json(verdict)) }
         if let failure = bundle.failure { throw failure }

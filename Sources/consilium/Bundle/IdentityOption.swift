@@ -9,9 +9,9 @@ struct IdentityOption: ParsableArguments {
     @Option(help: "Age identity file to open an encrypted bundle with, as age -d -i reads it.", completion: .file())
     var identity: String?
 
-    /// - Returns: none where nothing was named. A home without readable keys can still judge bundles in the clear.
+    /// - Returns: none where nothing was named.
     func load(_ home: Home?) throws -> [AgeIdentity] {
-        guard let identity else { return home.flatMap { try? Identity.load(from: $0) }?.ageIdentities ?? [] }
+        guard let identity else { return try home.map { try Identity.load(from: $0).ageIdentities } ?? [] }
         let path = try InputFile.file(identity)
         let bytes = try LocalFileSystem().readPrivateFile(path, limit: KeyFileLimits.keyBytes)
         do {
