@@ -12,7 +12,7 @@ PATH="$PWD/.build/release:$PATH"
 demo="$PWD/.demo"
 hospitals=(hospital-a hospital-b hospital-c)
 rm -rf "$demo"
-rm -f inbox/*.tar outbox/*.tar
+rm -f inbox/*.tar* outbox/*.tar*
 mkdir "$demo"
 
 say() { printf '\n== %s\n' "$*"; }
@@ -89,6 +89,7 @@ Done in $((SECONDS - started)) seconds after the build. Where to look:
   .demo/ministry/versions/0001/card.md       the model card: who contributed, how it scored
   .demo/ministry/audit/audit.jsonl           every decision, hash-chained
   .demo/hospital-a/models/                   the accepted model (safetensors)
-  inbox/ outbox/                             the bundles on their way: tar tf outbox/*.tar
+  inbox/ outbox/                             the bundles on their way, signed and encrypted; to look into one:
+    consilium bundle inspect outbox/global-*.tar.age --home .demo/hospital-a
   .build/release/consilium --help
 TEXT

@@ -94,7 +94,9 @@ package enum ClientHome {
             configuration: ClientConfiguration.template(name: name, data: data?.string), files: files
         ) { home, identity in
             try HomeInvitation.save(invitation, to: home)
-            guard let mailbox = try Mailbox.open(home, now: now) else {
+            // A configuration that was laid there before `init` counts already.
+            let present = (try? home.readConfiguration()).flatMap { try? ClientConfiguration(parsing: $0) }
+            guard let mailbox = try Mailbox.open(home, now: now, encrypts: present?.encrypt ?? true) else {
                 throw ClientError(.notAllowed, "another run holds \(root)", hint: "try again")
             }
             try mailbox.updateTrust { (trust) throws(MailboxError) in

@@ -54,6 +54,9 @@ extension ClientRun {
 
     /// Trains what is open, session by session, within the time budget, and publishes the updates.
     func train(_ watch: TrainingWatch) throws {
+        guard state.sessions.contains(where: { $0.roundToTrain != nil }) else { return }
+        // Not after a night's work.
+        if let obstacle = mailbox.obstacle(to: server) { return attention("not trained: \(obstacle)") }
         let began = monotonicSeconds()
         let budget = configuration.timeBudget ?? .max
         for session in state.sessions where session.roundToTrain != nil {

@@ -48,7 +48,7 @@ package final class ClientRun {
                 .badInput, "consilium.yaml: name is \(configuration.name), but this home is \(home.name)'s",
                 hint: "put the old name back; the server knows this hospital by it")
         }
-        guard let mailbox = try Mailbox.open(home, now: now) else { return nil }
+        guard let mailbox = try Mailbox.open(home, now: now, encrypts: configuration.encrypt) else { return nil }
         let context = ComputeContext(
             workers: configuration.threads, instructionSet: instructionSet,
             memoryLimit: configuration.memory.map { Int($0) })

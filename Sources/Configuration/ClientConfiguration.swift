@@ -26,6 +26,8 @@ package struct ClientConfiguration: Equatable, Sendable {
     /// How many cores training may use; nil for all.
     package let threads: Int?
     package let consent: Consent
+    /// Whether what is sent is encrypted to the server.
+    package let encrypt: Bool
 
     package init(parsing bytes: [UInt8], file: String = "consilium.yaml") throws(ConfigurationError) {
         var reader = try ConfigurationReader(parsing: bytes, file: file)
@@ -48,12 +50,7 @@ package struct ClientConfiguration: Equatable, Sendable {
             }
             return consent
         }
-        try reader.read { (fields) throws(JSONError) in
-            // Accepting the wish and sending in the clear would be worse than refusing it.
-            guard try fields.optionalBool("encrypt") != true else {
-                throw fields.problem("encrypt", "must be false: this version signs bundles but cannot encrypt them yet")
-            }
-        }
+        encrypt = try reader.read { (fields) throws(JSONError) in try fields.optionalBool("encrypt") ?? true }
         try reader.finish()
     }
 
@@ -82,8 +79,9 @@ package struct ClientConfiguration: Equatable, Sendable {
         # How much disk the frozen layers' values may take in cache/ while a session runs. They are as private as pictures.
         # cache: 16GB
 
-        # Bundles are signed; encrypting them as well is not possible yet.
-        # encrypt: false
+        # Everything that is sent is signed, and encrypted to the server with age. "false" sends it readable for whoever
+        # carries it: the weights, the scores and the numbers of pictures. Such bundles are still taken from the server.
+        # encrypt: true
 
         # "ask" lets every plan that differs from your own request wait in plans/pending/ for a person; "always" trains it.
         # consent: ask

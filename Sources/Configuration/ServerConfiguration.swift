@@ -8,6 +8,8 @@ package struct ServerConfiguration: Equatable, Sendable {
     package let name: PartyName
     /// As written; relative to the home.
     package let exchange: String?
+    /// Whether what is sent, but for invites, is encrypted to its recipients.
+    package let encrypt: Bool
     /// How many requests a named session waits for.
     package let minimumClients: Int
     /// How many versions `prune` leaves by default.
@@ -32,6 +34,7 @@ package struct ServerConfiguration: Equatable, Sendable {
         var reader = try ConfigurationReader(parsing: bytes, file: file)
         name = try reader.read { (fields) throws(JSONError) in try fields.partyName("name") }
         exchange = try reader.path("exchange")
+        encrypt = try reader.read { (fields) throws(JSONError) in try fields.optionalBool("encrypt") ?? true }
         minimumClients = try reader.read { (fields) throws(JSONError) in
             Int(try fields.optionalInteger("minimum_clients", in: 1...1000) ?? 2)
         }
@@ -58,6 +61,10 @@ package struct ServerConfiguration: Equatable, Sendable {
         # Either EXCHANGE/<client>/inbox and /outbox (one account each), or EXCHANGE/inbox and /outbox for everybody.
         # "inbox" is what comes to the server, "outbox" what comes from it.
         # exchange: /srv/consilium/exchange
+
+        # Everything that is sent is signed and, but for the invite, encrypted with age to all whom it is for. "false" sends
+        # it readable for whoever carries it. What a hospital sends in the clear is taken all the same: that is its own choice.
+        # encrypt: true
 
         # A named session (requests/approved/NAME/) starts when it has at least so many requests.
         # minimum_clients: 2

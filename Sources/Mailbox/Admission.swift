@@ -12,6 +12,8 @@ package enum RefusalReason: String, CaseIterable, Sendable {
     case revoked
     case wrongFederation = "wrong-federation"
     case wrongRecipient = "wrong-recipient"
+    /// Encrypted, but not to a key of this home, although nothing says that it is another's.
+    case notForThisIdentity = "not-for-this-identity"
     case expired
     case notYetValid = "not-yet-valid"
     case fastForward = "fast-forward"

@@ -41,9 +41,11 @@ package struct Refusal: Equatable, Sendable {
     package let detail: String
     package let sender: PartyName?
     package let id: Digest?
+    /// Whether the same file is in quarantine already.
+    var isRepeated = false
 
-    /// What happens when somebody copies whole folders: not worth a mail.
-    package var isQuiet: Bool { reason == .wrongRecipient }
+    /// What happens when somebody copies whole folders, every night perhaps: not worth a mail, or not another one.
+    package var isQuiet: Bool { reason == .wrongRecipient || reason == .notForThisIdentity && isRepeated }
 }
 
 /// What one look into the inbox brought.

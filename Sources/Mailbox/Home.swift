@@ -1,3 +1,4 @@
+import Bundles
 package import Files
 package import SystemPackage
 package import Wire
@@ -61,6 +62,8 @@ package struct Home: Sendable {
 
     func heldPath(_ id: Digest) -> FilePath { held.appending(id.hex + ".tar") }
     func outgoingPath(_ id: Digest) -> FilePath { outgoing.appending(id.hex + ".tar") }
+    /// The same bundle as it travels, encrypted once, so that what is sent again is the same file.
+    func sealedPath(_ id: Digest) -> FilePath { outgoing.appending(id.hex + ".tar" + AgeFile.suffix) }
 
     private var folders: [FilePath] {
         let common = [trust, inbox, outbox, sessions, quarantine, archive, audit, spool, outgoing, held]

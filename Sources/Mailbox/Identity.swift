@@ -5,11 +5,18 @@ import Wire
 
 /// A home's own keys: `identity/id_ed25519` and `.pub` as OpenSSH writes them, and `identity/age.txt` as age-keygen does.
 ///
+/// An age identity that was replaced stays as `identity/age-NAME.txt`: sticks are slow, and what others encrypted to it
+/// can be opened as long as it is there.
+///
 /// Keys made with `ssh-keygen -t ed25519` or `age-keygen` may be laid there before `init`, which then keeps them. Private
 /// keys that others may read are refused.
 package struct Identity: Sendable {
     package let signing: SigningKey
     package let age: AgeIdentity
+    /// Those that were replaced, by name.
+    package let replacedAge: [AgeIdentity]
+    /// All that may open what comes in, the current one first.
+    package var ageIdentities: [AgeIdentity] { [age] + replacedAge }
 
     private static func keyPath(_ home: Home) -> FilePath { home.identity.appending("id_ed25519") }
     private static func publicPath(_ home: Home) -> FilePath { home.identity.appending("id_ed25519.pub") }
@@ -48,10 +55,17 @@ package struct Identity: Sendable {
         }
         let key = try secret(keyPath(home), home)
         let age = try secret(agePath(home), home)
-        do {
+        var replaced: [[UInt8]] = []
+        for entry in try onDisk({ () throws(FileError) in try home.files.list(home.identity) })
+        where entry.kind == .regular && entry.name.hasPrefix("age-") && entry.name.hasSuffix(".txt") {
+            replaced.append(try secret(home.identity.appending(entry.component), home))
+        }
+        do throws(BundleError) {
+            var replacedAge: [AgeIdentity] = []
+            for bytes in replaced { replacedAge.append(try AgeIdentity(identityFile: bytes)) }
             return Identity(
-                signing: try SigningKey(openSSHPrivateKey: key),
-                age: try AgeIdentity(identityFile: String(decoding: age, as: UTF8.self)))
+                signing: try SigningKey(openSSHPrivateKey: key), age: try AgeIdentity(identityFile: age),
+                replacedAge: replacedAge)
         } catch {
             throw MailboxError(.identity, error)
         }

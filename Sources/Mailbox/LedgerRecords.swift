@@ -13,7 +13,7 @@ package struct OutgoingRecord: Equatable, Sendable {
     package let recipients: [PartyName]
     package let created: Timestamp
     package let expires: Timestamp
-    /// The file's name in the outbox.
+    /// The file's name in the outbox; it ends in `.age` where the bundle travels encrypted, for all of its life.
     package let name: String
     package let retention: Retention
     package internal(set) var acknowledgedBy: Set<PartyName> = []
@@ -22,6 +22,8 @@ package struct OutgoingRecord: Equatable, Sendable {
     /// Superseded, withdrawn, acknowledged by all or expired: gone from the outbox, known only to keep its key taken.
     package internal(set) var isRetired = false
 
+    /// Whether what lies in the outbox is encrypted. Decided once, when the bundle was made.
+    package var isEncrypted: Bool { name.hasSuffix(AgeFile.suffix) }
     /// Whether every recipient is known to have received it.
     package var isAcknowledged: Bool { !recipients.isEmpty && recipients.allSatisfy(acknowledgedBy.contains) }
 }

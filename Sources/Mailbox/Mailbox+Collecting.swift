@@ -8,7 +8,7 @@ extension Mailbox {
     ///
     /// A file is copied when it is a whole bundle with a good signature that lists this home; until then it may be growing.
     /// One that does not become so settles as in the inbox, and its copy goes into quarantine. The server removes what it has
-    /// copied or knows already.
+    /// copied or knows already. An encrypted bundle is opened to be looked at, and copied as it is.
     ///
     /// - Parameter only: a server can be told to look at one client's bundles only.
     package func collect(from exchange: Exchange, only: PartyName? = nil) throws(MailboxError) -> ExchangeSummary {
@@ -82,14 +82,17 @@ extension Mailbox {
         _ path: FilePath, name: String, of exchange: Exchange, _ pass: inout CollectingPass
     ) throws -> Bool {
         let spooled = spoolPath()
-        try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: BundleLimits.standard.totalBytes)
+        try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: Self.largestFile)
         defer { try? files.remove(spooled) }
         do {
-            let bundle = try BundleReader.open(spooled, files: files).verified()
+            let archive = try signedArchive(in: spooled)
+            let isEncrypted = archive != spooled
+            defer { if isEncrypted { try? files.remove(archive) } }
+            let bundle = try BundleReader.open(archive, files: files).verified()
             pass.settling.forget(path.string)
             if let only = pass.only, bundle.manifest.sender != only { return false }
             guard bundle.manifest.recipients.contains(home.name) else { return true }
-            let inboxName = bundle.manifest.outboxName
+            let inboxName = bundle.manifest.outboxName + (isEncrypted ? AgeFile.suffix : "")
             let isHeld = ledger.held[bundle.id]?.fingerprint == bundle.signer.fingerprint
             if ledger.isSettled(bundle.id) || isHeld {
                 let now = now
@@ -109,6 +112,8 @@ extension Mailbox {
             return true
         } catch let error as BundleError {
             if let cause = error.cause { throw cause }
+            // In a folder that all share, most of what is encrypted is for others.
+            if error.reason == .notForThisIdentity, home.role == .client, exchange.layout == .flat { return true }
             let content = try SHA256Hash.digest(of: spooled, files: files)
             guard pass.settling.observe(path.string, size: content.size, digest: content.digest, now: now) else {
                 return false

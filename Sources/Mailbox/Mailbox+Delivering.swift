@@ -25,7 +25,7 @@ extension Mailbox {
                     guard try isDue(record, target, exchange, cache, byHand: byHand) else { continue }
                     try prepareFolders(exchange, target)
                     let isThere = try files.exists(target.path)
-                    try files.publishFile(from: home.outgoingPath(record.id), to: target.path)
+                    try files.publishFile(from: travellingPath(record), to: target.path)
                     cache.delivered[target.path.string] = ExchangeCache.Delivered(id: record.id, at: now)
                     if !isThere { summary.copied.append(record.name) }
                 } catch {

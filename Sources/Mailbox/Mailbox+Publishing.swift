@@ -41,6 +41,11 @@ extension Mailbox {
     package func sendReceipts() throws(MailboxError) {
         for party in trust.parties where party.name != home.name {
             guard !ledger.owedAcks(to: [party], limit: 1).isEmpty else { continue }
+            // Nobody else's receipt waits for a line that is missing in the trust.
+            if let obstacle = obstacle(to: party.name) {
+                problems.append(obstacle)
+                continue
+            }
             try send(
                 key: "receipt/\(party.name)/\(now.seconds)", kind: .receipt, to: [party.name],
                 retention: .days(Self.receiptDays), payload: [])
@@ -85,7 +90,7 @@ extension Mailbox {
     private func removeFiles(of record: OutgoingRecord) throws(MailboxError) {
         try onDisk { () throws(FileError) in
             try files.remove(home.outbox.appending(record.name))
-            try files.remove(home.outgoingPath(record.id))
+            for path in storedPaths(record) { try files.remove(path) }
         }
     }
 
@@ -117,8 +122,10 @@ extension Mailbox {
     /// the home was restored. Its number is taken, and so are those after it that may be under way.
     private func noticeForeignHand(_ present: Set<String>) throws(MailboxError) {
         let known = Set(ledger.outgoing.values.map(\.name))
-        for name in present.subtracting(known).sorted() where name.hasSuffix(".tar") && !name.hasPrefix(".") {
-            let path = home.outbox.appending(name)
+        for name in present.subtracting(known).sorted() where Self.isBundleName(name) {
+            // An encrypted one opens because it was encrypted to this home too.
+            guard let path = try? signedArchive(in: home.outbox.appending(name)) else { continue }
+            defer { if path.starts(with: home.spool) { try? files.remove(path) } }
             guard let bundle = try? BundleReader.open(path, files: files),
                 bundle.signer == identity.signing.publicKey, let manifest = try? bundle.manifest(),
                 manifest.federation == home.federation, manifest.seq > ledger.sequenceFloor
@@ -130,5 +137,9 @@ extension Mailbox {
                 "outbox/\(name) was made here but is not remembered: this home was restored from a backup; numbering goes "
                     + "on above \(ledger.sequenceFloor)")
         }
+    }
+
+    private static func isBundleName(_ name: String) -> Bool {
+        !name.hasPrefix(".") && (name.hasSuffix(".tar") || name.hasSuffix(".tar" + AgeFile.suffix))
     }
 }

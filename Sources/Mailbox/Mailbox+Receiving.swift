@@ -12,8 +12,9 @@ extension Mailbox {
     /// Looks at everything in the inbox, and at held bundles whose time has come.
     ///
     /// Each file is opened without following links or blocking, copied to the local spool under a cap, and not read again at
-    /// its own place. The copy must be a whole bundle; one that is none may still be growing and is left alone until it has
-    /// settled. What passes the mailbox's rules is given out; all else is cleaned up here, after one write of the ledger.
+    /// its own place. The copy must be a whole bundle, or one encrypted to this home; one that is neither may still be growing
+    /// and is left alone until it has settled. What passes the mailbox's rules is given out; all else is cleaned up here,
+    /// after one write of the ledger.
     ///
     /// - Parameter retryEarly: also gives out bundles that were committed as ``Verdict/held(_:)`` before.
     package func receive(retryEarly: Bool = false) throws(MailboxError) -> Received {
@@ -61,7 +62,7 @@ extension Mailbox {
 
     private func take(_ entry: DirectoryEntry, _ pass: inout ReceivingPass) throws(MailboxError) {
         let path = home.inbox.appending(entry.component)
-        let limit = BundleLimits.standard.totalBytes
+        let limit = Self.largestFile
         let spooled = spoolPath()
         let file: InboxFile
         do {
@@ -81,9 +82,11 @@ extension Mailbox {
             if !error.isMissing { problems.append(error.description) }
             return
         }
+        var archive = spooled
         do {
-            let unverified = try BundleReader.open(spooled, files: files)
-            try sort(unverified, manifest: try unverified.manifest(), from: file, &pass)
+            archive = try signedArchive(in: spooled)
+            let unverified = try BundleReader.open(archive, files: files)
+            try sort(unverified, manifest: try unverified.manifest(), from: file, original: spooled, &pass)
         } catch let error as BundleError {
             if let cause = error.cause { throw MailboxError(cause) }
             try settle(file, spooled, error, &pass)
@@ -92,35 +95,47 @@ extension Mailbox {
         } catch {
             throw MailboxError(.bundle, "\(error)")
         }
-        // What was given out stays until it is committed; of all else the copy has served.
-        if !open.values.contains(where: { $0.bundle.path == spooled }) {
-            try onDisk { () throws(FileError) in try files.remove(spooled) }
+        // What was given out stays until it is committed; of all else the copies have served.
+        for path in archive == spooled ? [spooled] : [spooled, archive]
+        where !open.values.contains(where: { $0.bundle.path == path }) {
+            try onDisk { () throws(FileError) in try files.remove(path) }
         }
     }
 
-    /// A file that does not verify: waits, or has settled and goes into quarantine.
+    /// A file that does not verify: waits, or has settled and goes into quarantine, as it came.
+    ///
+    /// One that is encrypted to others waits for nothing: whatever may still follow, its header is there and is not for us.
     private func settle(
         _ file: InboxFile, _ spooled: FilePath, _ error: BundleError, _ pass: inout ReceivingPass
     ) throws(MailboxError) {
         let content = try onDisk { () throws(FileError) in try SHA256Hash.digest(of: spooled, files: files) }
-        guard pass.settling.observe(file.name, size: content.size, digest: content.digest, now: now) else {
-            pass.received.settling += 1
-            return
+        let isForOthers = error.reason == .notForThisIdentity
+        if !isForOthers {
+            guard pass.settling.observe(file.name, size: content.size, digest: content.digest, now: now) else {
+                pass.received.settling += 1
+                return
+            }
         }
-        try Quarantine(home: home).take(
-            spooled, name: file.name, digest: content.digest, reason: error.reason.rawValue, detail: error.detail,
-            now: now)
+        let reason: RefusalReason =
+            !isForOthers ? .notABundle : isNamedForAnother(file.name) ? .wrongRecipient : .notForThisIdentity
+        let isNew = try Quarantine(home: home).take(
+            spooled, name: file.name, digest: content.digest,
+            reason: isForOthers ? reason.rawValue : error.reason.rawValue, detail: error.detail, now: now)
+        let advice = "; was it meant for \(home.name), its sender has an old age recipient of it"
         pass.received.refusals.append(
             Refusal(
-                name: Quarantine.printable(file.name), reason: .notABundle,
-                detail: "\(error.reason.rawValue): \(error.detail)", sender: nil, id: nil))
+                name: Quarantine.printable(file.name), reason: reason,
+                detail: "\(error.reason.rawValue): \(error.detail)" + (reason == .notForThisIdentity ? advice : ""),
+                sender: nil, id: nil, isRepeated: !isNew))
         pass.finished.append(file)
     }
 
     // MARK: sorting
 
+    /// - Parameter original: the spooled copy as it came, which is what quarantine keeps: perhaps still encrypted.
     private func sort(
-        _ unverified: UnverifiedBundle, manifest: Manifest, from file: InboxFile, _ pass: inout ReceivingPass
+        _ unverified: UnverifiedBundle, manifest: Manifest, from file: InboxFile, original: FilePath,
+        _ pass: inout ReceivingPass
     ) throws {
         let id = SHA256Hash.digest(of: unverified.manifestBytes)
         if let first = open[id]?.bundle.signer {
@@ -138,19 +153,19 @@ extension Mailbox {
         case .discard:
             pass.finished.append(file)
         case .refuse(let reason, let detail):
-            try refuse(unverified, manifest, id, file.name, reason, detail, &pass)
+            try refuse(original, manifest, id, file.name, reason, detail, &pass)
             pass.finished.append(file)
         case .equivocation(let first):
             try alarm(manifest, first: first, second: id, &pass)
             let detail = "another bundle of \(manifest.sender) has the number \(manifest.seq) too: \(first.short)"
-            try refuse(unverified, manifest, id, file.name, .equivocation, detail, &pass)
+            try refuse(original, manifest, id, file.name, .equivocation, detail, &pass)
             pass.finished.append(file)
         case .hold(let reason):
             // A twin holds the one place for this id; which of the two is real shows once its key is known.
             guard ledger.held[id] == nil, !pass.received.held.contains(where: { $0.id == id }) else { return }
             let bundle = try unverified.verified()
             if let refusal = try holdRefusal(bundle, pass) {
-                try refuse(unverified, manifest, id, file.name, .heldTooMany, refusal, &pass)
+                try refuse(original, manifest, id, file.name, .heldTooMany, refusal, &pass)
             } else {
                 let record = heldRecord(bundle, cause: .unknownKey, reason: reason)
                 try onDisk { () throws(FileError) in try files.move(from: bundle.path, to: home.heldPath(id)) }
@@ -187,11 +202,11 @@ extension Mailbox {
     }
 
     func refuse(
-        _ unverified: UnverifiedBundle, _ manifest: Manifest, _ id: Digest, _ name: String, _ reason: RefusalReason,
+        _ file: FilePath, _ manifest: Manifest, _ id: Digest, _ name: String, _ reason: RefusalReason,
         _ detail: String, _ pass: inout ReceivingPass
     ) throws(MailboxError) {
         try Quarantine(home: home).take(
-            unverified.path, name: name, digest: id, reason: reason.rawValue, detail: detail, now: now)
+            file, name: name, digest: id, reason: reason.rawValue, detail: detail, now: now)
         pass.received.refusals.append(
             Refusal(
                 name: Quarantine.printable(name), reason: reason, detail: detail, sender: manifest.sender, id: id))

@@ -11,34 +11,38 @@ extension Mailbox {
     /// and the outbox the identical bytes.
     ///
     /// The bundle is built in the home, then recorded together with its number and with the acknowledgements that it carries,
-    /// and only then published to the outbox.
+    /// and only then published to the outbox. Where it is encrypted, that happens before it is recorded, and never again.
     ///
     /// - Parameters:
     ///   - key: names the wish for ever, such as `update/SESSION/3`.
     ///   - recipients: in any order; empty for an invite only.
     ///   - validDays: how long it may be taken; nil for the kind's default.
+    ///   - strangers: whom to encrypt to where a recipient is nobody in ``trust``, such as one whose enrolment is refused.
     ///   - payload: read now and not needed afterwards.
+    /// - Throws: `trust` where it is to be encrypted and a recipient's age recipient is not known. Nothing is sent then.
     @discardableResult
     package func send(
         key: String, kind: BundleKind, to recipients: [PartyName], session: RandomID = .none, round: Int = 0,
         request: Digest? = nil, base: Digest? = nil, validDays: Int64? = nil, retention: Retention = .untilAcknowledged,
-        payload: [PayloadSource]
+        strangers: [PartyName: AgeRecipient] = [:], payload: [PayloadSource]
     ) throws(MailboxError) -> OutgoingRecord {
         if let record = ledger.outgoing[key] {
             if record.published == nil, !record.isRetired { try publish(record) }
             return ledger.outgoing[key] ?? record
         }
         let recipients = Set(recipients).sorted()
+        let sealing = try ageRecipients(for: recipients, strangers: strangers)
         let (seq, prev) = ledger.next(in: session)
         let acks = ledger.owedAcks(to: recipients.compactMap { trust.party($0) }, limit: Self.acksPerBundle)
         let draft = Manifest(
             kind: kind, federation: home.federation, session: session, round: round, seq: seq, sender: home.name,
             recipients: recipients, created: now, expires: now.adding(days: validDays ?? kind.usualValidity),
             request: request, base: base, prev: prev, acks: acks)
-        let manifest = try build(draft, payload)
+        let manifest = try build(draft, payload, sealing: sealing)
         let record = OutgoingRecord(
             key: key, id: manifest.id, kind: kind, session: session, round: round, seq: seq, recipients: recipients,
-            created: now, expires: manifest.expires, name: manifest.outboxName, retention: retention)
+            created: now, expires: manifest.expires,
+            name: sealing == nil ? manifest.outboxName : manifest.outboxName + AgeFile.suffix, retention: retention)
         let now = now
         try updateLedger { ledger in
             ledger.outgoing[key] = record
@@ -52,12 +56,19 @@ extension Mailbox {
         return ledger.outgoing[key] ?? record
     }
 
-    private func build(_ draft: Manifest, _ payload: [PayloadSource]) throws(MailboxError) -> Manifest {
+    /// Signs, and then encrypts. What is left by a kill before the record is written belongs to no record and goes.
+    private func build(
+        _ draft: Manifest, _ payload: [PayloadSource], sealing recipients: [AgeRecipient]?
+    ) throws(MailboxError) -> Manifest {
         let spooled = spoolPath()
         do {
             let manifest = try BundleWriter.write(
-                draft, payload: payload, key: identity.signing, to: spooled, files: files, permissions: 0o644)
+                draft, payload: payload, key: identity.signing, to: spooled, files: files, permissions: 0o600)
             try files.move(from: spooled, to: home.outgoingPath(manifest.id))
+            if let recipients {
+                try AgeWriter.encrypt(
+                    home.outgoingPath(manifest.id), to: recipients, at: home.sealedPath(manifest.id), files: files)
+            }
             return manifest
         } catch let error as BundleError {
             throw MailboxError(.bundle, error)
@@ -71,7 +82,7 @@ extension Mailbox {
     /// Lays a recorded bundle into the outbox, and notes when. Without the note it is laid there again, unchanged.
     func publish(_ record: OutgoingRecord) throws(MailboxError) {
         try onDisk { () throws(FileError) in
-            try files.publishFile(from: home.outgoingPath(record.id), to: home.outbox.appending(record.name))
+            try files.publishFile(from: travellingPath(record), to: home.outbox.appending(record.name))
         }
         let now = now
         try updateLedger { $0.outgoing[record.key]?.published = now }
@@ -88,7 +99,7 @@ extension Mailbox {
         ledger.outgoing[key]?.acknowledgedBy.contains(party) ?? false
     }
 
-    /// The bytes of a bundle of ours that is not retired.
+    /// The signed archive of a bundle of ours that is not retired, readable for us whether or not it travels encrypted.
     package func sentPath(_ record: OutgoingRecord) -> FilePath { home.outgoingPath(record.id) }
 }
 
@@ -113,7 +124,8 @@ extension Manifest {
 }
 
 extension BundleKind {
-    fileprivate var isFromClientsOnly: Bool {
+    /// Goes to the one server, so that its name needs not say to whom.
+    var isFromClientsOnly: Bool {
         switch self {
         case .enrol, .request, .update, .withdraw: true
         default: false

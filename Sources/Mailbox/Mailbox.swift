@@ -15,6 +15,8 @@ package final class Mailbox {
     package let home: Home
     package let now: Timestamp
     package let identity: Identity
+    /// Whether bundles made from now on are encrypted to their recipients. What was made before stays as it is.
+    package let encrypts: Bool
     package private(set) var trust: TrustStore
     /// One line each, for people: what could not be done but did not stop the run.
     package internal(set) var problems: [String] = []
@@ -29,16 +31,22 @@ package final class Mailbox {
     var spooled = 0
     private let lock: RunLock
 
+    /// - Parameter encrypts: false only where the home's configuration says so.
     /// - Returns: nil while another run holds the home.
     /// - Throws: if the clock runs before what this home has already seen, or if keys, trust or state cannot be used.
-    package static func open(_ home: Home, now: Timestamp) throws(MailboxError) -> Mailbox? {
+    package static func open(
+        _ home: Home, now: Timestamp, encrypts: Bool = true
+    ) throws(MailboxError) -> Mailbox? {
         guard let lock = try RunLock(home) else { return nil }
-        return try Mailbox(home, now: now, lock: lock)
+        return try Mailbox(home, now: now, encrypts: encrypts, lock: lock)
     }
 
-    private init(_ home: Home, now: Timestamp, lock: consuming RunLock) throws(MailboxError) {
+    private init(
+        _ home: Home, now: Timestamp, encrypts: Bool, lock: consuming RunLock
+    ) throws(MailboxError) {
         self.home = home
         self.now = now
+        self.encrypts = encrypts
         self.lock = lock
         let floor = try ClockFloor.load(from: home)
         try floor.check(now: now)
@@ -109,7 +117,9 @@ package final class Mailbox {
     // MARK: leftovers of killed runs
 
     private func clearLeftovers() throws(MailboxError) {
-        let known = Set(ledger.outgoing.values.filter { !$0.isRetired }.map { $0.id.hex + ".tar" })
+        let known = Set(
+            ledger.outgoing.values.filter { !$0.isRetired }.flatMap(storedPaths).compactMap { $0.lastComponent?.string }
+        )
         try onDisk { () throws(FileError) in
             for entry in try files.list(home.spool) { try files.removeTree(home.spool.appending(entry.component)) }
             // A bundle that was built and not recorded was never published.

@@ -1,3 +1,4 @@
+import Bundles
 import Files
 import SystemPackage
 import Wire
@@ -13,11 +14,17 @@ struct Quarantine {
 
     /// Moves a spooled file in. The same content under the same name goes to the same place, so that a repeated run makes no
     /// second copy.
+    ///
+    /// - Returns: whether it is the first of its kind here.
+    @discardableResult
     func take(
         _ spooled: FilePath, name: String, digest: Digest, reason: String, detail: String, now: Timestamp
-    ) throws(MailboxError) {
+    ) throws(MailboxError) -> Bool {
         let stem = Self.safe(name) + "-" + digest.short
-        let target = home.quarantine.appending(stem + ".tar")
+        let isEncrypted = try onDisk { () throws(FileError) in
+            try AgeFile.isEncrypted(spooled, files: home.files)
+        }
+        let target = home.quarantine.appending(stem + ".tar" + (isEncrypted ? AgeFile.suffix : ""))
         let note = """
             file: \(Self.printable(name))
             reason: \(reason)
@@ -25,9 +32,11 @@ struct Quarantine {
             taken: \(now.rfc3339)
 
             """
-        try onDisk { () throws(FileError) in
+        return try onDisk { () throws(FileError) in
+            let isNew = try !home.files.exists(target)
             try home.files.writeFile(home.quarantine.appending(stem + ".reason.txt"), Array(note.utf8))
             try home.files.move(from: spooled, to: target)
+            return isNew
         }
     }
 
@@ -52,8 +61,9 @@ struct Quarantine {
 
     /// A name for our own disk from a foreign one.
     private static func safe(_ name: String) -> String {
-        let name = name.lowercased()
-        let stem = name.hasSuffix(".tar") ? name.dropLast(4) : name[...]
+        let lowercased = name.lowercased()
+        let name = lowercased.hasSuffix(AgeFile.suffix) ? lowercased.dropLast(AgeFile.suffix.count) : lowercased[...]
+        let stem = name.hasSuffix(".tar") ? name.dropLast(4) : name
         let allowed = stem.unicodeScalars.map { scalar -> Character in
             let isPlain = ("a"..."z").contains(scalar) || ("0"..."9").contains(scalar) || scalar == "-" || scalar == "_"
             return isPlain ? Character(scalar) : "_"

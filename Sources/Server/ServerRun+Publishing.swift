@@ -62,6 +62,7 @@ extension ServerRun {
             case .abort(let key, let clients, let reason):
                 try mailbox.send(
                     key: key, kind: .abort, to: clients, session: session.id,
+                    strangers: strangers(among: clients, for: key),
                     payload: [.bytes(name: Reason.fileName, reason.encoded)])
             case .aggregate, .saveVersion, .announcePause: break
             }
@@ -71,7 +72,24 @@ extension ServerRun {
     private func send(_ decision: Decision, key: String, to client: PartyName) throws {
         try mailbox.send(
             key: key, kind: .decision, to: [client], session: decision.session ?? .none, request: decision.about,
+            strangers: strangers(among: [client], for: key),
             payload: [.bytes(name: Decision.fileName, decision.encoded)])
+    }
+
+    /// Whose enrolment was refused or ended is nobody in the trust, and is still to be told so: its own enrolment says what to
+    /// encrypt to. Models do not go to such a party.
+    private func strangers(among clients: [PartyName], for key: String) -> [PartyName: AgeRecipient] {
+        guard mailbox.sent(key: key) == nil else { return [:] }
+        var found: [PartyName: AgeRecipient] = [:]
+        for client in clients where mailbox.trust.party(client) == nil {
+            guard let record = records.enrolments.last(where: { $0.name == client }),
+                let bundle = try? BundleReader.open(home.archived(record.id), files: files).verified(),
+                let bytes = try? bundle.payload(Enrolment.fileName, limit: FederationLimits.messageBytes),
+                let enrolment = try? Enrolment(decoding: bytes)
+            else { continue }
+            found[client] = try? AgeRecipient(enrolment.ageRecipient)
+        }
+        return found
     }
 
     private func send(_ order: GlobalOrder, session: Session) throws {

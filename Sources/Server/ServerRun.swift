@@ -54,7 +54,9 @@ package final class ServerRun {
                 .badInput, "consilium.yaml: name is \(configuration.name), but this home is \(home.name)'s",
                 hint: "put the old name back; others know this server by it")
         }
-        guard let mailbox = try Mailbox.open(home, now: now) else { return nil }
+        guard let mailbox = try Mailbox.open(home, now: now, encrypts: configuration.encrypt) else {
+            return nil
+        }
         return try ServerRun(home, configuration: configuration, mailbox: mailbox, now: now)
     }
 

@@ -19,7 +19,7 @@ import Wire
         let world = try World.initialised()
         try world.shell("mkdir stick")
         for home in World.everybody {
-            try world.shell("mkdir kept-\(home) && cp \(home)/outbox/*.tar kept-\(home)/")
+            try world.shell("mkdir kept-\(home) && cp \(home)/outbox/*.tar.age kept-\(home)/")
             try world.succeed("client", "request", "--home", home, "--rounds", "2")
             // The request alone, of somebody whom the server does not know.
             for name in world.names("\(home)/outbox", "request") {
@@ -28,7 +28,7 @@ import Wire
             try world.serve()
         }
         #expect(world.names("S/requests/pending", "REQ").isEmpty)
-        try world.shell("for h in c a b; do cp kept-$h/*.tar S/inbox/$h.tar; cp $h/outbox/*.tar S/inbox/; done")
+        try world.shell("for h in c a b; do cp kept-$h/*.tar.age S/inbox/$h.tar; cp $h/outbox/*.tar.age S/inbox/; done")
         try world.serve()
         try world.shell("mv S/enrolments/pending/*.tar S/enrolments/approved/")
         try world.serve()
@@ -38,7 +38,7 @@ import Wire
         try world.serve()
 
         for round in 1...2 {
-            try world.shell("cp S/outbox/*.tar stick/")
+            try world.shell("cp S/outbox/*.tar* stick/")
             for home in ["c", "a", "b"] {
                 // The global first and alone; its decision a day later, with everything that ever came, twice.
                 for name in world.names("stick", "global") {
@@ -46,14 +46,14 @@ import Wire
                 }
                 try world.succeed("client", "run", "--home", home)
                 try world.shell(
-                    "for f in stick/*.tar; do cp $f \(home)/inbox/; cp $f \"$PWD/\(home)/inbox/$(basename $f .tar) (1).tar\"; done"
+                    "for f in stick/*.tar*; do cp $f \(home)/inbox/; cp $f \"$PWD/\(home)/inbox/$(basename $f .tar) (1).tar\"; done"
                 )
                 try world.succeed("client", "run", "--home", home)
                 try world.succeed("client", "run", "--home", home)
-                try world.shell("cp \(home)/outbox/*.tar stick/")
+                try world.shell("cp \(home)/outbox/*.tar* stick/")
             }
             try world.shell(
-                "cp stick/*.tar S/inbox/; for f in stick/update*.tar; do cp $f \"S/inbox/$(basename $f .tar) (1).tar\"; done"
+                "cp stick/*.tar* S/inbox/; for f in stick/update*.tar*; do cp $f \"S/inbox/$(basename $f .tar) (1).tar\"; done"
             )
             try world.serve()
         }

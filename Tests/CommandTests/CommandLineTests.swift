@@ -90,7 +90,8 @@ import Wire
         ("S", "minimum_clients: [", "consilium.yaml"),
         ("a", "time_bugdet: 8h", "time_bugdet: is not a known key; did you mean 'time_budget'?"),
         ("a", "time_budget: 8 parsecs", "time_budget"),
-        ("a", "encrypt: true", "encrypt: must be false"),
+        ("a", "encrypt: maybe", "encrypt"),
+        ("S", "encrypt: maybe", "encrypt"),
         ("a", "validation: 2", "validation"),
     ])
     func aMistakeInTheConfigurationIsNamed(home: String, line: String, says: String) throws {

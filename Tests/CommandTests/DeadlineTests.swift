@@ -84,7 +84,7 @@ import Wire
 
         // Everybody reads it in round.json, and the hospital itself is told.
         let global = try #require(world.names("S/outbox", "global").first)
-        let report = try world.shell("tar xOf S/outbox/\(global) round.json").output
+        let report = try world.shell("tar xOf \(try world.opened("S/outbox/\(global)")) round.json").output
         let account = try StrictJSON.parse(Array(report.utf8), maximumBytes: 1 << 20)
         #expect(account.fate(of: "hospital-c") == "missing")
         #expect(account.fate(of: "hospital-a") == "counted")

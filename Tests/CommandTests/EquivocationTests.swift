@@ -67,7 +67,7 @@ import Wire
         for home in World.everybody { try world.carry("S", to: home) }
         try world.shell("cp -a b backup")
         try world.succeed("client", "run", "--home", "b")
-        try world.shell("cp b/outbox/update*.tar backup/outbox/ && rm -rf b && mv backup b")
+        try world.shell("cp b/outbox/update*.tar.age backup/outbox/ && rm -rf b && mv backup b")
         world.advance(seconds: 3600)
         let told = try world.succeed("client", "run", "--home", "b")
         #expect(told.output.contains("this home was restored from a backup"), "\(told)")

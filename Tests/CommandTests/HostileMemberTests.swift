@@ -17,7 +17,7 @@ import Wire
         _ world: World, _ file: String, keyOf home: String, to target: String,
         _ change: (inout Manifest, inout Payload) throws -> Void
     ) throws {
-        let bundle = try BundleReader.open(FilePath(world.path(file)), files: Self.files).verified()
+        let bundle = try BundleReader.open(FilePath(world.path(try world.opened(file))), files: Self.files).verified()
         var manifest = bundle.manifest
         var payload: Payload = try manifest.files.map { ($0.name, try bundle.payload($0.name, limit: 1 << 26)) }
         try change(&manifest, &payload)

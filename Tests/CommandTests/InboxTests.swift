@@ -88,11 +88,11 @@ import Wire
     @Test func aStrangersBundleWaitsForItsEnrolment() throws {
         let world = try World.initialised()
         try world.succeed("client", "request", "--home", "a", "--rounds", "1")
-        try world.shell("cp a/outbox/request*.tar S/inbox/")
+        try world.shell("cp a/outbox/request*.tar.age S/inbox/")
         let told = try world.succeed("server", "run", "--home", "S")
         #expect(told.output.hasPrefix("a bundle that says it is from hospital-a waits: "), "\(told)")
         #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
-        try world.shell("cp a/outbox/enrol*.tar S/inbox/")
+        try world.shell("cp a/outbox/enrol*.tar.age S/inbox/")
         try world.serve()
         try world.shell("mv S/enrolments/pending/*.tar S/enrolments/approved/")
         try world.serve()

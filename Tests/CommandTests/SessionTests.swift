@@ -156,7 +156,7 @@ import Wire
     }
 
     private func files(_ world: World, _ bundle: String) throws -> [String] {
-        try world.shell("tar tf '\(bundle)'").output.split(separator: "\n").map(String.init)
+        try world.shell("tar tf '\(try world.opened(bundle))'").output.split(separator: "\n").map(String.init)
     }
 
     private func globals(_ world: World) throws -> [String: [String]] {

@@ -46,7 +46,7 @@ import Wire
     }
 
     private static func weights(_ world: World, _ home: String) throws -> [UInt8] {
-        let bundle = try world.update(home)
+        let bundle = try world.opened(try world.update(home))
         try world.shell("mkdir -p out-\(home) && tar xf '\(bundle)' -C out-\(home)")
         return try world.bytes("out-\(home)/update.safetensors")
     }
@@ -109,7 +109,7 @@ import Wire
         try world.startSession("spring", ["a", "b"])
         world.environment["CONSILIUM_ISA"] = "scalar"
         try world.visit("a")
-        let metrics = try world.shell("tar xOf '\(try world.update("a"))' metrics.json").output
+        let metrics = try world.shell("tar xOf '\(try world.opened(world.update("a")))' metrics.json").output
         let document = try StrictJSON.parse(Array(metrics.utf8), maximumBytes: 1 << 20)
         #expect(document["instruction_set"].text == "scalar")
         #expect(document["steps"].integer == 4)

@@ -73,8 +73,8 @@ import Wire
     }
 
     private func payload(_ world: World, _ name: String) throws -> [UInt8] {
-        let bundle = try #require(world.names("a/outbox", "update").last)
-        try world.shell("mkdir -p open && tar xf 'a/outbox/\(bundle)' -C open")
+        let bundle = try world.opened(try world.update("a"))
+        try world.shell("mkdir -p open && tar xf '\(bundle)' -C open")
         return try world.bytes("open/\(name)")
     }
 

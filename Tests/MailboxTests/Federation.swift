@@ -3,6 +3,7 @@ import Files
 import Glibc
 import Mailbox
 import SystemPackage
+import Testing
 import Wire
 
 /// The moment at which most tests begin.
@@ -94,10 +95,35 @@ final class TestFederation {
     }
 }
 
+extension TestFederation {
+    /// Encrypts a bundle that lies somewhere to homes, in its place, under its name or another one.
+    @discardableResult
+    func seal(_ file: FilePath, to homes: [Home], as fileName: String? = nil) throws -> FilePath {
+        let name = try #require(fileName ?? file.lastComponent.map { $0.string + ".age" })
+        let target = file.removingLastComponent().appending(name)
+        let sealed = try AgeWriter.encrypt(
+            try content(file), to: homes.map { try Identity.load(from: $0).age.recipient })
+        try QuickFileSystem().remove(file)
+        try QuickFileSystem().writeFile(target, sealed)
+        return target
+    }
+
+    /// The signed archive in an encrypted file, opened with a home's own key, beside the homes.
+    func unseal(_ file: FilePath, with home: Home) throws -> FilePath {
+        let target = root.appending("unsealed")
+        try QuickFileSystem().remove(target)
+        try AgeReader.decrypt(
+            file, with: [try Identity.load(from: home).age], to: target, limit: 1 << 24, files: QuickFileSystem())
+        return target
+    }
+}
+
 /// Tries for a second: a tool that another test starts holds copies of all open locks for a moment, between fork and exec.
-func opened(_ home: Home, at now: Timestamp = start) throws -> Mailbox {
+///
+/// Most tests read what they sent, so that the outbox is in the clear unless they say something else.
+func opened(_ home: Home, at now: Timestamp = start, encrypts: Bool = false) throws -> Mailbox {
     for _ in 0..<1000 {
-        if let mailbox = try Mailbox.open(home, now: now) { return mailbox }
+        if let mailbox = try Mailbox.open(home, now: now, encrypts: encrypts) { return mailbox }
         usleep(1000)
     }
     throw TestTrouble("the home is locked")

@@ -9,8 +9,10 @@ import Wire
 /// sound disk must come to the same end as if nothing had happened.
 @Suite struct KillTests {
     /// One run of a server that takes everything and answers with a decision.
-    private func tick(_ home: Home, at now: Timestamp, seen: inout Set<Digest>) throws {
-        let mailbox = try opened(home, at: now)
+    private func tick(
+        _ home: Home, at now: Timestamp, encrypts: Bool = false, seen: inout Set<Digest>
+    ) throws {
+        let mailbox = try opened(home, at: now, encrypts: encrypts)
         for delivery in try mailbox.receive().deliveries {
             try mailbox.archive(delivery)
             // The caller's own state: applying the same bundle twice is a no-op.
@@ -28,8 +30,9 @@ import Wire
         try mailbox.finish()
     }
 
-    @Test(arguments: FaultyFileSystem.Mode.allCases)
-    func aRunThatStopsAnywhereIsRepeatedToTheSameEnd(mode: FaultyFileSystem.Mode) throws {
+    /// The plain and the encrypted copy of a request lie in the inbox, or two plain ones.
+    @Test(arguments: FaultyFileSystem.Mode.allCases, [false, true])
+    func aRunThatStopsAnywhereIsRepeatedToTheSameEnd(mode: FaultyFileSystem.Mode, encrypts: Bool) throws {
         var limit = 1
         while true {
             let world = try TestFederation()
@@ -38,13 +41,16 @@ import Wire
             try QuickFileSystem().copyFile(
                 from: world.server.inbox.appending("request.tar"),
                 to: world.server.inbox.appending("request (1).tar"))
+            if encrypts { try world.seal(world.server.inbox.appending("request (1).tar"), to: [world.server]) }
 
             let hook = FaultyFileSystem.Hook(failing: limit, mode)
             var seen: Set<Digest> = []
-            try? tick(try Home.open(world.server.root, files: FaultyFileSystem(hook)), at: start, seen: &seen)
-            let published = try tree(world.server.outbox).filter { $0.key.hasSuffix(".tar") }
+            try? tick(
+                try Home.open(world.server.root, files: FaultyFileSystem(hook)), at: start, encrypts: encrypts,
+                seen: &seen)
+            let published = try tree(world.server.outbox).filter { !$0.key.hasSuffix(".part") }
 
-            try tick(world.server, at: start.adding(seconds: 600), seen: &seen)
+            try tick(world.server, at: start.adding(seconds: 600), encrypts: encrypts, seen: &seen)
             let outbox = try names(world.server.outbox)
             let step = "operation \(limit), \(mode)"
             #expect(seen == [request.id], "\(step)")
@@ -53,14 +59,17 @@ import Wire
             #expect(try names(world.server.quarantine) == [], "\(step)")
             #expect(outbox.count == 1, "\(step): \(outbox)")
             for (path, bytes) in published { #expect(try content(FilePath(path)) == bytes, "\(step)") }
+            let sent = world.server.outbox.appending(try #require(outbox.first))
             let bundle = try BundleReader.open(
-                world.server.outbox.appending(try #require(outbox.first)), files: QuickFileSystem()
+                encrypts ? try world.unseal(sent, with: world.hospitalA) : sent, files: QuickFileSystem()
             ).verified()
+            // No plaintext is left of what was only looked at.
+            #expect(try names(world.server.root.appending("mailbox/spool")) == [], "\(step)")
             #expect(bundle.manifest.seq == 1 && bundle.manifest.acks == [request.id], "\(step)")
 
             // And then there is nothing left to do.
             let before = try tree(world.server.root)
-            try tick(world.server, at: start.adding(seconds: 1200), seen: &seen)
+            try tick(world.server, at: start.adding(seconds: 1200), encrypts: encrypts, seen: &seen)
             let after = try tree(world.server.root)
             let changed = Set(before.keys).union(after.keys).filter { before[$0] != after[$0] }
             #expect(changed == [], "\(step)")
@@ -96,6 +105,56 @@ import Wire
             guard hook.hasFailed || second.hasFailed else { break }
             limit += 1
         }
+    }
+
+    /// Sent by one home, carried by an exchange, taken in by another, with a stop anywhere on both sides.
+    @Test(arguments: FaultyFileSystem.Mode.allCases)
+    func anEncryptedBundleCrossesAnExchangeThroughAStopAnywhere(mode: FaultyFileSystem.Mode) throws {
+        var limit = 1
+        while true {
+            let world = try TestFederation()
+            let root = world.root.appending("exchange")
+            try QuickFileSystem().makeDirectories(root)
+            var seen: Set<Digest> = []
+            func pass(_ home: Home, at seconds: Int64) throws {
+                let mailbox = try opened(home, at: start.adding(seconds: seconds), encrypts: true)
+                let exchange = try Exchange.detect(root, home: home)
+                _ = try mailbox.collect(from: exchange)
+                for delivery in try mailbox.receive().deliveries {
+                    seen.insert(delivery.id)
+                    try mailbox.commit(delivery, .accepted)
+                }
+                if home.role == .server {
+                    try mailbox.send(
+                        key: "decision", kind: .decision, to: [name("hospital-a")],
+                        payload: [.bytes(name: "decision.json", Array("{}\n".utf8))])
+                }
+                try mailbox.publishPending()
+                _ = try mailbox.deliver(to: exchange)
+            }
+            let hooks = [world.server, world.hospitalA].map { home in
+                let hook = FaultyFileSystem.Hook(failing: limit, mode)
+                try? pass(try Home.open(home.root, files: FaultyFileSystem(hook)), at: 0)
+                return hook
+            }
+            let step = "operation \(limit), \(mode)"
+            let onTheRoad = try tree(root).filter { !$0.key.hasSuffix(".part") }
+            for (path, bytes) in onTheRoad {
+                #expect(bytes.starts(with: Array("age-encryption.org/v1\n".utf8)), "\(step): \(path)")
+            }
+            try pass(world.server, at: 90_000)
+            for (path, bytes) in onTheRoad { #expect(try content(FilePath(path)) == bytes, "\(step)") }
+            try pass(world.hospitalA, at: 90_000)
+            #expect(seen.count == 1, "\(step)")
+            #expect(try names(world.hospitalA.archive) == seen.map { "\($0).tar" }, "\(step)")
+            for home in [world.server, world.hospitalA] {
+                #expect(try names(home.inbox) == [] && names(home.quarantine) == [], "\(step)")
+                #expect(try names(home.root.appending("mailbox/spool")) == [], "\(step)")
+            }
+            guard hooks.contains(where: \.hasFailed) else { break }
+            limit += 1
+        }
+        #expect(limit > 60)
     }
 
     @Test func aHomeThatIsLockedIsLeftAlone() throws {

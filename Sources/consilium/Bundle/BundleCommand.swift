@@ -10,7 +10,7 @@ struct BundleCommand: ParsableCommand {
 
             EXAMPLES:
               consilium bundle inspect update.tar
-              consilium bundle verify --home S update.tar
+              consilium bundle verify --home S update.tar.age
             """,
         subcommands: [BundleInspectCommand.self, BundleVerifyCommand.self])
 }

@@ -5,12 +5,11 @@ import Wire
 
 /// Everything that can be found out about a file that may be a bundle.
 struct BundleExamination {
-    /// Files made by age begin with this.
-    private static let ageMagic = Array("age-encryption.org/".utf8)
-
     let path: FilePath
     /// Bytes of the file.
     let size: Int64
+    /// Whether the file is encrypted; all else is about what is in it.
+    let isEncrypted: Bool
     /// What the manifest says, true or not; nil where it cannot be read.
     private(set) var manifest: Manifest?
     private(set) var id: Digest?
@@ -21,18 +20,29 @@ struct BundleExamination {
     /// The first fault; nil for a bundle that is in order.
     private(set) var fault: BundleError?
 
+    /// An encrypted bundle is decrypted into a temporary folder of its own, which goes before this returns.
+    ///
+    /// - Parameter identities: ours, asked for where the bundle is encrypted; it stays closed without any.
     /// - Throws: `FileError` where the file cannot be read at all.
-    init(_ path: FilePath) throws {
+    init(_ path: FilePath, identities: () throws -> [AgeIdentity]) throws {
         self.path = path
         let files = LocalFileSystem()
-        let file = try files.openForReading(path)
-        size = try file.status().size
-        guard try file.bytes(at: 0, count: Self.ageMagic.count) != Self.ageMagic else {
-            fault = BundleError(.notCanonical, "the file is encrypted with age; decrypt it with 'age -d' first")
+        size = try files.openForReading(path).status().size
+        isEncrypted = try AgeFile.isEncrypted(path, files: files)
+        let identities = isEncrypted ? try identities() : []
+        guard !isEncrypted || !identities.isEmpty else {
+            fault = BundleError(
+                .notForThisIdentity,
+                "the file is encrypted with age; name the home that it is for with --home, or its key with --identity")
             return
         }
+        let scratch = isEncrypted ? try TemporaryFolder.make(hint: "set TMPDIR to a folder of yours") : nil
+        defer { if let scratch { try? files.removeTree(scratch) } }
         do {
-            try examine(try BundleReader.open(path, files: files))
+            let archive = try AgeFile.decryptIfNeeded(
+                path, with: identities, to: (scratch ?? "/").appending("bundle.tar"),
+                limit: BundleLimits.standard.totalBytes, files: files)
+            try examine(try BundleReader.open(archive, files: files))
         } catch {
             if let cause = error.cause { throw cause }
             fault = error
@@ -59,7 +69,8 @@ struct BundleExamination {
 
     func json(_ verdict: BundleTrust.Verdict) -> JSONValue {
         var fields: [String: JSONValue] = [
-            "schema_version": 1, "file": .path(path), "size": .integer(size), "id": .optional(id) { .string($0.hex) },
+            "schema_version": 1, "file": .path(path), "size": .integer(size), "encrypted": .bool(isEncrypted),
+            "id": .optional(id) { .string($0.hex) },
             "signer": .optional(signer) { .string($0.fingerprint) }, "signature_valid": .bool(isSignatureGood),
             "payload_valid": .bool(isPayloadGood), "valid": .bool(isGood),
             "fault": .optional(fault) { ["reason": .string($0.reason.rawValue), "detail": .string($0.detail)] },

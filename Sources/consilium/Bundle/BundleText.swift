@@ -47,7 +47,7 @@ struct BundleText {
     }
 
     private var checks: [(String, String)] {
-        var facts = [("size", Numbers.bytes(bundle.size))]
+        var facts = [("size", Numbers.bytes(bundle.size) + (bundle.isEncrypted ? ", encrypted with age" : ""))]
         if let signer = bundle.signer {
             facts.append(("key", signer.fingerprint))
             facts.append(("signature", bundle.isSignatureGood ? "good" : "NOT GOOD: nothing above is proved"))

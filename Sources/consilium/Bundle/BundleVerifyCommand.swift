@@ -7,6 +7,7 @@ struct BundleVerifyCommand: ParsableCommand {
         commandName: "verify",
         abstract: "Checks a bundle's form, signature, payload and, with --home or --signers, its key.",
         discussion: """
+            An encrypted bundle (.tar.age) is opened with the keys of --home, or with --identity; nothing decrypted stays. \
             Exit status 0 if all of it is good, 65 if the bundle is not in order, 77 if it is but its key is not trusted with \
             it. 'ssh-keygen -Y verify' and 'sha256sum' can check the same without consilium.
 
@@ -15,10 +16,12 @@ struct BundleVerifyCommand: ParsableCommand {
               consilium bundle verify --signers S/trust/allowed_signers update.tar
             """)
 
-    @Argument(help: "File to check.", completion: .file(extensions: ["tar"]))
+    @Argument(help: "File to check.", completion: .file(extensions: ["tar", "age"]))
     var file: String
 
     @OptionGroup var home: HomeOption
+
+    @OptionGroup var identity: IdentityOption
 
     @Option(help: "Allowed-signers file to ask instead, as ssh-keygen reads it.", completion: .file())
     var signers: String?
@@ -33,7 +36,7 @@ struct BundleVerifyCommand: ParsableCommand {
 
     func run() throws {
         let trust = try loadTrust()
-        let bundle = try BundleExamination(try InputFile.file(file))
+        let bundle = try BundleExamination(try InputFile.file(file)) { try identity.load(try home.openIfAny()) }
         let verdict = bundle.judge(by: trust)
         if output.json { Console.print(json: bundle.json(verdict)) }
         if let failure = bundle.failure { throw failure }

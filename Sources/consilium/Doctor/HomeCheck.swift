@@ -26,6 +26,9 @@ struct HomeCheck {
             check("configuration", "mend consilium.yaml", configuration),
             check("keys", "chmod 700 identity; chmod 600 identity/*; or restore them from a backup", keys),
             check("trust", "restore trust/ from a backup", trust),
+            check(
+                "encryption", "ask them for the line of 'consilium key show' and add it to trust/recipients", encryption
+            ),
             check("desks", "chmod go-w the folder: whoever may write there decides", desks),
             check("clock", "set the clock", clock),
             check("audit", "keep the file and ask who changed it", audit),
@@ -62,7 +65,32 @@ struct HomeCheck {
     }
 
     private func keys() throws -> (good: Bool, text: String) {
-        (true, "key \(try Identity.load(from: home).signing.publicKey.fingerprint)")
+        let identity = try Identity.load(from: home)
+        let replaced = identity.replacedAge.count
+        return (
+            true,
+            "key \(identity.signing.publicKey.fingerprint)"
+                + (replaced > 0 ? ", and \(replaced) replaced age identities" : "")
+        )
+    }
+
+    /// Whether everybody can be sent something: who has no age recipient gets nothing, and waits without knowing why.
+    private func encryption() throws -> (good: Bool, text: String) {
+        let bytes = try home.readConfiguration()
+        let isOn =
+            switch home.role {
+            case .server: try ServerConfiguration(parsing: bytes).encrypt
+            case .client: try ClientConfiguration(parsing: bytes).encrypt
+            }
+        guard isOn else { return (true, "off: whoever carries a bundle can read it") }
+        let parties = try TrustStore.load(from: home).parties.filter { $0.name != home.name }
+        let missing = parties.filter { $0.ageRecipient == nil }.map(\.name.text)
+        return (
+            missing.isEmpty,
+            missing.isEmpty
+                ? "bundles are encrypted to their recipients"
+                : "no age recipient is known of \(missing.joined(separator: ", "))"
+        )
     }
 
     private func trust() throws -> (good: Bool, text: String) {

@@ -3,7 +3,6 @@ import Client
 import Configuration
 import Federation
 import Files
-import Glibc
 import Images
 import NeuralNetworks
 import Reports
@@ -67,7 +66,7 @@ struct SimulateCommand: ParsableCommand {
         let pictures = try InputFile.path(data)
         let planKeys = try planKeys()
         let files = LocalFileSystem()
-        let root = try keep.map { Environment.path($0) } ?? Self.temporaryFolder()
+        let root = try keep.map { Environment.path($0) } ?? TemporaryFolder.make(hint: "name one with --keep")
         if keep != nil {
             guard try !files.exists(root) else { throw CommandFailure(.cannotCreate, "\(root) is there already") }
             try files.makeDirectories(root)
@@ -121,13 +120,5 @@ struct SimulateCommand: ParsableCommand {
             keys["strategy"] = .object(fields)
         }
         return .object(keys)
-    }
-
-    private static func temporaryFolder() throws -> FilePath {
-        var template = Array("\(Environment.value("TMPDIR") ?? "/tmp")/consilium-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else {
-            throw CommandFailure(.cannotCreate, "cannot make a temporary folder", hint: "name one with --keep")
-        }
-        return FilePath(String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }
 }

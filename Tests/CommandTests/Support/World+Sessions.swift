@@ -1,3 +1,5 @@
+import Bundles
+import Foundation
 import Testing
 import Wire
 
@@ -69,6 +71,18 @@ extension World {
         let digits = "\(version)"
         let folder = String(repeating: "0", count: 4 - digits.count) + digits
         return try bytes("S/versions/\(folder)/model.safetensors")
+    }
+
+    /// The signed archive of a bundle from an outbox, opened with the key of the home that made it: in `opened/`.
+    func opened(_ bundle: String) throws -> String {
+        guard bundle.hasSuffix(".age") else { return bundle }
+        let home = String(bundle.prefix { $0 != "/" })
+        let file = "opened/" + (bundle as NSString).lastPathComponent.dropLast(4)
+        try shell("mkdir -p opened")
+        let identity = try AgeIdentity(identityFile: try bytes("\(home)/identity/age.txt"))
+        let archive = try AgeReader.decrypt(try bytes(bundle), with: [identity], limit: 1 << 28)
+        try Data(archive).write(to: URL(fileURLWithPath: path(file)))
+        return file
     }
 
     /// The newest update in a hospital's outbox.

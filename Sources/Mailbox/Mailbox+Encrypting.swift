@@ -1,0 +1,79 @@
+import Bundles
+import Files
+import SystemPackage
+package import Wire
+
+/// Bundles travel encrypted, and only travel so: what is taken in and what was sent lies in the home as the signed archive,
+/// in files of mode 0600.
+extension Mailbox {
+    /// Whom a new bundle is encrypted to: its recipients, and this home itself, so that whoever is responsible here can open
+    /// what left the house with the house's own key and age.
+    ///
+    /// - Parameter strangers: recipients who are nobody in the trust; who is somebody there is looked up there only.
+    /// - Returns: nil for a bundle in the clear: where the configuration says so, and an invite, which is for anybody.
+    /// - Throws: `trust` if one of them is not known. There is no third way: nothing goes in the clear instead.
+    func ageRecipients(
+        for parties: [PartyName], strangers: [PartyName: AgeRecipient]
+    ) throws(MailboxError) -> [AgeRecipient]? {
+        guard encrypts, !parties.isEmpty else { return nil }
+        var recipients: [AgeRecipient] = []
+        for name in parties {
+            let party = trust.party(name)
+            guard let recipient = party == nil ? strangers[name] : party?.ageRecipient else {
+                throw MailboxError(.trust, missingRecipient(name), hint: Self.recipientHint(name))
+            }
+            recipients.append(recipient)
+        }
+        return recipients + [identity.age.recipient]
+    }
+
+    /// Why nothing can be sent to this party; nil if it can.
+    package func obstacle(to party: PartyName) -> String? {
+        guard encrypts, trust.party(party)?.ageRecipient == nil else { return nil }
+        return "\(missingRecipient(party)) (\(Self.recipientHint(party)))"
+    }
+
+    private func missingRecipient(_ name: PartyName) -> String {
+        "nothing is sent to \(name): its age recipient is not in trust/recipients, and bundles do not go in the clear"
+    }
+
+    private static func recipientHint(_ name: PartyName) -> String {
+        "add the line '\(name) age1...' there, as 'consilium key show' prints it at \(name)"
+    }
+
+    // MARK: what is stored
+
+    /// What lies in the outbox of a bundle of ours, byte by byte.
+    func travellingPath(_ record: OutgoingRecord) -> FilePath {
+        record.isEncrypted ? home.sealedPath(record.id) : home.outgoingPath(record.id)
+    }
+
+    /// All that is kept of a bundle of ours until it is retired.
+    func storedPaths(_ record: OutgoingRecord) -> [FilePath] {
+        record.isEncrypted
+            ? [home.outgoingPath(record.id), home.sealedPath(record.id)] : [home.outgoingPath(record.id)]
+    }
+
+    // MARK: what comes in
+
+    /// The most bytes that a file in an inbox or an exchange may have.
+    static var largestFile: Int64 { AgeFile.largestSize(ofPlaintext: BundleLimits.standard.totalBytes) }
+
+    /// The archive in a spooled file: the file itself, or what was encrypted in it, in the spool too. Its name says nothing.
+    ///
+    /// The spool is the home's own, local and emptied at the start of each run, so a kill leaves no plaintext for long.
+    func signedArchive(in spooled: FilePath) throws(BundleError) -> FilePath {
+        try AgeFile.decryptIfNeeded(
+            spooled, with: identity.ageIdentities, to: spoolPath(), limit: BundleLimits.standard.totalBytes,
+            files: files)
+    }
+
+    /// Whether a file's name says that it is on its way to somebody else: whoever copies a whole outbox brings such files,
+    /// and encrypted ones tell it by nothing else. Decides only whether a person is told, as names can say anything.
+    func isNamedForAnother(_ name: String) -> Bool {
+        let name = name.lowercased()
+        let isForServers = BundleKind.allCases.contains { $0.isFromClientsOnly && name.hasPrefix($0.rawValue + "-") }
+        if isForServers { return home.role == .client }
+        return name.contains("-to-") && !name.contains("-to-\(home.name)-")
+    }
+}
