@@ -131,6 +131,49 @@ static double adam(const ck_kernels *k, long count) {
   return error;
 }
 
+/// One tile, each channel with a kernel of its own: the output, or (`gradient`) the gradient by the kernels.
+static double winograd(const ck_kernels *k, int gradient) {
+  enum { CHANNELS = 32, POINTS = 36 };
+  float *x = numbers(36 * CHANNELS), *taps = numbers(9 * CHANNELS), *dy = numbers(16 * CHANNELS);
+  float *pixels = numbers(POINTS * CHANNELS), *others = numbers(POINTS * CHANNELS), *y = numbers(16 * CHANNELS);
+  double expected[16 * CHANNELS];
+  ck_winograd_tile tile = {.x = x, .row_stride = 6 * CHANNELS, .pixel_stride = CHANNELS, .row_end = 6, .column_end = 6,
+                           .channels = CHANNELS, .out = pixels, .point_stride = CHANNELS, .block = CHANNELS};
+  k->winograd_input(&tile);
+  if (gradient) {
+    ck_winograd_tile of_gradient = {.x = dy, .row_stride = 4 * CHANNELS, .pixel_stride = CHANNELS, .row_end = 4,
+                                    .column_end = 4, .channels = CHANNELS, .out = others, .point_stride = CHANNELS,
+                                    .block = CHANNELS};
+    k->winograd_gradient(&of_gradient);
+  } else {
+    k->winograd_weight(taps, CHANNELS, CHANNELS, others, CHANNELS);
+  }
+  for (int i = 0; i < POINTS * CHANNELS; i++) pixels[i] *= others[i];
+  if (gradient) {
+    k->winograd_weight_gradient(pixels, CHANNELS, 1, 0, CHANNELS, y, CHANNELS);
+  } else {
+    ck_winograd_result result = {.products = pixels, .point_stride = CHANNELS, .channels = CHANNELS, .rows = 4,
+                                 .columns = 4, .y = y, .row_stride = 4 * CHANNELS, .pixel_stride = CHANNELS};
+    k->winograd_output(&result);
+  }
+  // Correlation of the 6 x 6 pixels with whichever of the two is given.
+  const float *small = gradient ? dy : taps;
+  const int reach = gradient ? 4 : 3, edge = gradient ? 3 : 4;
+  for (int c = 0; c < CHANNELS; c++) {
+    for (int i = 0; i < edge * edge; i++) {
+      double sum = 0;
+      for (int j = 0; j < reach * reach; j++) {
+        int row = i / edge + j / reach, column = i % edge + j % reach;
+        sum += (double)x[(row * 6 + column) * CHANNELS + c] * small[j * CHANNELS + c];
+      }
+      expected[i * CHANNELS + c] = sum;
+    }
+  }
+  double error = difference(y, expected, edge * edge * CHANNELS);
+  free(x), free(taps), free(dy), free(pixels), free(others), free(y);
+  return error;
+}
+
 /// Bit patterns must agree with the scalar table's, there and back.
 static double halves(const ck_kernels *k, const ck_kernels *scalar, long count) {
   float *x = numbers(count), *back = numbers(count), *expected = numbers(count);
@@ -164,6 +207,8 @@ int main(int count, char **arguments) {
   worst = 0;
   for (long height = 1; height <= k->gradient_rows; height++) worst = fmax(worst, correlate(k, height, 91));
   report("correlate", worst, 2e-6);
+  report("winograd", winograd(k, 0), 5e-6);
+  report("winograd, back", winograd(k, 1), 5e-6);
   worst = 0;
   for (long channels = 1; channels < 40; channels += 2) worst = fmax(worst, scale_shift(k, 5, channels));
   report("scale_shift", worst, 1e-6);
