@@ -59,7 +59,9 @@ struct BenchmarkReport {
         guard let ours = total({ $0.ours.median }) else { return [] }
         var line =
             "the whole network's convolutions: \(Self.time(ours)), \(Numbers.fixed(work / ours / 1e9, digits: 1)) GFLOP/s"
-        if let peak { line += ", \(Numbers.percent(work / ours / peak)) of the peak" }
+        if let peak {
+            line += ", \(Numbers.percent(work / ours / peak)) of what direct convolutions could reach at most"
+        }
         return [line]
             + peerNames(members).compactMap { name in
                 total { member in member.peers.first { $0.name == name }?.median }

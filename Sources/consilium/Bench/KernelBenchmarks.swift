@@ -6,7 +6,7 @@ import Wire
 enum KernelBenchmarks {
     static func kernels(_ context: ComputeContext) -> [Benchmark] {
         let probe = KernelProbe(context)
-        let (steps, tiles) = (2_000_000, 20_000)
+        let (steps, tiles) = (20_000_000, 40_000)
         var benchmarks = [
             Benchmark(
                 group: .kernels, name: "multiply-adds, one core",
