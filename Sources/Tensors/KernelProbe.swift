@@ -14,16 +14,17 @@ package struct KernelProbe {
     }
 
     /// Multiply-adds in registers.
-    /// - Returns: the operations that were done; a multiply-add is two.
-    package static func multiplyAdds(steps: Int, _ context: ComputeContext) -> Int {
-        let kernels = context.instructionSet.kernels.pointee
-        // NaN cannot come out; the comparison keeps the call.
-        return kernels.probe(steps).isNaN ? 0 : steps * Int(kernels.probe_flops)
+    package static func multiplyAdds(steps: Int, _ context: ComputeContext) {
+        _ = context.instructionSet.kernels.pointee.probe(steps)
+    }
+
+    /// The operations of so many steps; a multiply-add is two.
+    package static func multiplyAddOperations(steps: Int, _ context: ComputeContext) -> Int {
+        steps * Int(context.instructionSet.kernels.pointee.probe_flops)
     }
 
     /// One full tile, again and again, with all operands in the first cache.
-    /// - Returns: the operations that were done.
-    package func tiles(repetitions: Int) -> Int {
+    package func tiles(repetitions: Int) {
         let panel = arena.base
         let rows = panel + depth * table.width
         let output = rows + depth * table.rows
@@ -32,6 +33,8 @@ package struct KernelProbe {
             depth_stride: 1, panel: UnsafePointer(panel), accumulate: 0, bias: nil, c: output,
             c_stride: table.width, columns: table.width, residual: nil, relu: 0, prefetch: nil)
         for _ in 0..<repetitions { table.multiply(&strip) }
-        return repetitions * 2 * table.rows * table.width * depth
     }
+
+    /// The operations of one tile.
+    package var tileOperations: Int { 2 * table.rows * table.width * depth }
 }

@@ -1,7 +1,6 @@
 import Bundles
 import Federation
 import Files
-import Glibc
 import NeuralNetworks
 import Server
 import SystemPackage
@@ -38,7 +37,7 @@ struct BundleBenchmarks {
                     let folder = try BenchmarkFolder()
                     let bundle = try pack(try write(specification, in: folder), .generate(), number: 0, in: folder)
                     return {
-                        withExtendedLifetime(folder) { _ = try? BundleReader.open(bundle, files: files).verified() }
+                        try withExtendedLifetime(folder) { _ = try BundleReader.open(bundle, files: files).verified() }
                     }
                 }),
         ]
@@ -103,9 +102,7 @@ private final class BenchmarkFolder {
     let path: FilePath
 
     init() throws {
-        var template = Array("\(Environment.value("TMPDIR") ?? "/tmp")/consilium-bench-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw CommandFailure(.cannotCreate, "cannot make a temporary folder") }
-        path = FilePath(String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        path = try TemporaryFolder.make(hint: "set TMPDIR to a folder of yours with some gigabytes of room")
     }
 
     deinit { try? LocalFileSystem().removeTree(path) }

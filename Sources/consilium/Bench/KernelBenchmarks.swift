@@ -7,21 +7,22 @@ enum KernelBenchmarks {
     static func kernels(_ context: ComputeContext) -> [Benchmark] {
         let probe = KernelProbe(context)
         let (steps, tiles) = (20_000_000, 40_000)
+        let operations = Double(KernelProbe.multiplyAddOperations(steps: steps, context))
         var benchmarks = [
             Benchmark(
                 group: .kernels, name: "multiply-adds, one core",
-                work: Double(KernelProbe.multiplyAdds(steps: steps, context)),
-                unit: .operations, prepare: { { _ = KernelProbe.multiplyAdds(steps: steps, context) } }),
+                work: operations, unit: .operations,
+                prepare: { { KernelProbe.multiplyAdds(steps: steps, context) } }),
             Benchmark(
-                group: .kernels, name: "inner kernel, one core", work: Double(probe.tiles(repetitions: tiles)),
-                unit: .operations, prepare: { { _ = probe.tiles(repetitions: tiles) } }),
+                group: .kernels, name: "inner kernel, one core", work: Double(tiles * probe.tileOperations),
+                unit: .operations, prepare: { { probe.tiles(repetitions: tiles) } }),
             Benchmark(
                 group: .kernels, name: "multiply-adds, all cores",
-                work: Double(KernelProbe.multiplyAdds(steps: steps, context) * context.workers), unit: .operations,
+                work: operations * Double(context.workers), unit: .operations,
                 prepare: {
                     {
                         context.parallel(tasks: context.workers) { _, _ in
-                            _ = KernelProbe.multiplyAdds(steps: steps, context)
+                            KernelProbe.multiplyAdds(steps: steps, context)
                         }
                     }
                 }),
