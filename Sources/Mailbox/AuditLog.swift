@@ -1,23 +1,7 @@
-import Bundles
+package import Bundles
 import Files
 import SystemPackage
 package import Wire
-
-/// One line of the audit: what happened, to what, by whom.
-package struct AuditEntry: Equatable, Sendable {
-    /// Counted from 1.
-    package let number: Int64
-    package let at: Timestamp
-    /// `moved in folder, mover unknown`, `uid 1000`, or the program itself.
-    package let actor: String
-    /// Such as `request-approved`.
-    package let event: String
-    /// What it happened to: a bundle's id, a session, a party.
-    package let subject: String
-    package let detail: String
-    /// SHA-256 of the line before with its newline; of nothing for the first line.
-    package let previous: Digest
-}
 
 /// The log of decisions, `audit/audit.jsonl`: JSON lines, each with the digest of the line before, so that a line that is
 /// changed, taken out or put in breaks the chain from there on. `sed -n 3p audit.jsonl | sha256sum` is what line 4 must say.
@@ -26,7 +10,7 @@ package struct AuditEntry: Equatable, Sendable {
 /// 2. A line that a kill tore was never acted on; it is cut off before the next one is added.
 /// 3. A run that repeats itself says nothing twice: what the last line about a subject says already is not added again.
 package struct AuditLog: Sendable {
-    private static let maximumBytes = 1 << 30
+    package static let maximumBytes = 1 << 30
     private static let maximumLine = 64 << 10
     /// How far back a subject's last line is looked for, in bytes.
     private static let window = 256 << 10
@@ -71,32 +55,91 @@ package struct AuditLog: Sendable {
         }
     }
 
-    /// Checks the whole chain.
-    /// - Returns: the number of lines.
-    package func verify() throws(MailboxError) -> Int64 {
-        var previous = SHA256Hash.digest(of: [])
-        var count: Int64 = 0
-        let bytes = try content()
-        guard bytes.isEmpty || bytes.last == UInt8(ascii: "\n") else {
-            throw MailboxError(.state, "the last line of \(path) is torn", hint: "the next run mends it")
-        }
-        for line in Self.lines(of: bytes[...]) {
-            let entry = try AuditEntry(line: line)
-            count += 1
-            guard entry.previous == previous, entry.number == count else {
-                throw MailboxError(
-                    .state, "\(path), line \(count): the chain is broken", hint: "somebody changed the lines before it")
-            }
-            previous = SHA256Hash.digest(of: line)
-        }
-        return count
+    /// Checks the whole chain, and that it grew out of what this home signed last.
+    /// - Parameter key: this home's own.
+    package func verify(key: PublicKey) throws(MailboxError) -> (chain: AuditChain, head: AuditHead?) {
+        let chain = try AuditChain(checking: try content(), name: path.string)
+        let head = try newestHead(key: key)?.head
+        try head?.check(against: chain)
+        return (chain, head)
     }
 
     /// The newest entries, oldest first.
     package func entries(limit: Int = .max) throws(MailboxError) -> [AuditEntry] {
-        var entries: [AuditEntry] = []
-        for line in Self.lines(of: try content()[...]).suffix(limit) { entries.append(try AuditEntry(line: line)) }
-        return entries
+        try AuditChain.entries(of: try content(), limit: limit)
+    }
+
+    // MARK: heads
+
+    /// Signs what was added since the last head, if anything was. A run does so at its end; what a kill leaves unsigned, the
+    /// next one signs.
+    ///
+    /// - Throws: ``MailboxError`` where the log is not one that grew out of the last head: that is not signed over.
+    func signHead(_ key: SigningKey, federation: RandomID, party: PartyName, now: Timestamp) throws(MailboxError) {
+        let tail = try readTail()
+        guard let line = tail.lines.last else { return }
+        let last = try AuditEntry(line: line)
+        var at = now
+        // Whoever signed it: the key may be new.
+        if let (old, signer) = try newestHead(key: nil) {
+            if old.number == last.number, old.line == SHA256Hash.digest(of: line) {
+                if signer == key.publicKey { return }
+                // A kill between the two files then leaves a good pair, with the old signature or the new one.
+                at = old.at
+            }
+            // Most heads are near the end; the whole log is read only where one is not, or does not fit.
+            let behind = tail.lines.count - 1 - Int(clamping: last.number - old.number)
+            let isNear =
+                old.number < last.number && tail.lines.indices.contains(behind)
+                && SHA256Hash.digest(of: tail.lines[behind]) == old.line
+            if !isNear { try old.check(against: try AuditChain(checking: try content(), name: path.string)) }
+        }
+        let head = AuditHead(
+            federation: federation, party: party, number: last.number, line: SHA256Hash.digest(of: line), at: at)
+        let signature: [UInt8]
+        do { signature = try key.sign(head.encoded, namespace: AuditHead.namespace) } catch {
+            throw MailboxError(.identity, error)
+        }
+        let folder = path.removingLastComponent()
+        try onDisk { () throws(FileError) in
+            // The signature first: a head without one is no head yet.
+            let name = "\(Self.headPrefix)\(head.number)\(Self.headSuffix)"
+            try files.writeFile(folder.appending(name + Self.signatureSuffix), signature)
+            try files.writeFile(folder.appending(name), head.encoded)
+            for number in try headNumbers() where number < head.number {
+                let name = "\(Self.headPrefix)\(number)\(Self.headSuffix)"
+                try files.remove(folder.appending(name))
+                try files.remove(folder.appending(name + Self.signatureSuffix))
+            }
+        }
+    }
+
+    private static let headPrefix = "head-"
+    private static let headSuffix = ".json"
+    private static let signatureSuffix = ".sig"
+
+    private func headNumbers() throws(FileError) -> [Int64] {
+        let folder = path.removingLastComponent()
+        guard try files.exists(folder) else { return [] }
+        return try files.list(folder).compactMap { entry in
+            guard entry.name.hasPrefix(Self.headPrefix), entry.name.hasSuffix(Self.headSuffix) else { return nil }
+            return Int64(entry.name.dropFirst(Self.headPrefix.count).dropLast(Self.headSuffix.count))
+        }
+    }
+
+    private func newestHead(key: PublicKey?) throws(MailboxError) -> (head: AuditHead, signer: PublicKey)? {
+        let folder = path.removingLastComponent()
+        let found = try onDisk { () throws(FileError) -> (head: [UInt8], signature: [UInt8])? in
+            guard let number = try headNumbers().max() else { return nil }
+            let head = folder.appending("\(Self.headPrefix)\(number)\(Self.headSuffix)")
+            return (
+                try files.readFile(head, limit: AuditHead.maximumBytes),
+                try files.readFile(
+                    FilePath(head.string + Self.signatureSuffix), limit: AuditHead.maximumBytes)
+            )
+        }
+        guard let found else { return nil }
+        return try AuditHead.read(found.head, signature: found.signature, key: key)
     }
 
     // MARK: reading
@@ -122,7 +165,7 @@ package struct AuditLog: Sendable {
             let end = bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? bytes.startIndex
             tail.isTorn = end < bytes.endIndex
             tail.size = Int(size) - (bytes.endIndex - end)
-            tail.lines = Self.lines(of: bytes[..<end])
+            tail.lines = AuditChain.lines(of: bytes[..<end])
             return tail
         }
     }
@@ -130,35 +173,6 @@ package struct AuditLog: Sendable {
     private func content() throws(MailboxError) -> [UInt8] {
         try onDisk { () throws(FileError) in
             try files.exists(path) ? try files.readFile(path, limit: Self.maximumBytes) : []
-        }
-    }
-
-    private static func lines(of bytes: ArraySlice<UInt8>) -> [[UInt8]] {
-        bytes.split(separator: UInt8(ascii: "\n")).map { Array($0) + [UInt8(ascii: "\n")] }
-    }
-}
-
-extension AuditEntry {
-    fileprivate var line: [UInt8] {
-        StrictJSON.serialize([
-            "number": .integer(number), "at": .string(at.rfc3339), "actor": .string(actor), "event": .string(event),
-            "subject": .string(subject), "detail": .string(detail), "previous": .string(previous.hex),
-        ])
-    }
-
-    fileprivate init(line: [UInt8]) throws(MailboxError) {
-        self = try readingState { () throws(JSONError) in
-            var fields = try ObjectReader(try StrictJSON.parse(line, maximumBytes: 128 << 10), context: "audit.jsonl")
-            guard let at = Timestamp(rfc3339: try fields.string("at")) else {
-                throw fields.problem("at", "must be a UTC time")
-            }
-            let entry = AuditEntry(
-                number: try fields.integer("number"), at: at, actor: try fields.string("actor", maximumLength: 1 << 16),
-                event: try fields.string("event", maximumLength: 1 << 16),
-                subject: try fields.string("subject", maximumLength: 1 << 16),
-                detail: try fields.string("detail", maximumLength: 1 << 16), previous: try fields.digest("previous"))
-            try fields.finish()
-            return entry
         }
     }
 }

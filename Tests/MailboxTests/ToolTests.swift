@@ -61,6 +61,23 @@ private let hasTools = shell("command -v ssh-keygen && command -v tar")
         #expect(shell("sed -n 1p \(path) | sha256sum | grep -q ^\(digest.hex)"))
     }
 
+    @Test func theAuditsHeadCanBeCheckedWithSSHKeygen() throws {
+        try AuditLog(world.server).append(event: "x", subject: "a", detail: "", actor: "uid 0", now: start)
+        let mailbox = try opened(world.server)
+        try mailbox.finish()
+        let signers = world.root.appending("signers")
+        let key = mailbox.identity.signing.publicKey.openSSHLine
+        try write("ministry namespaces=\"\(AuditHead.namespace)\" \(key)\n", signers)
+        let head = world.server.audit.appending("head-1.json").string
+        func verifies(_ content: String) -> Bool {
+            shell(
+                "ssh-keygen -Y verify -f \(ShellQuoting.quote(signers.string)) -I ministry -n \(AuditHead.namespace) "
+                    + "-s \(ShellQuoting.quote(head + ".sig")) < \(ShellQuoting.quote(content))")
+        }
+        #expect(verifies(head))
+        #expect(!verifies(signers.string))
+    }
+
     @Test func theLinesOfPendingWorkInAShellWhateverTheHomeIsCalled() throws {
         let odd = world.root.appending("it's a $HOME; really")
         let record = HomeRecord(

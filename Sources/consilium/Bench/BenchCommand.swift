@@ -14,11 +14,13 @@ struct BenchCommand: ParsableCommand {
               consilium bench
               consilium bench --only kernels,convolutions --batch 8
               consilium bench --only networks --arch resnet18 --peer pytorch='python3 Scripts/bench_torch.py'
+              consilium bench --only job --job train --test test --model start.safetensors --repeats 1
             """)
 
     @OptionGroup var output: OutputOptions
-    @Option(help: "Groups of benchmarks: kernels, convolutions, networks, transfer, bundles (default: all).") var only:
-        String?
+    @OptionGroup var job: JobOptions
+    @Option(help: "Groups of benchmarks: kernels, convolutions, networks, transfer, bundles, job (default: all).")
+    var only: String?
     @Option(help: "Only benchmarks whose name contains this.") var name: String?
     @Option(help: "The network.") var arch = "resnet50"
     @Option(help: "Pictures in a batch.") var batch = 32
@@ -58,6 +60,9 @@ struct BenchCommand: ParsableCommand {
         if groups.contains(.bundles) {
             benchmarks += try BundleBenchmarks(architecture: architecture, size: size, clients: try counts())
                 .benchmarks()
+        }
+        if groups.contains(.job) {
+            benchmarks += try JobBenchmarks(job, batch: batch, context: context)?.benchmarks() ?? []
         }
         if let name { benchmarks.removeAll { !$0.name.contains(name) } }
         guard !benchmarks.isEmpty else { throw CommandFailure(.usage, "no benchmark is called so") }

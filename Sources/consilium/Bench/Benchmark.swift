@@ -18,7 +18,7 @@ struct Benchmark {
 
     /// What can be asked for by name.
     enum Group: String, CaseIterable {
-        case kernels, convolutions, networks, transfer, bundles
+        case kernels, convolutions, networks, transfer, bundles, job
     }
 
     let group: Group
@@ -30,12 +30,16 @@ struct Benchmark {
     var count = 1
     /// Runs that one figure averages, for what is too short to be timed alone.
     var runs = 1
+    /// Run once before it is timed, so that memory is touched and caches are filled.
+    var isWarmedUp = true
     /// What a peer is told to prepare; nil where no peer has such a thing.
     var request: JSONValue?
     /// Bytes of memory that were planned for it, where that is known beforehand.
     var plannedBytes: (() throws -> Int)?
     /// Makes what is timed; making it is not.
     let prepare: () throws -> () throws -> Void
+    /// How good the last run's model is, accuracy from 0 to 1; untimed.
+    var score: (() throws -> Double)?
 }
 
 /// What came of one benchmark.
@@ -46,6 +50,8 @@ struct BenchmarkResult {
         var seconds: [Double]
         /// The most memory that the process held, bytes; nil where it cannot be told.
         var peakBytes: Int?
+        /// Accuracy of what the last run made, where it made a model.
+        var accuracy: Double?
 
         var median: Double {
             let sorted = seconds.sorted()

@@ -17,6 +17,7 @@ struct BenchmarkReport {
                 parts.append("the inner kernel reaches \(Numbers.percent(share)) of the peak")
             }
             if group == .convolutions { parts += sums(members) }
+            parts += members.compactMap(accuracies)
         }
         return parts.joined(separator: "\n")
     }
@@ -45,6 +46,14 @@ struct BenchmarkReport {
             table.add(cells)
         }
         return table.text
+    }
+
+    /// How good the models are that came of a job.
+    private func accuracies(_ result: BenchmarkResult) -> String? {
+        let scored = ([result.ours] + result.peers).compactMap { series in
+            series.accuracy.map { "\(series.name) \(Numbers.percent($0))" }
+        }
+        return scored.isEmpty ? nil : "accuracy after \(result.benchmark.name): " + scored.joined(separator: ", ")
     }
 
     /// Times of all convolutions of the network, as often as it has each.
@@ -123,6 +132,7 @@ struct BenchmarkReport {
             "seconds": .array(series.seconds.map { .number($0) }),
             "peak_bytes": series.peakBytes.map { .integer(Int64($0)) } ?? .null,
         ]
+        if let accuracy = series.accuracy { fields["accuracy"] = .number(accuracy) }
         if let ratio { fields["times_as_long"] = .number(ratio) }
         return .object(fields)
     }

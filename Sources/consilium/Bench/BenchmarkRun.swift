@@ -45,9 +45,10 @@ struct BenchmarkRun {
         ProcessMemory.restart(of: getpid())
         let planned = try benchmark.plannedBytes?()
         let body = try benchmark.prepare()
-        // Once, so that memory is touched and caches are filled.
-        try body()
-        for peer in able { _ = try peer.seconds(runs: 1) }
+        if benchmark.isWarmedUp {
+            try body()
+            for peer in able { _ = try peer.run(1) }
+        }
         var ours = BenchmarkResult.Series(name: "consilium", seconds: [])
         var others = able.map { BenchmarkResult.Series(name: $0.name, seconds: []) }
         for _ in 0..<repeats {
@@ -55,11 +56,14 @@ struct BenchmarkRun {
             for _ in 0..<benchmark.runs { try body() }
             ours.seconds.append((Self.seconds() - start) / Double(benchmark.runs))
             for (index, peer) in able.enumerated() {
-                others[index].seconds.append(try peer.seconds(runs: benchmark.runs))
+                let answer = try peer.run(benchmark.runs)
+                others[index].seconds.append(answer.seconds)
+                others[index].accuracy = answer.accuracy
                 usleep(Self.pauseMicroseconds)
             }
         }
         ours.peakBytes = ProcessMemory.peak(of: getpid())
+        ours.accuracy = try benchmark.score?()
         for (index, peer) in able.enumerated() { others[index].peakBytes = peer.peakBytes }
         return BenchmarkResult(benchmark: benchmark, plannedBytes: planned, ours: ours, peers: others)
     }

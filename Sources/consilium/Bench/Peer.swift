@@ -4,7 +4,7 @@ import Wire
 /// Another program that times the same work: a process that answers a line of JSON with a line of JSON.
 ///
 /// `{"prepare": {...}}` is answered by `{"ok": true}` or `{"skip": "why"}`, `{"run": N}` by `{"seconds": S}`, the mean of
-/// N runs by its own clock. It ends when its standard input does.
+/// N runs by its own clock, with `"accuracy": A` where they train a model that can be scored. It ends when its standard input does.
 final class Peer {
     let name: String
     private let process: pid_t
@@ -56,9 +56,13 @@ final class Peer {
         return try answer.bool("ok")
     }
 
-    func seconds(runs: Int) throws -> Double {
-        var answer = try ask(["run": .integer(Int64(runs))])
-        return try answer.number("seconds", in: 0...1e6)
+    /// - Returns: seconds of a run, the mean of `count`; and the accuracy of the model that the last one made, if it did.
+    func run(_ count: Int) throws -> (seconds: Double, accuracy: Double?) {
+        var answer = try ask(["run": .integer(Int64(count))])
+        return (
+            try answer.number("seconds", in: 0...1e6),
+            answer.has("accuracy") ? try answer.number("accuracy", in: 0...1) : nil
+        )
     }
 
     /// The most memory that it held since the last ``ProcessMemory/restart(of:)``.

@@ -121,7 +121,8 @@ struct HomeCheck {
     }
 
     private func audit() throws -> (good: Bool, text: String) {
-        (true, "the chain of \(try AuditLog(home).verify()) entries is whole")
+        let (chain, head) = try AuditLog(home).verify(key: try Identity.load(from: home).signing.publicKey)
+        return (true, "the chain of \(chain.count) entries is whole, \(head?.number ?? 0) are signed")
     }
 
     private func inbox() throws -> (good: Bool, text: String) {

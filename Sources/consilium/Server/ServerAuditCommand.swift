@@ -1,27 +1,45 @@
 import ArgumentParser
+import Bundles
+import Files
 import Mailbox
 import Reports
 import Wire
 
 struct ServerAuditCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "audit", abstract: "Check the audit log's chain and show its newest entries.",
+        commandName: "audit", abstract: "Check the audit log's chain and signed head, and show its newest entries.",
         discussion: """
+            Each line holds the digest of the line before it, and every run signs the last one: audit/head-N.json. A copy of \
+            such a head and its .sig, kept by somebody else, shows later whether the log was rewritten or cut off before \
+            it: --head FILE. With --log and --key that check needs no home.
+
             EXAMPLES:
               consilium server audit --last 20 --home /srv/ministry
+              consilium server audit --head kept/head-812.json --home /srv/ministry
+              consilium server audit --log audit.jsonl --head head-812.json --key ministry.pub
             """)
 
     @OptionGroup var home: HomeOption
     @OptionGroup var output: OutputOptions
     @Option(help: "How many entries to show.") var last = 50
+    @Option(help: "An audit.jsonl to check in place of a home's own; needs --head and --key.") var log: String?
+    @Option(help: "A signed head that was kept elsewhere; its signature lies beside it, with .sig behind its name.")
+    var head: String?
+    @Option(help: "The signer's public key, a file as id_ed25519.pub (default: the home's own).") var key: String?
+
+    func validate() throws {
+        if log != nil, head == nil || key == nil { throw ValidationError("--log needs --head and --key") }
+        if key != nil, head == nil { throw ValidationError("--key needs --head") }
+    }
 
     func run() throws {
-        let log = AuditLog(try home.open(.server))
-        let count = try log.verify()
-        let entries = try log.entries(limit: max(0, last))
+        let checked = try log.map { try offline($0) } ?? atHome()
+        let entries = checked.entries
         if output.json {
             return Console.print(json: [
-                "schema_version": 1, "entries": .integer(count),
+                "schema_version": 1, "entries": .integer(checked.chain.count),
+                "signed_entries": .integer(checked.head?.number ?? 0),
+                "head": checked.head.map { .string($0.line.hex) } ?? .null,
                 "newest": .array(
                     entries.map {
                         [
@@ -41,6 +59,54 @@ struct ServerAuditCommand: ParsableCommand {
             ])
         }
         Console.print(table.text)
-        if !output.quiet { Console.print("the chain of \(count) entries is whole") }
+        guard !output.quiet else { return }
+        Console.print("the chain of \(checked.chain.count) entries is whole")
+        if let head = checked.head {
+            Console.print("\(head.party) signed its first \(head.number) on \(head.at.rfc3339)")
+        } else {
+            Console.print("no entry is signed yet; the next run does it")
+        }
+    }
+
+    private struct Checked {
+        let chain: AuditChain
+        let head: AuditHead?
+        let entries: [AuditEntry]
+    }
+
+    private func atHome() throws -> Checked {
+        let home = try home.open(.server)
+        let log = AuditLog(home)
+        let own = try Identity.load(from: home).signing.publicKey
+        var (chain, head) = try log.verify(key: own)
+        if let kept = try keptHead(key: key == nil ? own : try publicKey()) {
+            try kept.check(against: chain)
+            head = kept
+        }
+        return Checked(chain: chain, head: head, entries: try log.entries(limit: max(0, last)))
+    }
+
+    private func offline(_ log: String) throws -> Checked {
+        let path = try InputFile.file(log)
+        let bytes = try LocalFileSystem().readFile(path, limit: AuditLog.maximumBytes)
+        let chain = try AuditChain(checking: bytes, name: log.printable)
+        let head = try keptHead(key: try publicKey())
+        try head?.check(against: chain)
+        return Checked(chain: chain, head: head, entries: try AuditChain.entries(of: bytes, limit: max(0, last)))
+    }
+
+    private func keptHead(key: PublicKey) throws -> AuditHead? {
+        guard let head else { return nil }
+        let files = LocalFileSystem()
+        return try AuditHead.read(
+            try files.readFile(try InputFile.file(head), limit: AuditHead.maximumBytes),
+            signature: try files.readFile(try InputFile.file(head + ".sig"), limit: AuditHead.maximumBytes), key: key
+        ).head
+    }
+
+    private func publicKey() throws -> PublicKey {
+        let path = try InputFile.file(key ?? "")
+        let bytes = try LocalFileSystem().readFile(path, limit: KeyFileLimits.keyBytes)
+        return try PublicKey(openSSHLine: String(decoding: bytes, as: UTF8.self))
     }
 }

@@ -249,16 +249,24 @@ struct Simulation {
 
     /// Every hospital's own form of each round's model, as `client accept` would install it.
     private func installed(_ models: [Model], _ plan: Plan) throws -> [Curve] {
-        guard plan.batchNorm == .training, let specification = models.first?.specification else { return [] }
+        guard plan.batchNorm == .training, let initial = models.first else { return [] }
+        let specification = initial.specification
         return try (1...options.clients).map { index in
             let name = "client-\(index)"
             guard let party = PartyName(name) else { return Curve(name: name, test: []) }
             let pictures = try LocalPictures.load(
                 pictures.appending(name), specification: specification, augmentation: .none, validation: 0.2, seed: 0,
                 files: files, context: context)
+            // The frozen layers see each picture once, not once for each model.
+            var seenOnce = plan
+            seenOnce.featureViews = min(1, plan.featureViews)
+            let features = try featureCache.features(
+                "installed_\(index)", plan: seenOnce, model: initial, pictures: pictures,
+                shouldStop: watch.shouldStop)
             let fitted = try models.map { model in
                 try LocalTraining(
-                    plan: plan, round: plan.rounds, client: party, global: model, pictures: pictures, context: context
+                    plan: plan, round: plan.rounds, client: party, global: model, pictures: pictures,
+                    features: features, context: context
                 ).fitted() ?? model
             }
             return Curve(name: "installed at \(name)", test: try scores(fitted, plan))

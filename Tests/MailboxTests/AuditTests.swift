@@ -1,0 +1,164 @@
+import Bundles
+import Files
+import Mailbox
+import SystemPackage
+import Testing
+import Wire
+
+/// Rules: 1. any change to a line, and any line that is taken out, put in or moved, is found; 2. so is a log that was cut off
+/// or rewritten whole, by whoever has a head that was signed before; 3. a run never signs over a log that contradicts the
+/// last head; 4. a kill between any two writes leaves a log that the next run mends and signs.
+@Suite struct AuditTests {
+    private let world: TestFederation
+    private var path: FilePath { world.server.audit.appending("audit.jsonl") }
+    private var key: PublicKey { get throws { try Identity.load(from: world.server).signing.publicKey } }
+
+    init() throws { world = try TestFederation() }
+
+    private func verified(_ audit: AuditLog) throws -> Int64 { try audit.verify(key: try key).chain.count }
+
+    private func add(_ subjects: String...) throws {
+        for subject in subjects {
+            try AuditLog(world.server).append(event: "x", subject: subject, detail: "", actor: "tick", now: start)
+        }
+    }
+
+    private func run(day: Int64 = 0) throws { try opened(world.server, at: start.adding(days: day)).finish() }
+
+    private func heads() throws -> [String] { try names(world.server.audit).filter { $0.hasPrefix("head-") } }
+
+    @Test func theAuditIsAChainThatAnyChangeBreaks() throws {
+        let audit = AuditLog(world.server)
+        for number in 1...3 {
+            try audit.append(
+                event: "request-approved", subject: "REQ-\(number)", detail: "ü", actor: "uid 1000", now: start)
+        }
+        #expect(try verified(audit) == 3)
+        #expect(try audit.entries(limit: 2).map(\.subject) == ["REQ-2", "REQ-3"])
+        let path = world.server.audit.appending("audit.jsonl")
+        let text = String(decoding: try content(path), as: UTF8.self)
+        let lines = text.split(separator: "\n").map(String.init)
+        let changes = [
+            text.replacing("REQ-1", with: "REQ-9"), lines[1...].joined(separator: "\n") + "\n",
+            [lines[0], lines[2]].joined(separator: "\n") + "\n",
+            [lines[1], lines[0], lines[2]].joined(separator: "\n") + "\n",
+        ]
+        for changed in changes {
+            try write(changed, path)
+            #expect(throws: MailboxError.self) { try verified(audit) }
+        }
+    }
+
+    @Test func theAuditSaysNothingTwice() throws {
+        let audit = AuditLog(world.server)
+        func add(_ event: String) throws {
+            try audit.append(event: event, subject: "REQ-1", detail: "", actor: "uid 1000", now: start)
+        }
+        try add("approved")
+        try audit.append(event: "approved", subject: "REQ-2", detail: "", actor: "uid 1000", now: start)
+        try add("approved")
+        try add("rejected")
+        try add("approved")
+        #expect(try audit.entries().map(\.event) == ["approved", "approved", "rejected", "approved"])
+    }
+
+    @Test func aTornAuditLineIsCutOff() throws {
+        let audit = AuditLog(world.server)
+        try audit.append(event: "a", subject: "x", detail: "", actor: "", now: start)
+        let path = world.server.audit.appending("audit.jsonl")
+        try QuickFileSystem().appendFile(path, Array("{\"actor\":\"".utf8))
+        #expect(throws: MailboxError.self) { try verified(audit) }
+        try audit.append(event: "b", subject: "y", detail: "", actor: "", now: start)
+        #expect(try verified(audit) == 2)
+    }
+
+    // MARK: heads
+
+    @Test func aRunSignsWhatItAdded() throws {
+        try run()
+        #expect(try heads().isEmpty)
+        try add("a", "b")
+        try run()
+        #expect(try heads() == ["head-2.json", "head-2.json.sig"])
+        try run(day: 1)
+        try add("c")
+        try run(day: 1)
+        #expect(try heads() == ["head-3.json", "head-3.json.sig"])
+        let head = try #require(try AuditLog(world.server).verify(key: try key).head)
+        #expect(head.number == 3 && head.party == world.server.name && head.at == start.adding(days: 1))
+    }
+
+    /// What a thief of the disk, but not of the key, could make of the log: each has a whole chain.
+    @Test(arguments: ["cut off", "emptied", "rewritten"])
+    func aLogThatIsNotTheSignedOneIsFound(how: String) throws {
+        try add("a", "b", "c")
+        try run()
+        let signed = try content(path)
+        let kept = try AuditHead.read(
+            try content(world.server.audit.appending("head-3.json")),
+            signature: try content(world.server.audit.appending("head-3.json.sig")), key: try key
+        ).head
+        let lines = String(decoding: signed, as: UTF8.self).split(separator: "\n").map { $0 + "\n" }
+        try write("", path)
+        switch how {
+        case "cut off": try write(lines[..<2].joined(), path)
+        case "rewritten": try add("a", "d", "c", "e")
+        default: break
+        }
+        let audit = AuditLog(world.server)
+        #expect(throws: MailboxError.self) { try verified(audit) }
+        // No run signs over it.
+        if how != "emptied" { #expect(throws: MailboxError.self) { try run() } }
+        #expect(try heads() == ["head-3.json", "head-3.json.sig"])
+        // Without the head the home cannot tell any more; whoever kept it can.
+        for name in try heads() {
+            try QuickFileSystem().remove(world.server.audit.appending(FilePath.Component(name)!))
+        }
+        let chain = try audit.verify(key: try key).chain
+        #expect(throws: MailboxError.self) { try kept.check(against: chain) }
+        // The true log is good again.
+        try write(String(decoding: signed, as: UTF8.self), path)
+        try run()
+        #expect(try verified(audit) == 3)
+    }
+
+    @Test func anotherKeysHeadIsNotOurs() throws {
+        try add("a")
+        try run()
+        let forged = AuditHead(
+            federation: world.federation, party: world.server.name, number: 1,
+            line: try AuditLog(world.server).verify(key: try key).chain.digest(ofLine: 1)!, at: start)
+        let signature = try SigningKey.generate().sign(forged.encoded, namespace: AuditHead.namespace)
+        #expect(throws: MailboxError.self) {
+            try AuditHead.read(forged.encoded, signature: signature, key: try key)
+        }
+        // A signature that our key made of something else is none of a head.
+        let own = try Identity.load(from: world.server).signing
+        #expect(throws: MailboxError.self) {
+            try AuditHead.read(
+                forged.encoded, signature: try own.sign(forged.encoded, namespace: "global@consilium"), key: nil)
+        }
+        for index in forged.encoded.indices {
+            var changed = forged.encoded
+            changed[index] ^= 1
+            #expect(throws: MailboxError.self) {
+                try AuditHead.read(
+                    changed, signature: try own.sign(forged.encoded, namespace: AuditHead.namespace), key: nil)
+            }
+        }
+    }
+
+    /// Many lines in one run, more than are looked at to find the last head.
+    @Test func aHeadFarBackIsFound() throws {
+        try add("a")
+        try run()
+        let long = String(repeating: "x", count: 30_000)
+        for number in 0..<12 {
+            try AuditLog(world.server).append(
+                event: "x", subject: "\(number)", detail: long, actor: "tick", now: start)
+        }
+        try run()
+        #expect(try heads() == ["head-13.json", "head-13.json.sig"])
+        #expect(try verified(AuditLog(world.server)) == 13)
+    }
+}
