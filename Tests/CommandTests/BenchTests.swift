@@ -52,10 +52,42 @@ import Wire
         }
     }
 
+    /// A whole job, from picture files to a model: timed once, scored, and a peer's beside it.
+    @Test func aJobIsScored() throws {
+        let world = try World.empty()
+        try world.succeed("data", "synthesize", "train", "--per-class", "8", "--size", "32", "--seed", "1")
+        try world.succeed("data", "synthesize", "test", "--per-class", "6", "--size", "32", "--seed", "2")
+        try world.succeed(
+            "model", "init", "--arch", "smallcnn", "--size", "32", "--classes", "glioma,meningioma,notumor,pituitary",
+            "--output", "start.safetensors")
+        try world.write(
+            Self.peer.replacing("2.0}", with: "2.0, \"accuracy\": 0.25}").replacing("*forward*", with: "*never*"),
+            to: "peer.sh")
+        let outcome = try world.run([
+            "bench", "--only", "job", "--job", "train", "--test", "test", "--model", "start.safetensors", "--epochs",
+            "3", "--views", "1,3", "--repeats", "1", "--json", "--peer", "slow=sh peer.sh",
+        ])
+        #expect(outcome.status == 0, "\(outcome)")
+        let results = try StrictJSON.parse(Array(outcome.output.utf8), maximumBytes: 1 << 20)["results"].items
+        #expect(
+            results.map { $0["name"].text } == [
+                "3 epochs of the head, 1 view a picture", "3 epochs of the head, 3 views a picture",
+            ])
+        for result in results {
+            #expect(result["work"].seconds == 96)
+            #expect(result["consilium"]["seconds"].items.count == 1)
+            let accuracy = try #require(result["consilium"]["accuracy"].seconds)
+            #expect((0...1).contains(accuracy) && accuracy * 24 == (accuracy * 24).rounded())
+            #expect(result["peers"]["slow"]["accuracy"].seconds == 0.25)
+        }
+    }
+
     @Test(arguments: [
         (["--peer", "gone=exit 3"], "the peer 'gone' ended"), (["--only", "network"], "there are: kernels"),
         (["--name", "nothing"], "no benchmark is called so"), (["--peer", "nameless"], "NAME=COMMAND"),
         (["--peer", "wordy=cat"], "wordy"), (["--arch", "resnet51"], "there are:"),
+        (["--job", "train"], "--job needs --test"), (["--test", "train"], "belong to --job"),
+        (["--job", "a", "--test", "b", "--model", "c", "--views", "0"], "--views: '0'"),
     ])
     func oneClearLine(arguments: [String], words: String) throws {
         let outcome = try World.empty().run(Self.usual + arguments)
