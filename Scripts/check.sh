@@ -28,13 +28,22 @@ done < <(find Sources Tests \( -name '*.swift' -o -name '*.c' -o -name '*.h' \) 
 
 step "top level"
 # What stands at the top is part of the design: a new name there is a decision, not an accident.
-expected=".ci .git .gitignore .swift-format LICENSE Package.swift README.md Scripts Sources Tests inbox outbox"
+expected=".ci .git .gitignore .swift-format LICENSE Package.swift README.md Scripts Sources Tests docs inbox outbox"
 for entry in $(git ls-files | cut -d/ -f1 | sort -u); do
     case " $expected " in
         *" $entry "*) ;;
         *) printf 'check: %s does not belong at the top level\n' "$entry"; failed=1 ;;
     esac
 done
+
+step "tests named in the docs"
+# Suite.test in backticks on a page must be a test that there is.
+while read -r suite test; do
+    if ! grep -rlE "(struct|class|extension) $suite\\b" Tests --include='*.swift' | xargs -r grep -qE "func $test\\b"; then
+        printf 'check: the docs name %s.%s, which is no test\n' "$suite" "$test"
+        failed=1
+    fi
+done < <(grep -ohE '`[A-Z][A-Za-z]*Tests\.[A-Za-z]+' README.md docs/*.md | tr -d '\140' | tr . ' ' | sort -u)
 
 if [ "$failed" -ne 0 ]; then
     echo "check: failed" >&2
