@@ -2,11 +2,12 @@
 # Times this engine, and PyTorch beside it on demand, run by run in turn. Let nothing else run meanwhile.
 # Usage: Scripts/bench.sh [--compare FOLDER] [options of 'consilium bench']
 #   --compare FOLDER  put PyTorch into a virtual environment in FOLDER (outside the checkout; about 1 GB, kept for the next
-#                     time), and run it twice: as it comes, and with the allocator that keeps its memory
+#                     time), and run it twice: as it comes, and with the allocator that keeps its memory; with --job also
+#                     TensorFlow, in FOLDER/tensorflow (1.5 GB), which alone does whole jobs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = "--help" ] || [ "${1:-}" = "-h" ]; then
-    sed -n '2,5p' "$0" | sed 's/^# //'
+    sed -n '2,6p' "$0" | sed 's/^# //'
     exit 0
 fi
 peers=()
@@ -25,6 +26,15 @@ if [ "${1:-}" = "--compare" ]; then
         --peer "pytorch=$python -B Scripts/bench_torch.py"
         --peer "pytorch, tuned=env $tuned $python -B Scripts/bench_torch.py"
     )
+    case " $* " in *" --job "*)
+        python="$folder/tensorflow/bin/python"
+        if ! "$python" -c 'import tensorflow' 2>/dev/null; then
+            python3 -m venv "$folder/tensorflow"
+            "$python" -m pip install --quiet tensorflow-cpu
+        fi
+        peers+=(--peer "tensorflow=$python -B Scripts/bench_tensorflow.py")
+        ;;
+    esac
 fi
 swift build -c release --product consilium >&2
 .build/release/consilium bench "${peers[@]}" "$@"
