@@ -140,6 +140,26 @@ import Wire
         #expect(try world.json("client", "status")["name"].text == "hospital-b")
     }
 
+    /// Nothing comes back for a fortnight: somebody should ask the courier.
+    @Test func whatNobodyAcknowledgesIsNoticed() throws {
+        let world = try World.enrolled()
+        try world.request(["a"])
+        func outbox() throws -> String {
+            let doctor = try world.run("doctor", "--home", "a").output
+            return doctor.split(separator: "\n").first { $0.contains("outbox:") }.map(String.init) ?? doctor
+        }
+        world.advance(days: 13)
+        var told = try outbox()
+        #expect(told.hasPrefix("ok   outbox: 1 bundles"), "\(told)")
+        world.advance(days: 2)
+        told = try outbox()
+        #expect(told.hasPrefix("MEND outbox"), "\(told)")
+        try world.serve()
+        try world.visit("a")
+        told = try outbox()
+        #expect(told.hasPrefix("ok "), "\(told)")
+    }
+
     @Test func anEditedAuditIsNoticed() throws {
         let world = try World.enrolled()
         try world.succeed("server", "audit", "--home", "S")

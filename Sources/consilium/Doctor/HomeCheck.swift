@@ -33,6 +33,7 @@ struct HomeCheck {
             check("clock", "set the clock", clock),
             check("audit", "keep the file and ask who changed it", audit),
             check("inbox", "run the tick; what never verifies goes into quarantine", inbox),
+            check("outbox", "ask whoever carries bundles, and the other side, whether anything arrives", backlog),
             check("quarantine", "read the .reason.txt files there, then remove what you need no more", quarantine),
         ]
     }
@@ -128,6 +129,14 @@ struct HomeCheck {
     private func inbox() throws -> (good: Bool, text: String) {
         let count = try home.files.list(home.inbox).count { $0.kind == .regular && !$0.name.hasPrefix(".") }
         return (count < 1_000, "\(count) files wait")
+    }
+
+    private func backlog() throws -> (good: Bool, text: String) {
+        let backlog = try Backlog.load(from: home, now: now)
+        guard let oldest = backlog.oldest else { return (true, "nothing waits for an answer") }
+        return (
+            !backlog.isStale(at: now), "\(backlog.count) bundles are not acknowledged, the oldest of \(oldest.rfc3339)"
+        )
     }
 
     /// Copies of what was meant for others are no fault of anybody: whoever copies a whole outbox brings them.
