@@ -76,7 +76,7 @@ static void ck_column_sums(const float *x, long rows, long channels, double *sum
 }
 
 static void ck_gradient_sums(const float *x, const float *dy, const float *active, long rows, long channels,
-                             const float *mean, const float *inv_std, double *sums) {
+                             const float *mean, const float *inv_std, float *masked, double *sums) {
   memset(sums, 0, (size_t)(2 * channels) * sizeof(double));
   for (long first = 0, end; first < rows; first = end) {
     end = band_end(first, rows, channels);
@@ -88,6 +88,7 @@ static void ck_gradient_sums(const float *x, const float *dy, const float *activ
         long i = r * channels + c;
         vec gradient = load(dy + i);
         if (active) gradient = where(load(active + i) > 0.0f, gradient);
+        if (masked) store(masked + i, gradient);
         wide g = widen(gradient);
         s += g;
         q += g * widen((load(x + i) - m) * v);
@@ -97,9 +98,10 @@ static void ck_gradient_sums(const float *x, const float *dy, const float *activ
     }
     for (; c < channels; c++) {
       for (long i = first * channels + c; i < end * channels; i += channels) {
-        double g = !active || active[i] > 0 ? dy[i] : 0;
-        sums[c] += g;
-        sums[channels + c] += g * (double)((x[i] - mean[c]) * inv_std[c]);
+        float gradient = !active || active[i] > 0 ? dy[i] : 0;
+        if (masked) masked[i] = gradient;
+        sums[c] += (double)gradient;
+        sums[channels + c] += (double)gradient * (double)((x[i] - mean[c]) * inv_std[c]);
       }
     }
   }

@@ -8,7 +8,8 @@
 static float ck_probe(long steps) {
   vec sum[CK_PROBE_SUMS];
   const vec factor = (vec)(0.5f), term = (vec)(1.0f);
-  CK_UNROLL for (int i = 0; i < CK_PROBE_SUMS; i++) sum[i] = (vec)((float)i);
+  // No sum may begin at 2, which the multiply-add maps to itself: the compiler would leave that one out.
+  CK_UNROLL for (int i = 0; i < CK_PROBE_SUMS; i++) sum[i] = (vec)((float)i + 0.25f);
   for (long step = 0; step < steps; step++) {
     CK_UNROLL for (int i = 0; i < CK_PROBE_SUMS; i++) sum[i] = sum[i] * factor + term;
     // Without this the loop's closed form might be found.

@@ -90,7 +90,7 @@ struct StepRun {
         case .convolutionInputGradient(let step):
             step.convolution.inputGradient(
                 outputGradient: read(step.output), weight: parameter(step.weight),
-                inputGradient: write(step.input), workspace: write(step.workspace))
+                inputGradient: write(step.input), accumulate: step.accumulates, workspace: write(step.workspace))
         case .normalize(let step):
             normalize(step)
         case .normalizeGradientSums(let step):

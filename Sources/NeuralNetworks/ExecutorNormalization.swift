@@ -53,17 +53,20 @@ extension StepRun {
 
     func normalizeGradientSums(_ step: NormalizeBackwardStep) {
         let forward = step.forward
-        let count = rows(forward.shape) * forward.shape.channels
-        if forward.appliesReLU {
-            Kernels.reluBackward(
-                y: read(forward.output), dy: read(step.outputGradient), count: count, dx: write(step.outputGradient),
-                context: context)
+        let activation = forward.appliesReLU ? read(forward.output) : nil
+        guard forward.usesBatch else {
+            if let activation {
+                Kernels.reluBackward(
+                    y: activation, dy: read(step.outputGradient), count: rows(forward.shape) * forward.shape.channels,
+                    dx: write(step.outputGradient), context: context)
+            }
+            return
         }
-        guard forward.usesBatch else { return }
         Kernels.channelGradientSums(
-            x: read(forward.input), dy: read(step.outputGradient), rows: rows(forward.shape),
+            x: read(forward.input), dy: read(step.outputGradient), activation: activation, rows: rows(forward.shape),
             channels: forward.shape.channels, mean: read(forward.mean), invStd: read(forward.inverseDeviation),
-            sumDy: write(step.sumGradient), sumDyXhat: write(step.sumGradientNormalized),
+            masked: step.masksInPlace ? write(step.outputGradient) : nil, sumDy: write(step.sumGradient),
+            sumDyXhat: write(step.sumGradientNormalized),
             workspace: write(step.workspace), context: context)
         gradient(forward.bias).update(from: read(step.sumGradient), count: forward.shape.channels)
         gradient(forward.weight).update(from: read(step.sumGradientNormalized), count: forward.shape.channels)
@@ -74,7 +77,9 @@ extension StepRun {
         let channels = forward.shape.channels
         if forward.usesBatch {
             Kernels.batchNormInputGradient(
-                x: read(forward.input), dy: read(step.outputGradient), rows: rows(forward.shape), channels: channels,
+                x: read(forward.input), dy: read(step.outputGradient),
+                activation: forward.appliesReLU && !step.masksInPlace ? read(forward.output) : nil,
+                rows: rows(forward.shape), channels: channels,
                 mean: read(forward.mean), invStd: read(forward.inverseDeviation), gamma: parameter(forward.weight),
                 sumDy: read(step.sumGradient), sumDyXhat: read(step.sumGradientNormalized), dx: inputGradient,
                 workspace: write(step.workspace), context: context)

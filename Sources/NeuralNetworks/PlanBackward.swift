@@ -27,10 +27,7 @@ extension PlanBuilder {
                 let step = convolutionStep(node, input: value(source), output: gradient)
                 emit(.convolutionWeightGradient(step), touching: [step.input, step.output, step.workspace])
             }
-            contribute(to: source) { builder, target in
-                let step = builder.convolutionStep(node, input: target, output: gradient)
-                builder.emit(.convolutionInputGradient(step), touching: [target, gradient, step.workspace])
-            }
+            buildInputGradient(node, source: source, gradient: gradient)
         case .dense:
             if mode.trains(description) {
                 let step = denseStep(node, input: value(source), output: gradient)
@@ -80,14 +77,34 @@ extension PlanBuilder {
         }
     }
 
+    /// Where another reader's gradient is there already, most convolutions add theirs to it in the same sweep.
+    private mutating func buildInputGradient(_ node: Int, source: Int, gradient: BufferID) {
+        if needsGradient[source], let sum = gradients[source] {
+            var step = convolutionStep(node, input: sum, output: gradient)
+            if step.convolution.accumulatesInputGradient {
+                step.accumulates = true
+                return emit(.convolutionInputGradient(step), touching: [sum, gradient, step.workspace])
+            }
+        }
+        contribute(to: source) { builder, target in
+            let step = builder.convolutionStep(node, input: target, output: gradient)
+            builder.emit(.convolutionInputGradient(step), touching: [target, gradient, step.workspace])
+        }
+    }
+
     private mutating func buildBackward(_ fused: FusedNormalization, _ forward: NormalizeStep, gradient: BufferID) {
         let vectors = (0..<4).map { _ in buffer(forward.shape.channels) }
+        let isShared = fused.residual.map { needsGradient[$0] } ?? false
         let step = NormalizeBackwardStep(
-            forward: forward, outputGradient: gradient, sumGradient: vectors[0], sumGradientNormalized: vectors[1],
+            forward: forward, outputGradient: gradient,
+            masksInPlace: forward.appliesReLU && (isShared || !forward.usesBatch), sumGradient: vectors[0],
+            sumGradientNormalized: vectors[1],
             scale: vectors[2], shift: vectors[3], workspace: channelWorkspace(forward.shape))
         let kept = forward.usesBatch ? [forward.input, forward.mean, forward.inverseDeviation] : []
         let touched = [gradient, step.workspace] + vectors + kept
-        emit(.normalizeGradientSums(step), touching: touched + (forward.appliesReLU ? [forward.output] : []))
+        let mask = forward.appliesReLU ? [forward.output] : []
+        let laterMask = step.masksInPlace ? [] : mask
+        emit(.normalizeGradientSums(step), touching: touched + mask)
 
         // The gradient's buffer goes on to the residual or, the pass being elementwise, to the input.
         var isFree = true
@@ -98,11 +115,12 @@ extension PlanBuilder {
         let source = graph.nodes[fused.node].inputs[0]
         guard needsGradient[source] else { return }
         if isFree, gradients[source] == nil {
-            emit(.normalizeInputGradient(step, inputGradient: gradient), touching: touched)
+            emit(.normalizeInputGradient(step, inputGradient: gradient), touching: touched + laterMask)
             gradients[source] = gradient
         } else {
             contribute(to: source) { builder, target in
-                builder.emit(.normalizeInputGradient(step, inputGradient: target), touching: touched + [target])
+                builder.emit(
+                    .normalizeInputGradient(step, inputGradient: target), touching: touched + laterMask + [target])
             }
         }
     }

@@ -11,7 +11,7 @@ enum Step: Sendable {
     case convolutionWeightGradient(ConvolutionStep)
     case convolutionInputGradient(ConvolutionStep)
     case normalize(NormalizeStep)
-    /// Masks the gradient by ReLU in place, and sums it to the gradients by weight and bias.
+    /// Sums the gradient to the gradients by weight and bias; where others need it behind the ReLU, masks it in place.
     case normalizeGradientSums(NormalizeBackwardStep)
     /// `inputGradient` may be the output gradient's buffer.
     case normalizeInputGradient(NormalizeBackwardStep, inputGradient: BufferID)
@@ -50,6 +50,8 @@ struct ConvolutionStep: Sendable {
     /// Forward: added to the output, before the ReLU.
     var residual: BufferID?
     var appliesReLU = false
+    /// Input gradient: added to what the buffer holds.
+    var accumulates = false
 }
 
 struct DenseStep: Sendable {
@@ -89,8 +91,11 @@ struct NormalizeStep: Sendable {
 /// The backward pass of a ``NormalizeStep``.
 struct NormalizeBackwardStep: Sendable {
     let forward: NormalizeStep
-    /// In: the gradient by the output. The ReLU mask is applied to it in place.
+    /// In: the gradient by the output.
     let outputGradient: BufferID
+    /// The first of the two steps applies the ReLU mask to it in place, for the residual's sake. Otherwise each applies the
+    /// mask by itself, which saves a pass over the memory.
+    let masksInPlace: Bool
     /// `[C]`: sums over the batch of the gradient, and of its product with the normalised input.
     let sumGradient: BufferID
     let sumGradientNormalized: BufferID

@@ -83,21 +83,28 @@ package struct Convolution: Sendable {
             stages: packed + roundUp(forwardProduct.packedCount), context: context)
     }
 
-    /// Overwrites `inputGradient` (shape of the input) with the gradient of the loss by the input.
+    /// Whether ``inputGradient(outputGradient:weight:inputGradient:accumulate:workspace:)`` can add.
+    package var accumulatesInputGradient: Bool { isPlainProduct || winogradInput != nil }
+
+    /// Overwrites `inputGradient` (shape of the input) with the gradient of the loss by the input, or adds it.
+    /// - Precondition: adding needs ``accumulatesInputGradient``.
     package func inputGradient(
         outputGradient: UnsafePointer<Float>, weight: UnsafePointer<Float>,
-        inputGradient: UnsafeMutablePointer<Float>, workspace: UnsafeMutablePointer<Float>
+        inputGradient: UnsafeMutablePointer<Float>, accumulate: Bool = false, workspace: UnsafeMutablePointer<Float>
     ) {
+        precondition(!accumulate || accumulatesInputGradient, "this convolution cannot add to a gradient")
         guard shape.batch > 0 else { return }
         if isPlainProduct {
             return Kernels.matrixMultiply(
                 m: pixels, n: shape.inputChannels, k: shape.outputChannels, a: outputGradient, b: weight,
-                c: inputGradient, workspace: workspace, context: context)
+                c: inputGradient, accumulate: accumulate, workspace: workspace, context: context)
         }
         if let winogradInput {
+            // Each output is read and written once, at the very end.
+            let sum = Epilogue(residual: accumulate ? UnsafePointer(inputGradient) : nil, relu: false)
             return winogradInput.run(
-                source: outputGradient, weight: weight, bias: nil, output: inputGradient, workspace: workspace,
-                context: context)
+                source: outputGradient, weight: weight, bias: nil, epilogue: sum, output: inputGradient,
+                workspace: workspace, context: context)
         }
         packInputGradient(weight, into: workspace)
         inputProduct.run(

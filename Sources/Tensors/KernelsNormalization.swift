@@ -49,23 +49,26 @@ extension Kernels {
     /// - Parameters:
     ///   - activation: where a ReLU follows, its output: `dy` is then the gradient behind the ReLU and counts only where
     ///     the activation is positive, which saves a pass of ``reluBackward(y:dy:count:dx:context:)``.
+    ///   - masked: takes `dy` as it counts, for whoever else needs it; may be `dy`.
     ///   - workspace: ``reductionWorkspaceCount(channels:)`` floats.
     package static func channelGradientSums(
         x: UnsafePointer<Float>, dy: UnsafePointer<Float>, activation: UnsafePointer<Float>? = nil, rows: Int,
-        channels: Int, mean: UnsafePointer<Float>,
-        invStd: UnsafePointer<Float>, sumDy: UnsafeMutablePointer<Float>, sumDyXhat: UnsafeMutablePointer<Float>,
+        channels: Int, mean: UnsafePointer<Float>, invStd: UnsafePointer<Float>,
+        masked: UnsafeMutablePointer<Float>? = nil, sumDy: UnsafeMutablePointer<Float>,
+        sumDyXhat: UnsafeMutablePointer<Float>,
         workspace: UnsafeMutablePointer<Float>, context: ComputeContext
     ) {
         let table = context.instructionSet.table
         let (x, dy, mean, invStd) = (SharedInput(x), SharedInput(dy), SharedInput(mean), SharedInput(invStd))
         let activation = activation.map { SharedInput($0) }
+        let masked = masked.map { SharedPointer($0) }
         let sums = reduce(
             rows: rows, width: 2 * channels, elements: rows * channels, context: context, workspace: workspace
         ) { first, count, sums in
             let at = first * channels
             table.gradient_sums(
                 x.pointer + at, dy.pointer + at, activation.map { $0.pointer + at }, count, channels, mean.pointer,
-                invStd.pointer, sums)
+                invStd.pointer, masked.map { $0.pointer + at }, sums)
         }
         for c in 0..<channels {
             sumDy[c] = Float(sums[c])

@@ -108,15 +108,23 @@ struct MatrixProduct: @unchecked Sendable {
                     strip.residual = epilogue.residual.map { $0 + rows.lowerBound * n + first }
                     strip.relu = epilogue.relu ? 1 : 0
                 }
-                // The first panel's pass reads ahead all of the next strip, as far as it lies in one piece.
-                strip.prefetch = nil
+                // Every pass reads ahead the next one's panel; the first reads all of the next strip instead, as far as it
+                // lies in one piece.
                 if panel == 0, let next, aDepthStride == 1, !copiesRows, depth == 0 {
                     strip.prefetch = a + next * aRowStride
+                } else {
+                    strip.prefetch = panelAfter(panel, depth: depth, count: strip.depth)
                 }
                 multiply(&strip, bias: bias.map { $0 + first })
             }
             depth += strip.depth
         } while depth < k
+    }
+
+    /// The block of the packed panels that is multiplied next, nil behind the last.
+    private func panelAfter(_ panel: Int, depth: Int, count: Int) -> UnsafePointer<Float>? {
+        if panel + 1 < panels { return UnsafePointer(packed + (panel + 1) * table.width * k + depth * table.width) }
+        return depth + count < k ? UnsafePointer(packed + (depth + count) * table.width) : nil
     }
 
     /// A panel at the right edge needs its bias filled up to the panel's width.

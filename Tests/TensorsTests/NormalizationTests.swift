@@ -159,6 +159,17 @@ import Testing
             Kernels.reluBackward(y: y, dy: dy, count: rows * channels, dx: masked.base, context: context)
             #expect(run(dy, y) == run(masked.base, nil))
             #expect(masked.isSound)
+
+            // The sums' pass leaves the masked gradient in place on demand, and its sums are the same.
+            let inPlace = GuardedBuffer(dy)
+            let (first, second) = (GuardedBuffer(channels), GuardedBuffer(channels))
+            let workspace = GuardedBuffer(Kernels.reductionWorkspaceCount(channels: channels))
+            Kernels.channelGradientSums(
+                x: x, dy: inPlace.base, activation: y, rows: rows, channels: channels, mean: mean, invStd: invStd,
+                masked: inPlace.base, sumDy: first.base, sumDyXhat: second.base, workspace: workspace.base,
+                context: context)
+            #expect(inPlace.isSound && inPlace.bits == masked.bits)
+            #expect(run(dy, y).starts(with: first.bits + second.bits))
         }
     }
 

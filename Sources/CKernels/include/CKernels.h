@@ -186,9 +186,9 @@ typedef struct {
   /// `sums[c]` = sum of x over the rows, in float64.
   void (*column_sums)(const float *x, long rows, long channels, double *sums);
   /// `sums[c]` = sum of dy, `sums[channels + c]` = sum of dy * (x - mean) * inv_std, in float64. Where `active` (a ReLU's
-  /// output) is given, dy counts as zero where it is not positive.
+  /// output) is given, dy counts as zero where it is not positive; `masked`, where given, takes what counts, and may be dy.
   void (*gradient_sums)(const float *x, const float *dy, const float *active, long rows, long channels,
-                        const float *mean, const float *inv_std, double *sums);
+                        const float *mean, const float *inv_std, float *masked, double *sums);
   /// `dx = factor * (dy - shift - (x - mean)*slope)`, all four per channel; `active` as above. `dx` may be any input.
   void (*normal_gradient)(const float *x, const float *dy, const float *active, long rows, long channels,
                           const float *mean, const float *factor, const float *shift, const float *slope, float *dx);
