@@ -55,6 +55,7 @@ extension StepRun {
         let forward = step.forward
         let activation = forward.appliesReLU ? read(forward.output) : nil
         guard forward.usesBatch else {
+            // Nothing to sum: the statistics are constants, and neither weight nor bias trains.
             if let activation {
                 Kernels.reluBackward(
                     y: activation, dy: read(step.outputGradient), count: rows(forward.shape) * forward.shape.channels,
@@ -75,10 +76,11 @@ extension StepRun {
     func normalizeInputGradient(_ step: NormalizeBackwardStep, inputGradient: UnsafeMutablePointer<Float>) {
         let forward = step.forward
         let channels = forward.shape.channels
+        let activation = forward.appliesReLU && !step.masksInPlace ? read(forward.output) : nil
         if forward.usesBatch {
             Kernels.batchNormInputGradient(
                 x: read(forward.input), dy: read(step.outputGradient),
-                activation: forward.appliesReLU && !step.masksInPlace ? read(forward.output) : nil,
+                activation: activation,
                 rows: rows(forward.shape), channels: channels,
                 mean: read(forward.mean), invStd: read(forward.inverseDeviation), gamma: parameter(forward.weight),
                 sumDy: read(step.sumGradient), sumDyXhat: read(step.sumGradientNormalized), dx: inputGradient,
@@ -86,14 +88,13 @@ extension StepRun {
             return
         }
         // With constant statistics the layer is linear: dx = dy * scale.
-        let (scale, shift) = (write(step.scale), write(step.shift))
+        let scale = write(step.scale)
         let (weight, variance) = (parameter(forward.weight), parameter(forward.runningVariance))
         for channel in 0..<channels {
             scale[channel] = weight[channel] / (variance[channel] + BatchNorm.epsilon).squareRoot()
-            shift[channel] = 0
         }
-        Kernels.scaleShift(
-            x: read(step.outputGradient), rows: rows(forward.shape), channels: channels, scale: scale, shift: shift,
-            relu: false, output: inputGradient, context: context)
+        Kernels.scaleGradient(
+            dy: read(step.outputGradient), activation: activation, rows: rows(forward.shape), channels: channels,
+            scale: scale, dx: inputGradient, workspace: write(step.workspace), context: context)
     }
 }

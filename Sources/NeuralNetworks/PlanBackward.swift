@@ -93,18 +93,20 @@ extension PlanBuilder {
     }
 
     private mutating func buildBackward(_ fused: FusedNormalization, _ forward: NormalizeStep, gradient: BufferID) {
-        let vectors = (0..<4).map { _ in buffer(forward.shape.channels) }
+        let vectors = (0..<3).map { _ in buffer(forward.shape.channels) }
         let isShared = fused.residual.map { needsGradient[$0] } ?? false
         let step = NormalizeBackwardStep(
             forward: forward, outputGradient: gradient,
-            masksInPlace: forward.appliesReLU && (isShared || !forward.usesBatch), sumGradient: vectors[0],
+            masksInPlace: forward.appliesReLU && isShared, sumGradient: vectors[0],
             sumGradientNormalized: vectors[1],
-            scale: vectors[2], shift: vectors[3], workspace: channelWorkspace(forward.shape))
+            scale: vectors[2], workspace: channelWorkspace(forward.shape))
         let kept = forward.usesBatch ? [forward.input, forward.mean, forward.inverseDeviation] : []
         let touched = [gradient, step.workspace] + vectors + kept
         let mask = forward.appliesReLU ? [forward.output] : []
         let laterMask = step.masksInPlace ? [] : mask
-        emit(.normalizeGradientSums(step), touching: touched + mask)
+        if forward.usesBatch || step.masksInPlace {
+            emit(.normalizeGradientSums(step), touching: touched + mask)
+        }
 
         // The gradient's buffer goes on to the residual or, the pass being elementwise, to the input.
         var isFree = true

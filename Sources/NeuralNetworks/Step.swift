@@ -100,6 +100,5 @@ struct NormalizeBackwardStep: Sendable {
     let sumGradient: BufferID
     let sumGradientNormalized: BufferID
     let scale: BufferID
-    let shift: BufferID
     let workspace: BufferID
 }

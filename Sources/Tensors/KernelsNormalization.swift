@@ -78,7 +78,7 @@ extension Kernels {
 
     /// BatchNorm's input gradient where the batch's own statistics were used (Ioffe and Szegedy, arXiv 1502.03167,
     /// section 3): `dx = gamma * invStd * (dy - sumDy/rows - xhat * sumDyXhat/rows)`.
-    /// With fixed statistics use ``scaleShift(x:rows:channels:scale:shift:relu:residual:output:context:)`` on `dy`.
+    /// With fixed statistics use ``scaleGradient(dy:activation:rows:channels:scale:dx:workspace:context:)``.
     /// - Parameters:
     ///   - activation: as for the sums, or nil.
     ///   - dx: `[rows][channels]`; may be `dy`, `x` or `activation`.
@@ -106,6 +106,30 @@ extension Kernels {
             table.normal_gradient(
                 x.pointer + at, dy.pointer + at, activation.map { $0.pointer + at }, count, channels, mean.pointer,
                 values.pointer, values.pointer + channels, values.pointer + 2 * channels, dx.pointer + at)
+        }
+    }
+
+    /// BatchNorm's input gradient where the statistics are constants: `dx = scale * dy`, per channel of `[rows][channels]`.
+    /// - Parameters:
+    ///   - activation: where a ReLU follows, its output, as in the sums; or nil.
+    ///   - dx: may be `dy` or `activation`.
+    ///   - workspace: ``reductionWorkspaceCount(channels:)`` floats.
+    package static func scaleGradient(
+        dy: UnsafePointer<Float>, activation: UnsafePointer<Float>? = nil, rows: Int, channels: Int,
+        scale: UnsafePointer<Float>, dx: UnsafeMutablePointer<Float>, workspace: UnsafeMutablePointer<Float>,
+        context: ComputeContext
+    ) {
+        let zeros = workspace
+        zeros.update(repeating: 0, count: channels)
+        let table = context.instructionSet.table
+        let (dy, dx, scale, none) = (SharedInput(dy), SharedPointer(dx), SharedInput(scale), SharedInput(zeros))
+        let activation = activation.map { SharedInput($0) }
+        parallelRows(rows, channels: channels, context: context) { first, count in
+            let at = first * channels
+            // The general gradient with mean, shift and slope of nothing; dy stands in for an input that has no weight.
+            table.normal_gradient(
+                dy.pointer + at, dy.pointer + at, activation.map { $0.pointer + at }, count, channels, none.pointer,
+                scale.pointer, none.pointer, none.pointer, dx.pointer + at)
         }
     }
 

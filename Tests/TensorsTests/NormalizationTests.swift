@@ -170,6 +170,14 @@ import Testing
                 context: context)
             #expect(inPlace.isSound && inPlace.bits == masked.bits)
             #expect(run(dy, y).starts(with: first.bits + second.bits))
+
+            // With constant statistics only the scale is left.
+            let scaled = GuardedBuffer(dy)
+            Kernels.scaleGradient(
+                dy: scaled.base, activation: y, rows: rows, channels: channels, scale: invStd, dx: scaled.base,
+                workspace: workspace.base, context: context)
+            #expect(scaled.isSound && workspace.guardsAreIntact)
+            #expect(scaled.values == masked.values.enumerated().map { $1 * invStd[$0 % channels] })
         }
     }
 
