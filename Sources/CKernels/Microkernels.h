@@ -42,14 +42,14 @@ CK_INLINE void tile_multiply(const int rows, const int vectors, const ck_multipl
   }
 
   const float *b = s->panel;
-  const long stride = s->row_stride, step = s->depth_stride;
+  const long stride = s->row_stride, step = s->depth_stride, ahead = s->prefetch_stride;
   for (long t = 0; t < s->taps; t++) {
     const float *p = a + t * s->tap_stride;
     for (long k = 0; k < s->depth; k++) {
       vec b0 = load(b), b1 = vectors > 1 ? load(b + CK_LANES) : b0;
       if (vectors > 1) {
         __builtin_prefetch(prefetch, 0, 2);
-        prefetch += 16;
+        prefetch += ahead;
       }
       CK_UNROLL for (int i = 0; i < rows; i++) {
         vec x = (vec)(p[i * stride]);
@@ -133,7 +133,7 @@ static void ck_multiply_strip(const ck_multiply *s) {
   const long blocks = (s->rows + CK_ROWS - 1) / CK_ROWS;
   const long steps = s->taps * s->depth;
   const float *prefetch = s->prefetch ? s->prefetch : s->panel;
-  const long advance = s->prefetch ? 16 * steps : 0;
+  const long advance = s->prefetch ? s->prefetch_stride * steps : 0;
   long row = 0;
   for (long block = 0; block < blocks; block++) {
     long height = (s->rows - row) / (blocks - block);

@@ -31,7 +31,8 @@ package struct KernelProbe {
         var strip = ck_multiply(
             a: UnsafePointer(rows), row_stride: depth, rows: table.rows, taps: 1, tap_stride: 0, depth: depth,
             depth_stride: 1, panel: UnsafePointer(panel), accumulate: 0, bias: nil, c: output,
-            c_stride: table.width, columns: table.width, residual: nil, relu: 0, prefetch: nil)
+            c_stride: table.width, columns: table.width, residual: nil, relu: 0, prefetch: nil,
+            prefetch_stride: 0)
         for _ in 0..<repetitions { table.multiply(&strip) }
     }
 

@@ -35,6 +35,8 @@ struct MatrixProduct: @unchecked Sendable {
     private static let depthBlock = 384
     /// Tiles of rows in a strip: their rows of `a` stay in the second cache while all panels pass over them.
     private static let stripTiles = 4
+    /// Floats of all panels that stay in a second cache of 1 MiB beside the strip.
+    private static let residentCount = 128 << 10
     /// Copied rows lie this much further apart, so that they do not compete for one set of the first cache.
     private static let skew = 16
 
@@ -108,23 +110,28 @@ struct MatrixProduct: @unchecked Sendable {
                     strip.residual = epilogue.residual.map { $0 + rows.lowerBound * n + first }
                     strip.relu = epilogue.relu ? 1 : 0
                 }
-                // Every pass reads ahead the next one's panel; the first reads all of the next strip instead, as far as it
-                // lies in one piece.
-                if panel == 0, let next, aDepthStride == 1, !copiesRows, depth == 0 {
-                    strip.prefetch = a + next * aRowStride
-                } else {
-                    strip.prefetch = panelAfter(panel, depth: depth, count: strip.depth)
-                }
+                readAhead(&strip, panel: panel, depth: depth, nextStrip: next)
                 multiply(&strip, bias: bias.map { $0 + first })
             }
             depth += strip.depth
         } while depth < k
     }
 
-    /// The block of the packed panels that is multiplied next, nil behind the last.
-    private func panelAfter(_ panel: Int, depth: Int, count: Int) -> UnsafePointer<Float>? {
-        if panel + 1 < panels { return UnsafePointer(packed + (panel + 1) * table.width * k + depth * table.width) }
-        return depth + count < k ? UnsafePointer(packed + (depth + count) * table.width) : nil
+    /// What a pass reads ahead: the next strip, as far as it lies in one piece, or the panel of the next pass. Panels that stay
+    /// in the second cache need it less than the strip, which all passes then share; of large ones only the first pass does.
+    private func readAhead(_ strip: inout ck_multiply, panel: Int, depth: Int, nextStrip next: Int?) {
+        strip.prefetch_stride = 16
+        let isSpread = panels * table.width * k <= MatrixProduct.residentCount
+        if let next, aDepthStride == 1, !copiesRows, depth == 0, isSpread || panel == 0 {
+            if isSpread { strip.prefetch_stride = (table.rows + panels - 1) / panels }
+            let tiles = (strip.rows + table.rows - 1) / table.rows
+            strip.prefetch = a + next * aRowStride + panel * strip.prefetch_stride * tiles * strip.depth
+        } else if panel + 1 < panels {
+            strip.prefetch = UnsafePointer(packed + (panel + 1) * table.width * k + depth * table.width)
+        } else {
+            let end = depth + strip.depth
+            strip.prefetch = end < k ? UnsafePointer(packed + end * table.width) : nil
+        }
     }
 
     /// A panel at the right edge needs its bias filled up to the panel's width.

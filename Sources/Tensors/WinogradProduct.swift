@@ -224,6 +224,7 @@ struct WinogradProduct: Sendable {
         strip.c = products + point * productStride
         strip.c_stride = productPitch
         strip.columns = table.wholeVectors(weights.columns - panel * table.width)
+        strip.prefetch_stride = 16
         strip.prefetch = ahead
         table.multiply(&strip)
     }

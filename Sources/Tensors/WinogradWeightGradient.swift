@@ -205,6 +205,7 @@ struct WinogradWeightGradient: Sendable {
         strip.c_stride = table.width
         strip.columns = table.wholeVectors(shape.outputChannels - panel * table.width)
         // Sums that are added to travel from afar; those that begin do not.
+        strip.prefetch_stride = 16
         strip.prefetch = ahead ?? (isFirst ? strip.a + inputPointCount : UnsafePointer(strip.c + cellPointCount))
         table.multiply(&strip)
     }

@@ -24,6 +24,16 @@ import Wire
         #expect(world.names("") == ["phantoms"], "the temporary folder is gone, and nothing else was made")
     }
 
+    /// All pictures in one place, by the way of bundles.
+    @Test func aSingleHospitalIsAFederationToo() throws {
+        let world = try phantoms()
+        let report = try world.json(
+            "simulate", "phantoms", "--clients", "1", "--rounds", "1", "--size", "32", "--batch-size", "8",
+            "--local-epochs", "1")
+        #expect(report["rounds"].items.count == 1)
+        #expect(report["parts"].items.compactMap { $0["name"].text } == ["client-1", "test"])
+    }
+
     /// What is kept are real homes, in which the other commands work; the same seed gives the same model.
     @Test func whatIsKeptAreRealHomesAndTheSeedFixesTheModel() throws {
         let world = try phantoms()

@@ -34,8 +34,11 @@ typedef struct {
   /// is set (NaN stays NaN). Set with the last of several passes over `c` only.
   const float *residual;
   int relu;
-  /// Memory that will be needed soon, read ahead by one cache line for every row of `panel`; NULL for none.
+  /// Memory that will be needed soon, read ahead by one place for every row of `panel` and tile of rows; NULL for none.
   const float *prefetch;
+  /// Floats from the place that one step reads ahead to the next one's: 16 for a cache line each, fewer to spread the lines of
+  /// a slow memory over several calls, since a core can wait for a dozen lines only.
+  long prefetch_stride;
 } ck_multiply;
 
 /// A tile of a weight gradient, summed over a grid of pixels:

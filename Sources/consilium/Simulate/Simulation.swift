@@ -124,6 +124,10 @@ struct Simulation {
         let server = try ServerHome.create(
             at: serverHome, name: name, federation: RandomID(using: &generator), now: clock, files: files
         ).home
+        if options.clients == 1 {
+            // A named session usually waits for a second hospital.
+            try files.appendFile(server.configurationPath, Array("minimum_clients: 1\n".utf8))
+        }
         let metadata = ModelMetadata(
             architecture: options.architecture.rawValue, classes: initial.specification.classes,
             imageSize: options.imageSize, crop: initial.specification.crop)
