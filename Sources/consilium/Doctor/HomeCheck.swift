@@ -20,6 +20,15 @@ struct HomeCheck {
 
     let home: Home
     let now: Timestamp
+    /// With patience that ends for the exchange, and the exchange's path; nil where none is configured.
+    let watched: (Home, FilePath)?
+
+    init(home: Home, now: Timestamp) {
+        self.home = home
+        self.now = now
+        // A configuration that cannot be read is the first check's to tell.
+        watched = (try? Self.watched(home)) ?? nil
+    }
 
     func findings() -> [Finding] {
         [
@@ -33,6 +42,9 @@ struct HomeCheck {
             check("clock", "set the clock", clock),
             check("audit", "keep the file and ask who changed it", audit),
             check("inbox", "run the tick; what never verifies goes into quarantine", inbox),
+            check("exchange", "mount the share for writing, or correct 'exchange' in consilium.yaml", exchange),
+            check("disk space", "make room: remove what is old in quarantine/, or use 'server prune'", space),
+            check("leftovers", "remove the .part files if nobody is copying there just now", leftovers),
             check("outbox", "ask whoever carries bundles, and the other side, whether anything arrives", backlog),
             check("quarantine", "read the .reason.txt files there, then remove what you need no more", quarantine),
         ]
