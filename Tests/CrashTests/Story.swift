@@ -60,14 +60,14 @@ struct Story {
         let files = story.files
         try files.makeDirectories(story.exchange)
         let specification = try ModelSpecification(
-            architecture: .smallcnn, classes: classes, imageSize: 16)
+            architecture: .smallcnn, classes: classes, imageSize: 32)
         let model = try Model(initializing: specification, seed: 1)
         guard let federation = RandomID(hex: String(repeating: "f", count: 32)) else { throw Trouble("no identifier") }
         let server = try ServerHome.create(
             at: story.path(.server), name: name("ministry"), federation: federation, now: start, files: files
         ).home
-        try story.configure(.server, "learning_rate: 0.001\nbatch_size: 4\nlocal_epochs: 1\nimage_size: 16\n")
-        let metadata = ModelMetadata(architecture: Architecture.smallcnn.rawValue, classes: classes, imageSize: 16)
+        try story.configure(.server, "learning_rate: 0.001\nbatch_size: 4\nlocal_epochs: 1\nimage_size: 32\n")
+        let metadata = ModelMetadata(architecture: Architecture.smallcnn.rawValue, classes: classes, imageSize: 32)
         _ = try VersionStore(home: server).install(
             encoded: try Safetensors.encode(model.tensors, metadata: metadata.fields), metadata: metadata,
             origin: .initialized, note: "", now: start)
@@ -76,7 +76,7 @@ struct Story {
         for (index, party) in [Party.alpha, .beta].enumerated() {
             let pictures = root.appending("pictures-\(party.rawValue)")
             _ = try Synthesis.write(
-                to: pictures, options: Synthesis.Options(perClass: 3, size: 16, seed: UInt64(index + 1)))
+                to: pictures, options: Synthesis.Options(perClass: 3, size: 32, seed: UInt64(index + 1)))
             _ = try ClientHome.create(
                 at: story.path(party), name: name(party.rawValue), invite: invite, data: pictures, contact: "",
                 now: start, files: files)

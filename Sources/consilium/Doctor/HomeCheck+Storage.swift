@@ -70,8 +70,9 @@ extension HomeCheck {
         }
         var notes = [
             own == 0
-                ? "no unfinished files of stopped runs"
-                : "\(own) unfinished files of stopped runs, \(ByteSize.text(ownBytes)): the next run removes them"
+                ? "no unfinished files"
+                : "\(own) unfinished files of runs that were stopped or are at work, \(ByteSize.text(ownBytes)): the next run "
+                    + "removes what nobody uses"
         ]
         if !stale.isEmpty { notes.append("unfinished for more than a day: \(stale.joined(separator: ", "))") }
         return (stale.isEmpty, notes.joined(separator: "; "))
