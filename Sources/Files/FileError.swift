@@ -58,7 +58,8 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
         case .permissionDenied, .notPermitted: "check the owner and the permissions of the file and its folder"
         case .readOnlyFileSystem: "mount it for writing"
         case .socketNotConnected, .staleNFSFileHandle: "mount the share again"
-        case .fileTooLarge: "FAT32 stops below 4 GiB: 'consilium bundle split' makes parts that fit, 'bundle join' the file"
+        case .fileTooLarge:
+            "FAT32 stops below 4 GiB: 'consilium bundle split' makes parts that fit, 'bundle join' the file"
         case .tooManyOpenFiles: "raise the limit on open files"
         case .tooManySymbolicLinkLevels: "symbolic links are not followed here"
         default: nil

@@ -116,7 +116,8 @@ extension Mailbox {
             if error.reason == .notForThisIdentity, home.role == .client, exchange.layout == .flat { return true }
             if let part = try PartHeader.read(spooled, files: files) {
                 pass.summary.problems.append(
-                    "\(Quarantine.printable(name)) in the exchange is \(part): 'consilium bundle join' makes the file again")
+                    "\(Quarantine.printable(name)) in the exchange is \(part): 'consilium bundle join' makes the file again"
+                )
                 return true
             }
             let content = try SHA256Hash.digest(of: spooled, files: files)

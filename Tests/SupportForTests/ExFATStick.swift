@@ -15,7 +15,9 @@ package final class ExFATStick: Sendable {
         for tool in ["mkfs.exfat", "mount.exfat-fuse", "losetup", "umount"] where Tool.path(tool) == nil {
             throw Unavailable("\(tool) is not installed")
         }
-        guard getuid() == 0, access("/dev/fuse", R_OK | W_OK) == 0 else { throw Unavailable("only root can mount a stick") }
+        guard getuid() == 0, access("/dev/fuse", R_OK | W_OK) == 0 else {
+            throw Unavailable("only root can mount a stick")
+        }
         let folder = try TestFolder.make()
         mount = folder + "/mount"
         let image = folder + "/image"

@@ -23,7 +23,9 @@ package final class LoopbackShare: Sendable {
         guard let sshd = Tool.path("sshd") else { throw Unavailable("sshd is not installed") }
         guard access("/dev/fuse", R_OK | W_OK) == 0 else { throw Unavailable("/dev/fuse cannot be used") }
         // sshd refuses to start as root without it; packages leave its making to the init system.
-        if getuid() == 0 { try? FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true) }
+        if getuid() == 0 {
+            try? FileManager.default.createDirectory(atPath: "/run/sshd", withIntermediateDirectories: true)
+        }
         for path in [mount, export] {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         }

@@ -91,7 +91,8 @@ enum Tool {
     static func descendants(of root: pid_t) -> [pid_t] {
         var parents: [pid_t: pid_t] = [:]
         for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
-            guard let process = pid_t(name), let status = try? String(contentsOfFile: "/proc/\(name)/stat", encoding: .utf8),
+            guard let process = pid_t(name),
+                let status = try? String(contentsOfFile: "/proc/\(name)/stat", encoding: .utf8),
                 let fields = status.split(separator: ")").last?.split(separator: " "), fields.count > 1
             else { continue }
             parents[process] = pid_t(fields[1])

@@ -65,7 +65,8 @@ package enum FileJoiner {
                     return found
                 }
             } else {
-                guard let header = try readingFiles({ () throws(FileError) in try PartHeader.read(source, files: files) })
+                guard
+                    let header = try readingFiles({ () throws(FileError) in try PartHeader.read(source, files: files) })
                 else {
                     throw BundleError(.notCanonical, "\(source) is not a part of a file, or its beginning is damaged")
                 }
@@ -112,7 +113,8 @@ package enum FileJoiner {
         var faults: [String] = []
         if !missing.isEmpty {
             faults.append(
-                "part \(missing.map(String.init).joined(separator: ", ")) of \(whole.parts) is missing, or its beginning is damaged")
+                "part \(missing.map(String.init).joined(separator: ", ")) of \(whole.parts) is missing, or its beginning is damaged"
+            )
         }
         if !damaged.isEmpty {
             let names = damaged.map { $0.path.lastComponent?.string ?? $0.path.string }
@@ -120,7 +122,8 @@ package enum FileJoiner {
         }
         guard faults.isEmpty else {
             throw BundleError(
-                damaged.isEmpty ? .incomplete : .lengthOrHashMismatch, "\(whole.name): \(faults.joined(separator: "; "))")
+                damaged.isEmpty ? .incomplete : .lengthOrHashMismatch,
+                "\(whole.name): \(faults.joined(separator: "; "))")
         }
         return chosen
     }

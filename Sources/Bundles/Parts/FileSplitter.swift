@@ -49,7 +49,8 @@ package enum FileSplitter {
         let count = (size - 1) / room + 1
         guard count <= PartHeader.mostParts else {
             throw BundleError(
-                .tooLarge, "\(source) would be \(count) parts; at most \(PartHeader.mostParts) are made: make them larger")
+                .tooLarge,
+                "\(source) would be \(count) parts; at most \(PartHeader.mostParts) are made: make them larger")
         }
         var whole = SHA256Stream()
         var parts: [(size: Int64, digest: Digest)] = []
@@ -82,7 +83,8 @@ package enum FileSplitter {
                 checking: { temporary in
                     guard try PartFile(path: temporary, header: header).isIntact(files) else {
                         throw BundleError(
-                            .lengthOrHashMismatch, "\(source) changed meanwhile, or \(path) does not read back as written")
+                            .lengthOrHashMismatch,
+                            "\(source) changed meanwhile, or \(path) does not read back as written")
                     }
                 },
                 { output in

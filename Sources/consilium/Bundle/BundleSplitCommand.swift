@@ -46,7 +46,8 @@ struct BundleSplitCommand: ParsableCommand {
         let range = FileSplitter.smallestPartSize...Volume.largestFATFile
         guard let bytes = ByteSize.parse(size), range.contains(bytes) else {
             throw CommandFailure(
-                .usage, "--size \(size.printable): must be a size such as 2GiB or 700MiB, from 1KiB to 4GiB less one byte")
+                .usage,
+                "--size \(size.printable): must be a size such as 2GiB or 700MiB, from 1KiB to 4GiB less one byte")
         }
         return bytes
     }

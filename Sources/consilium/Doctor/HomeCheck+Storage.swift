@@ -101,7 +101,8 @@ extension HomeCheck {
         for folder in folders where try home.files.exists(folder) {
             for entry in try home.files.list(folder) {
                 let path = folder.appending(entry.component)
-                let inside = entry.kind == .directory ? try home.files.list(path).map { path.appending($0.component) } : []
+                let inside =
+                    entry.kind == .directory ? try home.files.list(path).map { path.appending($0.component) } : []
                 for file in [path] + inside where file.extension == "safetensors" {
                     largest = max(largest, try home.files.status(file)?.size ?? 0)
                 }
