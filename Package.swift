@@ -69,7 +69,8 @@ let package = Package(
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
 
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
-        .testTarget(name: "FilesTests", dependencies: ["Files", systemPackage], swiftSettings: strict),
+        .testTarget(
+            name: "FilesTests", dependencies: ["Files", "SupportForTests", systemPackage], swiftSettings: strict),
         .testTarget(
             name: "BundlesTests", dependencies: ["Bundles", "Files", "Wire", crypto, systemPackage],
             swiftSettings: strict),
@@ -85,7 +86,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "MailboxTests",
-            dependencies: ["Mailbox", "Configuration", "Bundles", "Files", "Wire", systemPackage],
+            dependencies: ["Mailbox", "Configuration", "Bundles", "Files", "Wire", "SupportForTests", systemPackage],
             swiftSettings: strict),
         .testTarget(
             name: "FuzzTests",
@@ -100,8 +101,18 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             // The program itself is started as a process; it has to be built, and lies beside the test bundle.
-            dependencies: ["consilium", "Bundles", "Tensors", "Files", "Wire", systemPackage],
+            dependencies: ["consilium", "Bundles", "Tensors", "Files", "Wire", "SupportForTests", systemPackage],
             exclude: ["Support/check_export.py"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CrashTests",
+            dependencies: [
+                "Server", "Client", "Mailbox", "Federation", "Bundles", "NeuralNetworks", "Images", "Tensors", "Files",
+                "Wire", systemPackage,
+            ], swiftSettings: strict),
+        // Real file systems that are made for tests, and one that does not answer.
+        .target(
+            name: "SupportForTests", dependencies: ["Files", systemPackage], path: "Tests/SupportForTests",
             swiftSettings: strict),
     ]
 )

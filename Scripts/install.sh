@@ -6,6 +6,8 @@ set -euo pipefail
 packages=(libarchive-dev libpng-dev libjpeg-dev pkg-config)
 if [ "${1:-}" = "--tests" ]; then
     packages+=(shellcheck openssh-client age jq)
+    # For real mounts: sshd on a port of 127.0.0.1 and sshfs, and exFAT in a file. Tests that miss one of them say so and skip.
+    packages+=(openssh-server sshfs exfat-fuse exfatprogs procps)
     # The kernels of the other architecture are compiled and run in an emulator.
     if [ "$(uname -m)" = x86_64 ]; then
         packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)

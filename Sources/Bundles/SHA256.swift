@@ -31,7 +31,9 @@ package struct SHA256Stream {
 
 extension SHA256Hash {
     /// The digest of part of a file. Where the file ends early, of what there is.
-    static func digest(of file: any ReadableFile, from offset: Int64, size: Int64) throws(FileError) -> Digest {
+    package static func digest(
+        of file: any ReadableFile, from offset: Int64, size: Int64
+    ) throws(FileError) -> Digest {
         var stream = SHA256Stream()
         var done: Int64 = 0
         while done < size {

@@ -69,12 +69,7 @@ extension ClientRun {
     }
 
     private func exchange(_ work: (Exchange) throws -> ExchangeSummary) throws {
-        guard let path = configuration.exchange, let exchange = try mailbox.exchange(at: FilePath(path)) else { return }
-        do {
-            report.attention += try work(exchange).problems
-        } catch let error as MailboxError where error.kind == .exchange || error.kind == .temporary {
-            // A share that is away must not stop what can be done without it.
-            attention("exchange: \(error)")
-        }
+        guard let path = configuration.exchange else { return }
+        report.attention += try mailbox.useExchange(at: FilePath(path), work)
     }
 }

@@ -48,6 +48,8 @@ package final class ClientRun {
                 .badInput, "consilium.yaml: name is \(configuration.name), but this home is \(home.name)'s",
                 hint: "put the old name back; the server knows this hospital by it")
         }
+        let home = home.watchingShares(
+            exchange: configuration.exchange.map { FilePath($0) }, patience: configuration.exchangeTimeout)
         guard let mailbox = try Mailbox.open(home, now: now, encrypts: configuration.encrypt) else { return nil }
         let context = ComputeContext(
             workers: configuration.threads, instructionSet: instructionSet,

@@ -17,6 +17,8 @@ package struct ClientConfiguration: Equatable, Sendable {
     package let validation: Double
     /// As written; relative to the home.
     package let exchange: String?
+    /// How long one operation on a share may take before the run goes on without it, in seconds.
+    package let exchangeTimeout: Int64?
     /// How long one run may train, in seconds.
     package let timeBudget: Int64?
     /// How much memory training may use, in bytes.
@@ -37,6 +39,7 @@ package struct ClientConfiguration: Equatable, Sendable {
             try fields.optionalNumber("validation", in: 0...0.9) ?? 0.2
         }
         exchange = try reader.path("exchange")
+        exchangeTimeout = try reader.duration("exchange_timeout", in: 1...86_400)
         timeBudget = try reader.duration("time_budget", in: 60...30 * 86_400)
         memory = try reader.byteSize("memory", atLeast: 256_000_000)
         cache = try reader.byteSize("cache", atLeast: 1_000_000)
@@ -68,6 +71,9 @@ package struct ClientConfiguration: Equatable, Sendable {
 
         # A folder on a share, an SFTP mount or a stick: "client run" collects and delivers there by itself.
         # exchange: /mnt/consilium
+
+        # How long the share may leave one operation without an answer before the run goes on without it.
+        # exchange_timeout: 2m
 
         # How long one "client run" may train before it saves its place for the next night; without it, until done.
         # time_budget: 8h

@@ -8,6 +8,8 @@ package struct ServerConfiguration: Equatable, Sendable {
     package let name: PartyName
     /// As written; relative to the home.
     package let exchange: String?
+    /// How long one operation on a share may take before the run goes on without it, in seconds.
+    package let exchangeTimeout: Int64?
     /// Whether what is sent, but for invites, is encrypted to its recipients.
     package let encrypt: Bool
     /// How many requests a named session waits for.
@@ -34,6 +36,7 @@ package struct ServerConfiguration: Equatable, Sendable {
         var reader = try ConfigurationReader(parsing: bytes, file: file)
         name = try reader.read { (fields) throws(JSONError) in try fields.partyName("name") }
         exchange = try reader.path("exchange")
+        exchangeTimeout = try reader.duration("exchange_timeout", in: 1...86_400)
         encrypt = try reader.read { (fields) throws(JSONError) in try fields.optionalBool("encrypt") ?? true }
         minimumClients = try reader.read { (fields) throws(JSONError) in
             Int(try fields.optionalInteger("minimum_clients", in: 1...1000) ?? 2)
@@ -61,6 +64,9 @@ package struct ServerConfiguration: Equatable, Sendable {
         # Either EXCHANGE/<client>/inbox and /outbox (one account each), or EXCHANGE/inbox and /outbox for everybody.
         # "inbox" is what comes to the server, "outbox" what comes from it.
         # exchange: /srv/consilium/exchange
+
+        # How long the share may leave one operation without an answer before the run goes on without it.
+        # exchange_timeout: 2m
 
         # Everything that is sent is signed and, but for the invite, encrypted with age to all whom it is for. "false" sends
         # it readable for whoever carries it. What a hospital sends in the clear is taken all the same: that is its own choice.

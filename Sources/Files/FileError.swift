@@ -24,6 +24,19 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
         return "cannot \(operation) \(path): \(text)" + (hint.map { " (\($0))" } ?? "")
     }
 
+    /// A share that did not answer in time; see ``ShareGuard``. The text is the same whatever was tried.
+    package static func unreachable(_ root: FilePath, _ code: Errno, hint: String) -> FileError {
+        FileError(reaching, root, code, hint: hint)
+    }
+
+    /// Whether the whole share is away, so that there is no sense in trying its other files.
+    package var isUnreachable: Bool { operation == Self.reaching }
+
+    /// Whether a text is such an error's.
+    package static func isUnreachable(_ text: String) -> Bool { text.hasPrefix("cannot \(reaching) ") }
+
+    private static let reaching = "reach"
+
     package var isMissing: Bool { code == .noSuchFileOrDirectory }
 
     /// True where the same command may well succeed later without a change of what it was asked to do: a full disk, a
@@ -45,7 +58,8 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
         case .permissionDenied, .notPermitted: "check the owner and the permissions of the file and its folder"
         case .readOnlyFileSystem: "mount it for writing"
         case .socketNotConnected, .staleNFSFileHandle: "mount the share again"
-        case .fileTooLarge: "the file system may not take files this large: FAT32 stops at 4 GiB"
+        case .fileTooLarge:
+            "FAT32 stops below 4 GiB: 'consilium bundle split' makes parts that fit, 'bundle join' the file"
         case .tooManyOpenFiles: "raise the limit on open files"
         case .tooManySymbolicLinkLevels: "symbolic links are not followed here"
         default: nil

@@ -62,9 +62,13 @@ extension FileSystem {
     }
 
     /// Compares two regular files byte by byte, in bounded memory.
-    package func haveEqualContent(_ left: FilePath, _ right: FilePath) throws(FileError) -> Bool {
+    /// - Parameter fromMedium: reads `right` from where it is stored, as far as the system lets us, and not from memory.
+    package func haveEqualContent(
+        _ left: FilePath, _ right: FilePath, fromMedium: Bool = false
+    ) throws(FileError) -> Bool {
         let leftFile = try openForReading(left)
         let rightFile = try openForReading(right)
+        if fromMedium { rightFile.forgetCache() }
         guard try leftFile.status().size == rightFile.status().size else { return false }
         var offset: Int64 = 0
         while true {

@@ -17,15 +17,18 @@ extension FileSystem {
         }
     }
 
-    /// The streaming form of ``writeFile(_:_:permissions:)``. Nothing appears at `path` if `produce` throws.
+    /// The streaming form of ``writeFile(_:_:permissions:)``. Nothing appears at `path` if `produce` or `check` throws.
+    /// - Parameter check: looks at the finished temporary file before it gets its name.
     package func writeFile(
-        _ path: FilePath, permissions: UInt32 = 0o644, _ produce: (inout any WritableFile) throws -> Void
+        _ path: FilePath, permissions: UInt32 = 0o644, checking check: (FilePath) throws -> Void = { _ in },
+        _ produce: (inout any WritableFile) throws -> Void
     ) throws {
         let replacement = try Replacement(of: path, permissions: permissions, in: self)
         do {
             var file: any WritableFile = replacement.file
             try produce(&file)
             try replacement.finishWriting()
+            try check(replacement.temporary)
             try replacement.commit()
         } catch {
             replacement.discard()
@@ -51,7 +54,7 @@ extension FileSystem {
     }
 
     /// Copies a file to a share or a stick: as ``copyFile(from:to:permissions:limit:)``, and the temporary file, whose name
-    /// ends in `.part`, is read back and compared with the source before it gets its name. A published file is never
+    /// ends in `.part`, is read back from the medium and compared with the source before it gets its name. A published file is never
     /// changed: equal content already there is success, other content an error.
     package func publishFile(from source: FilePath, to target: FilePath, permissions: UInt32 = 0o644) throws(FileError)
     {
@@ -63,11 +66,15 @@ extension FileSystem {
             return try synchronizeDirectory(target.folder)
         }
         let input = try openForReading(source)
+        // Known beforehand: four gigabytes need not be written to find out.
+        if let most = try volume(of: target.folder)?.largestFile, try input.status().size > most {
+            throw FileError("publish", target, .fileTooLarge)
+        }
         let replacement = try Replacement(of: target, permissions: permissions, in: self)
         do throws(FileError) {
             try copyContent(of: input, source, to: replacement.file, limit: .max)
             try replacement.finishWriting()
-            guard try haveEqualContent(source, replacement.temporary) else {
+            guard try haveEqualContent(source, replacement.temporary, fromMedium: true) else {
                 throw FileError("publish", target, .ioError, hint: "what was read back differs from what was written")
             }
             try replacement.commit()

@@ -52,6 +52,12 @@ package protocol ReadableFile: AnyObject {
     /// Reads at `offset`, at most `buffer.count` bytes; fewer are normal.
     /// - Returns: the number of bytes read; 0 at the end of the file.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int
+    /// Asks the system to read from the medium again instead of from its memory. Only a wish: some media have no such way.
+    func forgetCache()
+}
+
+extension ReadableFile {
+    package func forgetCache() {}
 }
 
 /// A regular file open for writing at its end. Nothing counts as stored before ``synchronize()`` and ``close()`` succeeded.
@@ -88,4 +94,11 @@ package protocol FileSystem: Sendable {
     /// Takes the exclusive lock of a file on local disk, which is created if missing and never removed. Does not wait.
     /// - Returns: nil while another process, or another lock of this one, holds it.
     func lock(_ path: FilePath) throws(FileError) -> FileLock?
+    /// What kind of file system a path that exists lies on, and how much room is left there.
+    /// - Returns: nil where that is not known.
+    func volume(of path: FilePath) throws(FileError) -> Volume?
+}
+
+extension FileSystem {
+    package func volume(of path: FilePath) throws(FileError) -> Volume? { nil }
 }

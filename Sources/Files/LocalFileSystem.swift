@@ -103,6 +103,8 @@ package struct LocalFileSystem: FileSystem {
         return FileLock(descriptor: descriptor)
     }
 
+    package func volume(of path: FilePath) throws(FileError) -> Volume? { try Volume(of: path) }
+
     private func open(_ path: FilePath, _ flags: Int32, _ permissions: UInt32) throws(FileError) -> Int32 {
         try check("open", path) { path.withPlatformString { Glibc.open($0, flags | O_CLOEXEC, permissions) } }
     }
@@ -133,6 +135,8 @@ private final class LocalReadableFile: ReadableFile {
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int {
         try check("read", path) { pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset)) }
     }
+
+    func forgetCache() { _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) }
 }
 
 private final class LocalWritableFile: WritableFile {
@@ -165,7 +169,7 @@ private final class LocalWritableFile: WritableFile {
 
 /// Repeats a call that a signal interrupted, and turns -1 into an error.
 @discardableResult
-private func check<Result: SignedInteger>(
+func check<Result: SignedInteger>(
     _ operation: String, _ path: FilePath, _ call: () -> Result
 ) throws(FileError) -> Result {
     while true {
@@ -176,7 +180,7 @@ private func check<Result: SignedInteger>(
     }
 }
 
-private func lastError(_ operation: String, _ path: FilePath) -> FileError {
+func lastError(_ operation: String, _ path: FilePath) -> FileError {
     FileError(operation, path, Errno(rawValue: errno))
 }
 

@@ -1,6 +1,6 @@
-import Files
+package import Files
 package import SystemPackage
-import Wire
+package import Wire
 
 /// A folder on a share, an SFTP mount or a stick, through which a server and its clients reach each other.
 ///
@@ -27,7 +27,7 @@ package struct Exchange: Equatable, Sendable {
     /// Finds out which layout a folder has: for a client, its own folder if there is one; else flat where both `inbox` and
     /// `outbox` are there; else one folder for each client, which are made as needed.
     package static func detect(_ root: FilePath, home: Home) throws(MailboxError) -> Exchange {
-        let path = root.isRelative ? home.root.appending(root.components) : root
+        let path = self.path(root, of: home)
         do throws(FileError) {
             let files = home.files
             func isFolder(_ path: FilePath) throws(FileError) -> Bool {
@@ -49,10 +49,40 @@ package struct Exchange: Equatable, Sendable {
         }
     }
 
+    /// A configured path; relative to the home if it does not begin with a slash.
+    package static func path(_ root: FilePath, of home: Home) -> FilePath {
+        absolute(root.isRelative ? home.root.appending(root.components) : root)
+    }
+
     /// Where what `client` sends lies.
     func towardsServer(_ client: PartyName) -> FilePath { folder(of: client).appending("inbox") }
     /// Where what is sent to `client` lies.
     func fromServer(_ client: PartyName) -> FilePath { folder(of: client).appending("outbox") }
+
+    /// The folders of this exchange that have to do with a home and are there, and whether it is the one that delivers into
+    /// them.
+    /// - Parameter only: on a server, this client's.
+    package func folders(
+        of home: Home, only: PartyName? = nil
+    ) throws(FileError) -> [(path: FilePath, isDeliveredTo: Bool)] {
+        let clients: [PartyName]
+        if home.role == .client || layout == .flat {
+            clients = [home.name]
+        } else if let only {
+            clients = [only]
+        } else {
+            clients = try home.files.list(root).filter { $0.kind == .directory }.compactMap { PartyName($0.name) }
+        }
+        var found: [(path: FilePath, isDeliveredTo: Bool)] = []
+        for client in clients {
+            let isServer = home.role == .server
+            for folder in [(fromServer(client), isServer), (towardsServer(client), !isServer)]
+            where try isFolder(folder.0, home.files) {
+                found.append((path: folder.0, isDeliveredTo: folder.1))
+            }
+        }
+        return found
+    }
 
     private func folder(of client: PartyName) -> FilePath {
         layout == .flat ? root : root.appending(client.text)
@@ -89,10 +119,13 @@ package struct ExchangeSummary: Equatable, Sendable {
     package internal(set) var problems: [String] = []
     /// Whether one of the problems may go away by itself.
     package internal(set) var mayRetry = false
+    /// The problem, if there is one, that the share does not answer.
+    package internal(set) var silence: String?
 
     mutating func add(_ error: FileError) {
         // One folder that cannot be used is met once for each bundle.
         if !problems.contains(error.description) { problems.append(error.description) }
         mayRetry = mayRetry || error.isTransient
+        if error.isUnreachable { silence = error.description }
     }
 }

@@ -18,6 +18,9 @@ struct ExchangeCache: Equatable {
     struct Delivered: Equatable {
         let id: Digest
         let at: Timestamp
+        /// Of the file as it travels; nil for what was delivered before this was written down.
+        var content: Digest?
+        var size: Int64?
     }
 
     /// By absolute path, as for ``delivered``.
@@ -51,7 +54,11 @@ struct ExchangeCache: Equatable {
                 }),
             "delivered": .array(
                 delivered.sorted { $0.key < $1.key }.map {
-                    ["path": .string($0.key), "id": .string($0.value.id.hex), "at": .integer($0.value.at.seconds)]
+                    [
+                        "path": .string($0.key), "id": .string($0.value.id.hex), "at": .integer($0.value.at.seconds),
+                        "sha256": $0.value.content.map { .string($0.hex) } ?? .null,
+                        "size": $0.value.size.map { .integer($0) } ?? .null,
+                    ]
                 }),
         ]
     }
@@ -65,14 +72,33 @@ struct ExchangeCache: Equatable {
         }
         for var item in try fields.objects("delivered") {
             delivered[try item.string("path", maximumLength: 8192)] = Delivered(
-                id: try item.digest("id"), at: Timestamp(seconds: try item.integer("at")))
+                id: try item.digest("id"), at: Timestamp(seconds: try item.integer("at")),
+                content: try item.optionalValue("sha256") == .null ? nil : item.digest("sha256"),
+                size: try item.optionalInteger("size", in: 0...Int64.max))
         }
     }
 }
 
 extension Mailbox {
-    /// The exchange at a path, for runs that go on without it: a share that is away becomes one of ``problems`` when it goes
+    /// Uses an exchange in a run that goes on without it: a share that is away, or that does not answer, is said when it goes
     /// or when the reason changes, and not again in each run.
+    ///
+    /// - Returns: what a person should know.
+    package func useExchange(
+        at root: FilePath, _ work: (Exchange) throws -> ExchangeSummary
+    ) throws -> [String] {
+        guard let exchange = try exchange(at: root) else { return [] }
+        do {
+            let summary = try work(exchange)
+            try note(silence: summary.silence)
+            return summary.problems.filter { $0 != summary.silence }
+        } catch let error as MailboxError where error.kind == .exchange || error.kind == .temporary {
+            // A share that is away must not stop what can be done without it.
+            return ["exchange: \(error)"]
+        }
+    }
+
+    /// The exchange at a path. Where it cannot be used that becomes one of ``problems``, once.
     ///
     /// - Returns: nil if it cannot be used.
     package func exchange(at root: FilePath) throws(MailboxError) -> Exchange? {
@@ -81,7 +107,8 @@ extension Mailbox {
         var exchange: Exchange?
         do {
             exchange = try Exchange.detect(root, home: home)
-            cache.trouble = nil
+            // A share that does not answer may still have its folder's state in the system's memory.
+            if !cache.isSilent { cache.trouble = nil }
         } catch {
             cache.trouble = error.description
             if error.description != known { problems.append("exchange: \(error)") }
@@ -89,4 +116,16 @@ extension Mailbox {
         if cache.trouble != known { try cache.save(to: home) }
         return exchange
     }
+
+    private func note(silence: String?) throws(MailboxError) {
+        var cache = ExchangeCache.load(from: home)
+        guard silence != nil || cache.isSilent, silence != cache.trouble else { return }
+        cache.trouble = silence
+        try cache.save(to: home)
+        if let silence { problems.append("exchange: \(silence)") }
+    }
+}
+
+extension ExchangeCache {
+    fileprivate var isSilent: Bool { trouble.map(FileError.isUnreachable) ?? false }
 }

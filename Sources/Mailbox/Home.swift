@@ -53,6 +53,8 @@ package struct Home: Sendable {
     var clockPath: FilePath { state.appending("clock.json") }
     var settlingPath: FilePath { state.appending("settling.json") }
     var exchangePath: FilePath { state.appending("exchange.json") }
+    /// Held while a share is used; see `ShareGuard`.
+    func shareLockPath(_ share: String) -> FilePath { state.appending("\(share).share-lock") }
     var exchangeSettlingPath: FilePath { state.appending("exchange-settling.json") }
     /// Copies of what is being looked at; emptied at the start of each run.
     var spool: FilePath { state.appending("spool") }

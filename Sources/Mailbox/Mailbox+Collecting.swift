@@ -63,7 +63,7 @@ extension Mailbox {
                 let seen = ExchangeCache.Seen(size: status.size, modified: status.modified)
                 if pass.cache.seen[path.string] == seen { continue }
                 if try collect(path, name: entry.name, of: exchange, &pass) { pass.cache.seen[path.string] = seen }
-            } catch let error as FileError where error.path == path {
+            } catch let error as FileError where error.path == path || error.isUnreachable {
                 if !error.isMissing { pass.summary.add(error) }
             } catch let error as FileError {
                 throw MailboxError(error)
@@ -114,6 +114,12 @@ extension Mailbox {
             if let cause = error.cause { throw cause }
             // In a folder that all share, most of what is encrypted is for others.
             if error.reason == .notForThisIdentity, home.role == .client, exchange.layout == .flat { return true }
+            if let part = try PartHeader.read(spooled, files: files) {
+                pass.summary.problems.append(
+                    "\(Quarantine.printable(name)) in the exchange is \(part): 'consilium bundle join' makes the file again"
+                )
+                return true
+            }
             let content = try SHA256Hash.digest(of: spooled, files: files)
             guard pass.settling.observe(path.string, size: content.size, digest: content.digest, now: now) else {
                 return false

@@ -25,8 +25,10 @@ extension Mailbox {
                     guard try isDue(record, target, exchange, cache, byHand: byHand) else { continue }
                     try prepareFolders(exchange, target)
                     let isThere = try files.exists(target.path)
+                    let content = try SHA256Hash.digest(of: travellingPath(record), files: files)
                     try files.publishFile(from: travellingPath(record), to: target.path)
-                    cache.delivered[target.path.string] = ExchangeCache.Delivered(id: record.id, at: now)
+                    cache.delivered[target.path.string] = ExchangeCache.Delivered(
+                        id: record.id, at: now, content: content.digest, size: content.size)
                     if !isThere { summary.copied.append(record.name) }
                 } catch {
                     summary.add(error)
@@ -37,12 +39,13 @@ extension Mailbox {
         return summary
     }
 
-    private struct Target {
+    /// A place in an exchange where a bundle belongs.
+    struct Target {
         let path: FilePath
         let recipients: [PartyName]
     }
 
-    private func targets(of record: OutgoingRecord, in exchange: Exchange, only: PartyName?) -> [Target] {
+    func targets(of record: OutgoingRecord, in exchange: Exchange, only: PartyName?) -> [Target] {
         guard home.role == .server else {
             return [
                 Target(path: exchange.towardsServer(home.name).appending(record.name), recipients: record.recipients)

@@ -108,6 +108,14 @@ extension Mailbox {
     private func settle(
         _ file: InboxFile, _ spooled: FilePath, _ error: BundleError, _ pass: inout ReceivingPass
     ) throws(MailboxError) {
+        if let part = try onDisk({ () throws(FileError) in try PartHeader.read(spooled, files: files) }) {
+            if pass.settling.report(file.name) {
+                problems.append(
+                    "inbox/\(Quarantine.printable(file.name)) is \(part): 'consilium bundle join \(home.inbox)' makes the file "
+                        + "again; remove the parts then")
+            }
+            return
+        }
         let content = try onDisk { () throws(FileError) in try SHA256Hash.digest(of: spooled, files: files) }
         let isForOthers = error.reason == .notForThisIdentity
         if !isForOthers {

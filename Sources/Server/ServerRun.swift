@@ -54,6 +54,8 @@ package final class ServerRun {
                 .badInput, "consilium.yaml: name is \(configuration.name), but this home is \(home.name)'s",
                 hint: "put the old name back; others know this server by it")
         }
+        let home = home.watchingShares(
+            exchange: configuration.exchange.map { FilePath($0) }, patience: configuration.exchangeTimeout)
         guard let mailbox = try Mailbox.open(home, now: now, encrypts: configuration.encrypt) else {
             return nil
         }

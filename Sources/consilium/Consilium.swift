@@ -30,12 +30,25 @@ enum Main {
     static func main() {
         // A vanished reader must end a pipe, not the program with half a file written.
         signal(SIGPIPE, SIG_IGN)
+        // A limit on the size of files is an error like that of a full disk, and no reason to die.
+        signal(SIGXFSZ, SIG_IGN)
+        if Supervision.isChild { Supervision.followParent() }
+        let status = run()
+        if Supervision.isChild { Supervision.report(status) }
+        exit(status)
+    }
+
+    private static func run() -> Int32 {
         do {
             try Environment.startLogging()
             var command = try Consilium.parseAsRoot()
+            if let user = command as? any UsesShares, !Supervision.isChild, try user.touchesShare() {
+                return try Supervision.run()
+            }
             try command.run()
+            return ExitStatus.done.rawValue
         } catch {
-            exit(report(error))
+            return report(error)
         }
     }
 }

@@ -3,7 +3,7 @@ import Client
 import Mailbox
 import Tensors
 
-struct ClientRunCommand: ParsableCommand {
+struct ClientRunCommand: ParsableCommand, UsesShares {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "The cron tick: inbox, desks, training within the time budget, outbox.",
         discussion: """
@@ -17,6 +17,8 @@ struct ClientRunCommand: ParsableCommand {
 
     @OptionGroup var home: HomeOption
     @OptionGroup var output: OutputOptions
+
+    func touchesShare() throws -> Bool { try home.open(.client).exchange() != nil }
 
     func run() throws {
         let printer = TickOutput(options: output)

@@ -3,12 +3,13 @@ import Mailbox
 import Reports
 import Wire
 
-struct DoctorCommand: ParsableCommand {
+struct DoctorCommand: ParsableCommand, UsesShares {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Check a home: keys, permissions, configuration, clock, leftovers; says what to do.",
+        abstract: "Check a home: keys, permissions, configuration, clock, shares, disks; says what to do.",
         discussion: """
-            Exit status 78 when something has to be mended.
+            Keys, trust, desks, clock, audit, the exchange and its file system, room on the disks, unfinished files that \
+            stopped runs left, the inbox, what nobody acknowledged, quarantine. Exit status 78 when something has to be mended.
 
             EXAMPLES:
               consilium doctor --home /srv/ministry
@@ -16,6 +17,9 @@ struct DoctorCommand: ParsableCommand {
 
     @OptionGroup var home: HomeOption
     @OptionGroup var output: OutputOptions
+
+    /// A configuration that cannot be read is for the checks to find.
+    func touchesShare() throws -> Bool { ((try? home.open().exchange()) ?? nil) != nil }
 
     func run() throws {
         let findings = HomeCheck(home: try home.open(), now: try Environment.now()).findings()

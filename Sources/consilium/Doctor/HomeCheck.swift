@@ -20,6 +20,15 @@ struct HomeCheck {
 
     let home: Home
     let now: Timestamp
+    /// With patience that ends for the exchange, and the exchange's path; nil where none is configured.
+    let watched: (Home, FilePath)?
+
+    init(home: Home, now: Timestamp) {
+        self.home = home
+        self.now = now
+        // A configuration that cannot be read is the first check's to tell.
+        watched = (try? Self.watched(home)) ?? nil
+    }
 
     func findings() -> [Finding] {
         [
@@ -30,9 +39,13 @@ struct HomeCheck {
                 "encryption", "ask them for the line of 'consilium key show' and add it to trust/recipients", encryption
             ),
             check("desks", "chmod go-w the folder: whoever may write there decides", desks),
+            // Before the next one, which takes the home's lock for a moment and so clears what is the home's own.
+            check("leftovers", "remove the .part files if nobody is copying there just now", leftovers),
             check("clock", "set the clock", clock),
             check("audit", "keep the file and ask who changed it", audit),
             check("inbox", "run the tick; what never verifies goes into quarantine", inbox),
+            check("exchange", "mount the share for writing, or correct 'exchange' in consilium.yaml", exchange),
+            check("disk space", "make room: remove what is old in quarantine/, or use 'server prune'", space),
             check("outbox", "ask whoever carries bundles, and the other side, whether anything arrives", backlog),
             check("quarantine", "read the .reason.txt files there, then remove what you need no more", quarantine),
         ]

@@ -10,16 +10,21 @@ struct ExchangeCommand: ParsableCommand {
         discussion: """
             The folders of an exchange are named from the server's side: 'inbox' is on its way to the server, 'outbox' comes \
             from it; either EXCHANGE/<client>/inbox and /outbox, or EXCHANGE/inbox and /outbox for all.
+
+            EXAMPLES:
+              consilium exchange sync --home /srv/ministry --share /media/stick --for hospital-a
+              consilium exchange verify-media --home /srv/ministry --share /media/stick --for hospital-a
             """,
-        subcommands: [ExchangeSyncCommand.self])
+        subcommands: [ExchangeSyncCommand.self, ExchangeVerifyMediaCommand.self])
 }
 
-struct ExchangeSyncCommand: ParsableCommand {
+struct ExchangeSyncCommand: ParsableCommand, UsesShares {
     static let configuration = CommandConfiguration(
         commandName: "sync", abstract: "Collect what came and deliver what goes, once.",
         discussion: """
             Only what names the other side is copied; what is read back differently is not delivered. Nothing is decided or \
-            trained: that is for 'server run' and 'client run'.
+            trained: that is for 'server run' and 'client run'. Exit status 75 where the share is away or does not answer within \
+            'exchange_timeout' of consilium.yaml.
 
             EXAMPLES:
               consilium exchange sync --home /srv/ministry --share /media/stick --for hospital-a
@@ -31,12 +36,15 @@ struct ExchangeSyncCommand: ParsableCommand {
     @Option(help: "The share's, mount's or stick's folder.") var share: String
     @Option(name: .customLong("for"), help: "On a server: only this client.") var client: String?
 
+    func touchesShare() -> Bool { true }
+
     func run() throws {
         let only = try client.map { try partyName($0) }
-        guard let mailbox = try Mailbox.open(try home.open(), now: try Environment.now()) else {
+        let root = Environment.path(share)
+        guard let mailbox = try Mailbox.open(try home.open(watching: root), now: try Environment.now()) else {
             throw CommandFailure.busy
         }
-        let exchange = try Exchange.detect(Environment.path(share), home: mailbox.home)
+        let exchange = try Exchange.detect(root, home: mailbox.home)
         let collected = try mailbox.collect(from: exchange, only: only)
         let delivered = try mailbox.deliver(to: exchange, only: only, byHand: true)
         try mailbox.finish()
@@ -48,9 +56,11 @@ struct ExchangeSyncCommand: ParsableCommand {
         } else if !output.quiet {
             for name in collected.copied { Console.print("collected \(name)") }
             for name in delivered.copied { Console.print("delivered \(name)") }
-            if collected.copied.isEmpty, delivered.copied.isEmpty { Console.print("nothing to carry") }
+            let hasTrouble = !collected.problems.isEmpty || !delivered.problems.isEmpty
+            if collected.copied.isEmpty, delivered.copied.isEmpty, !hasTrouble { Console.print("nothing to carry") }
         }
-        let problems = collected.problems + delivered.problems
+        // A share that does not answer says so on the way in and on the way out.
+        let problems = collected.problems + delivered.problems.filter { !collected.problems.contains($0) }
         for problem in problems { Console.warn(problem) }
         if !problems.isEmpty {
             throw SilentExit(status: collected.mayRetry || delivered.mayRetry ? .temporary : .inputOutput)

@@ -25,6 +25,15 @@ enum InputFile {
         throw CommandFailure(
             .missingInput, "\(text.printable): is \(kind == .directory ? "a folder" : "a device"), not a file")
     }
+
+    /// The same for what must be a folder.
+    static func folder(_ text: String) throws -> FilePath {
+        let path = try path(text)
+        guard try LocalFileSystem().status(path)?.kind == .directory else {
+            throw CommandFailure(.missingInput, "\(text.printable): is not a folder")
+        }
+        return path
+    }
 }
 
 /// Files that a person wants written. What is there already is never overwritten.

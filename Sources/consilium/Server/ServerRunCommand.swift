@@ -2,7 +2,7 @@ import ArgumentParser
 import Mailbox
 import Server
 
-struct ServerRunCommand: ParsableCommand {
+struct ServerRunCommand: ParsableCommand, UsesShares {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "The cron tick: desks, inbox, sessions, outbox.",
         discussion: """
@@ -16,6 +16,8 @@ struct ServerRunCommand: ParsableCommand {
 
     @OptionGroup var home: HomeOption
     @OptionGroup var output: OutputOptions
+
+    func touchesShare() throws -> Bool { try home.open(.server).exchange() != nil }
 
     func run() throws {
         let printer = TickOutput(options: output)

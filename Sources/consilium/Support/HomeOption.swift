@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Files
 import Glibc
 import Mailbox
@@ -14,6 +15,12 @@ struct HomeOption: ParsableArguments {
         try Home.open(try folder(), role: role, files: LocalFileSystem())
     }
 
+    /// The home with patience that ends for a share; see `Home.watchingShares`.
+    func open(watching share: FilePath) throws -> Home {
+        let home = try open()
+        return home.watchingShares(exchange: share, patience: try home.exchangeTimeout())
+    }
+
     /// The folder, whether or not it is a home.
     func folder() throws -> FilePath {
         if let home { return Environment.path(home) }
@@ -25,4 +32,26 @@ struct HomeOption: ParsableArguments {
 
     /// Who uses the command line, for the audit.
     static var actor: String { "uid \(getuid())" }
+}
+
+extension Home {
+    /// As configured, in seconds.
+    func exchangeTimeout() throws -> Int64? {
+        let bytes = try readConfiguration()
+        return switch role {
+        case .server: try ServerConfiguration(parsing: bytes).exchangeTimeout
+        case .client: try ClientConfiguration(parsing: bytes).exchangeTimeout
+        }
+    }
+
+    /// As configured.
+    func exchange() throws -> FilePath? {
+        let bytes = try readConfiguration()
+        let text =
+            switch role {
+            case .server: try ServerConfiguration(parsing: bytes).exchange
+            case .client: try ClientConfiguration(parsing: bytes).exchange
+            }
+        return text.map { FilePath($0) }
+    }
 }

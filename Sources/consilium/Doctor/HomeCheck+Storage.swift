@@ -1,0 +1,113 @@
+import Client
+import Configuration
+import Files
+import Mailbox
+import Server
+import SystemPackage
+import Wire
+
+/// Disks, shares, and what stopped runs left on them.
+extension HomeCheck {
+    /// Free space that a home should have, as models of its federation: for each party an update in the inbox and one in
+    /// the archive, and two globals twice, in store and on their way.
+    private static let modelsForEachParty: Int64 = 2
+    private static let modelsOfOwn: Int64 = 4
+    /// Where no model is known yet, and for everything that is no model.
+    private static let leastRoom: Int64 = 64_000_000
+    /// What is still unfinished after so long is nobody's copy in progress, in seconds.
+    private static let staleAfter: Int64 = 86_400
+    /// How deep below a home its own files lie.
+    private static let depth = 4
+
+    func exchange() throws -> (good: Bool, text: String) {
+        guard let (watched, path) = watched else {
+            return (true, "none is configured: bundles are carried by hand")
+        }
+        let used = ExchangeUse.load(from: home)
+        let exchange = try Exchange.detect(path, home: watched)
+        guard let volume = try watched.files.volume(of: exchange.root) else { return (true, "\(exchange.root)") }
+        var notes = ["\(exchange.root) is \(volume.type)\(volume.isReadOnly ? ", mounted read-only" : "")"]
+        if try home.files.volume(of: home.root)?.mountPoint == volume.mountPoint {
+            notes.append("on the home's own file system: if it should be a mount, it is not mounted")
+        }
+        notes.append(used.lastDelivery.map { "last delivery \($0.rfc3339)" } ?? "nothing was delivered there yet")
+        if let trouble = used.trouble { notes.append("the last run said: \(trouble)") }
+        return (!volume.isReadOnly, notes.joined(separator: "; "))
+    }
+
+    func space() throws -> (good: Bool, text: String) {
+        let model = try largestModel()
+        let parties = Int64(try TrustStore.load(from: home).parties.count { $0.name != home.name })
+        let needed = max(
+            Self.leastRoom, model * (Self.modelsOfOwn + Self.modelsForEachParty * (home.role == .server ? parties : 1)))
+        var places = [("the home", try home.files.volume(of: home.root))]
+        if let (watched, path) = watched,
+            let root = try? Exchange.detect(path, home: watched).root
+        {
+            places.append(("the exchange", try watched.files.volume(of: root)))
+        }
+        let known = places.compactMap { name, volume in volume.map { (name, $0.available) } }
+        let text = known.map { "\($0) has \(ByteSize.text($1)) free" }.joined(separator: ", ")
+        return (known.allSatisfy { $1 >= needed }, "\(text); a round may take \(ByteSize.text(needed))")
+    }
+
+    func leftovers() throws -> (good: Bool, text: String) {
+        var own = 0
+        var ownBytes: Int64 = 0
+        func look(_ folder: FilePath, _ depth: Int) {
+            for entry in (try? home.files.list(folder)) ?? [] {
+                let path = folder.appending(entry.component)
+                if entry.kind == .directory, depth > 1, path != home.inbox { look(path, depth - 1) }
+                guard entry.kind == .regular, TemporaryName.isOurs(entry.name) else { continue }
+                own += 1
+                ownBytes += (try? home.files.status(path)?.size) ?? 0
+            }
+        }
+        look(home.root, Self.depth)
+        var stale = try unfinished(in: home.inbox, home.files)
+        if let (watched, path) = watched, let exchange = try? Exchange.detect(path, home: watched) {
+            for folder in try exchange.folders(of: watched) { stale += try unfinished(in: folder.path, watched.files) }
+        }
+        var notes = [
+            own == 0
+                ? "no unfinished files"
+                : "\(own) unfinished files of runs that were stopped or are at work, \(ByteSize.text(ownBytes)): the next run "
+                    + "removes what nobody uses"
+        ]
+        if !stale.isEmpty { notes.append("unfinished for more than a day: \(stale.joined(separator: ", "))") }
+        return (stale.isEmpty, notes.joined(separator: "; "))
+    }
+
+    /// Unfinished files that nobody works on any more, at a place that others write to as well.
+    private func unfinished(in folder: FilePath, _ files: any FileSystem) throws -> [String] {
+        try files.list(folder, limit: 10_000).filter { TemporaryName.isUnfinished($0.name) }.compactMap { entry in
+            let path = folder.appending(entry.component)
+            guard let status = try files.status(path) else { return nil }
+            return now.seconds - status.modified / 1_000_000_000 > Self.staleAfter ? path.string.printable : nil
+        }
+    }
+
+    /// The home with patience that ends for its exchange, and the exchange's path; one for all checks, so that a share that
+    /// does not answer is waited for once.
+    static func watched(_ home: Home) throws -> (Home, FilePath)? {
+        guard let path = try home.exchange() else { return nil }
+        return (home.watchingShares(exchange: path, patience: try home.exchangeTimeout(), locking: false), path)
+    }
+
+    /// The largest model that lies here, in bytes.
+    private func largestModel() throws -> Int64 {
+        let folders = [home.versions, home.sessions, home.models]
+        var largest: Int64 = 0
+        for folder in folders where try home.files.exists(folder) {
+            for entry in try home.files.list(folder) {
+                let path = folder.appending(entry.component)
+                let inside =
+                    entry.kind == .directory ? try home.files.list(path).map { path.appending($0.component) } : []
+                for file in [path] + inside where file.extension == "safetensors" {
+                    largest = max(largest, try home.files.status(file)?.size ?? 0)
+                }
+            }
+        }
+        return largest
+    }
+}

@@ -1,0 +1,175 @@
+import Client
+import Files
+import Foundation
+import Mailbox
+import SystemPackage
+import Testing
+import Wire
+
+/// Every run of a federation is stopped, or fails, at every one of its operations, and its machine may lose what was not
+/// flushed. Afterwards the run is repeated on a sound disk, the story goes on, and must come to the same end: the same model
+/// to the byte, nothing counted twice, nothing published that changed, no alarm.
+///
+/// A test run samples the points. `CONSILIUM_TORTURE=all` tries every one, a number so many of each kind; a point takes about
+/// half a second.
+@Suite(.serialized) struct CrashTests {
+    /// How many points of each kind are tried.
+    private static let sample: Int = {
+        let wish = ProcessInfo.processInfo.environment["CONSILIUM_TORTURE"] ?? ""
+        return wish == "all" ? .max : Int(wish) ?? 10
+    }()
+
+    /// The story undisturbed: its end, each step's beginning as a folder, and how many operations each step has.
+    final class Reference: Sendable {
+        let end: StoryEnd
+        let snapshots: [FilePath]
+        let changes: [Int]
+        let operations: [Int]
+        let root: FilePath
+        let base: FilePath
+
+        init() throws {
+            base = Story.scratch()
+            root = base.appending("work")
+            let files = LocalFileSystem()
+            try files.makeDirectories(base)
+            let story = try Story.begin(at: root)
+            var snapshots: [FilePath] = []
+            var counts: [(Int, Int)] = []
+            for (number, step) in Story.steps.enumerated() {
+                try step.before(story)
+                let snapshot = base.appending("step-\(number)")
+                try copyTree(root, to: snapshot)
+                snapshots.append(snapshot)
+                let disk = SimulatedDisk(.none)
+                _ = try step.run(story, disk, Reference.time(of: number))
+                counts.append((disk.changes, disk.operations))
+            }
+            self.snapshots = snapshots
+            changes = counts.map(\.0)
+            operations = counts.map(\.1)
+            end = try StoryEnd(story)
+            try story.expectSound("undisturbed")
+        }
+
+        /// An hour between steps, ten minutes between a failed run and the next.
+        static func time(of step: Int, again: Bool = false) -> Timestamp {
+            Story.start.adding(seconds: Int64(step + 1) * 3600 + (again ? 600 : 0))
+        }
+
+        deinit { try? LocalFileSystem().removeTree(base) }
+    }
+
+    static let reference = Result { try Reference() }
+
+    /// One disturbed run, by what goes wrong and where.
+    struct Point: CustomStringConvertible {
+        let step: Int
+        let fault: SimulatedDisk.Fault
+        var loss: PowerLoss?
+
+        var description: String {
+            "\(Story.steps[step].name), \(fault)" + (loss.map { ", keeping \($0.way)" } ?? "")
+        }
+    }
+
+    /// Plays a story with one fault in it to its end.
+    private func play(_ point: Point, _ reference: Reference) throws {
+        let files = LocalFileSystem()
+        try files.removeTree(reference.root)
+        try copyTree(reference.snapshots[point.step], to: reference.root)
+        let story = Story(root: reference.root)
+        let disk = SimulatedDisk(point.fault)
+        var told: [String] = []
+        do {
+            told += try Story.steps[point.step].run(story, disk, Reference.time(of: point.step))
+        } catch {
+            // What a run says of a failing disk is one line; that it ends with one is all that is asked of it here.
+            #expect(!"\(error)".contains("\n"), "\(point): \(error)")
+        }
+        if var loss = point.loss { try disk.losePower(&loss) }
+        let published = try story.published()
+        told += try Story.steps[point.step].run(story, files, Reference.time(of: point.step, again: true))
+        for (path, digest) in try story.published() {
+            #expect(published[path] == nil || published[path] == digest, "\(point): \(path) changed")
+        }
+        for number in (point.step + 1)..<Story.steps.count {
+            try Story.steps[number].before(story)
+            told += try Story.steps[number].run(story, files, Reference.time(of: number))
+        }
+        let end = try StoryEnd(story)
+        #expect(end == reference.end, "\(point)")
+        #expect(told.filter(Story.isAlarm) == [], "\(point)")
+        try story.expectSound("\(point)")
+        let idle = SimulatedDisk(.none)
+        for files in [LocalFileSystem(), idle] as [any FileSystem] {
+            // Two hours later, so that the first one moves the clock's floor and the second has no need to.
+            let time = Reference.time(of: Story.steps.count + 1, again: files is SimulatedDisk)
+            for party in Story.Party.allCases { #expect(try story.tick(party, files, time) == [], "\(point)") }
+        }
+        #expect(idle.changes == 0, "\(point): an idle run writes")
+    }
+
+    /// All points of one kind, or an even sample of them that differs from kind to kind.
+    private func points(_ counts: [Int], offset: Int) -> [(step: Int, operation: Int)] {
+        let all = counts.enumerated().flatMap { step, count in (0..<count).map { (step: step, operation: $0) } }
+        let stride = max(1, all.count / Self.sample)
+        return Swift.stride(from: offset % stride, to: all.count, by: stride).map { all[$0] }
+    }
+
+    @Test(arguments: PowerLoss.Way.allCases)
+    func aLossOfPowerAnywhereEndsTheSame(way: PowerLoss.Way) throws {
+        let reference = try Self.reference.get()
+        let offset = way == .nothing ? 3 : way == .everything ? 11 : 23
+        let points = points(reference.changes, offset: offset)
+        for (index, place) in points.enumerated() {
+            let loss = PowerLoss(way, seed: UInt64(index + 1))
+            try play(Point(step: place.step, fault: .stop(at: place.operation), loss: loss), reference)
+        }
+        report("stops, keeping \(way) of what was not flushed", points.count, reference.changes)
+    }
+
+    /// Stopped after it was sent and before it was noted, a request that is repeated is the same one and no second.
+    @Test func aRequestThatIsRepeatedAfterAStopIsSentOnce() throws {
+        let reference = try Self.reference.get()
+        let step = try #require(Story.steps.firstIndex { $0.name == "alpha asks to train" })
+        for operation in 0..<reference.changes[step] {
+            try LocalFileSystem().removeTree(reference.root)
+            try copyTree(reference.snapshots[step], to: reference.root)
+            let story = Story(root: reference.root)
+            let disk = SimulatedDisk(.stop(at: operation))
+            _ = try? Story.steps[step].run(story, disk, Reference.time(of: step))
+            _ = try Story.steps[step].run(story, LocalFileSystem(), Reference.time(of: step, again: true))
+            let home = try story.home(.alpha)
+            #expect(try ClientState.load(from: home).requests.count == 1, "operation \(operation)")
+            #expect(try LocalFileSystem().list(home.outbox).count { $0.name.hasPrefix("request-") } == 1)
+        }
+    }
+
+    @Test func anErrorAnywhereEndsTheSame() throws {
+        let reference = try Self.reference.get()
+        let codes: [Errno] = [
+            .noSpace, .ioError, .permissionDenied, .readOnlyFileSystem, .tooManyOpenFiles, .socketNotConnected,
+        ]
+        let points = points(reference.operations, offset: 5)
+        for (index, place) in points.enumerated() {
+            let code = codes[index % codes.count]
+            try play(Point(step: place.step, fault: .error(at: place.operation, code)), reference)
+        }
+        report("single errors (\(codes.count) codes in turn)", points.count, reference.operations)
+    }
+
+    private func report(_ what: String, _ tried: Int, _ counts: [Int]) {
+        print("crash points: \(tried) of \(counts.reduce(0, +)) \(what), over \(Story.steps.count) runs")
+    }
+}
+
+/// `cp -a`.
+private func copyTree(_ source: FilePath, to target: FilePath) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/cp")
+    process.arguments = ["-a", source.string, target.string]
+    try process.run()
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else { throw Story.Trouble("cp -a \(source) \(target) fails") }
+}
