@@ -258,7 +258,10 @@ extension Session {
     @Test func equivocationExcludesUntilReadmission() throws {
         var session = try running(["a", "b", "c"])
         session.take(.update(try update("b", round: 1)), day(1))
-        #expect(session.take(.equivocation(try party("b")), day(1)) == [.excluded(try party("b"))])
+        #expect(
+            session.take(.equivocation(try party("b")), day(1)) == [
+                .excluded(try party("b"), reason: "two bundles carry the same sequence number")
+            ])
         #expect(session.take(.equivocation(try party("b")), day(1)).isEmpty)
         session.take(.update(try update("a", round: 1)), day(1))
         #expect(session.expected.map(\.text) == ["a", "c"])
