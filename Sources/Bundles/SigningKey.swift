@@ -51,10 +51,9 @@ package struct SigningKey: Sendable {
             let kdf = reader.text()
         else { throw malformed("is not in OpenSSH's format; make one with ssh-keygen -t ed25519") }
         guard cipher == "none", kdf == "none" else {
-            let hint =
-                "load it into an ssh-agent and put identity/agent.pub, its public key, in its place, or remove the "
-                + "passphrase with ssh-keygen -p and keep the file its owner's alone"
-            throw BundleError(.passphraseProtected, "the private key is protected by a passphrase; \(hint)")
+            throw BundleError(
+                .passphraseProtected, "the private key is protected by a passphrase; use an ssh-agent, or ssh-keygen -p"
+            )
         }
         guard reader.string() == [], reader.number() == 1, let publicBlob = reader.string(),
             let secret = reader.string(),

@@ -149,7 +149,14 @@ package struct Identity: Sendable {
         }
         guard present.contains(own.lastComponent?.string ?? "") else { return nil }
         let bytes = try secret(own, home)
-        do { return try SigningKey(openSSHPrivateKey: bytes) } catch { throw MailboxError(.identity, error) }
+        do { return try SigningKey(openSSHPrivateKey: bytes) } catch {
+            guard error.reason == .passphraseProtected else { throw MailboxError(.identity, "\(own): \(error)") }
+            throw MailboxError(
+                .identity, "\(own) is protected by a passphrase, which nobody could type in the night",
+                hint:
+                    "ssh-add it to an agent and put its public key there as agent.pub instead, or remove the passphrase with "
+                    + "ssh-keygen -p")
+        }
     }
 
     private static func retiredSuffixes(in names: [String]) -> [String] {

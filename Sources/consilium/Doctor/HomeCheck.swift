@@ -28,7 +28,7 @@ struct HomeCheck {
                 "keys", "chmod 700 identity; chmod 600 identity/id_* identity/age*; or restore them from a backup", keys
             ),
             check("key dates", "'consilium key rotate' at whose key it is", keyDates),
-            check("trust", "restore trust/ from a backup", trust),
+            check("trust", "restore trust/ from a backup; or take a new key with 'consilium key trust'", trust),
             check(
                 "encryption", "ask them for the line of 'consilium key show' and add it to trust/recipients", encryption
             ),
@@ -110,6 +110,9 @@ struct HomeCheck {
 
     private func trust() throws -> (good: Bool, text: String) {
         let parties = try TrustStore.load(from: home).parties.filter { $0.name != home.name }
+        if home.role == .client, let server = parties.first(where: { $0.keys.isEmpty }) {
+            return (false, "every key of \(server.name) is revoked: nothing is taken from it or sent to it")
+        }
         return (
             true,
             parties.isEmpty
