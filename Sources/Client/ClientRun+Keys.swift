@@ -76,7 +76,7 @@ extension ClientRun {
 
     /// Bundles of a key that nobody introduced: perhaps the introduction is still on its way.
     func tellUnknownKeys() throws {
-        for held in mailbox.held where held.cause == .unknownKey {
+        for held in mailbox.held where held.cause == .unknownKey && held.sender == server {
             if state.announce("unknown-key-\(held.fingerprint)") {
                 attention(
                     "a bundle that says it is from \(held.sender) waits: its key \(held.fingerprint) is not known here; a trust "
@@ -88,8 +88,12 @@ extension ClientRun {
 
     /// Takes the server's key from an invite: where the one before is lost, or in foreign hands, nothing else can.
     ///
-    /// - Parameter fingerprint: as it was read out on the telephone.
-    package func accept(_ invite: ClientHome.CheckedInvite, fingerprint: String, actor: String) throws {
+    /// - Parameters:
+    ///   - fingerprint: as it was read out on the telephone.
+    ///   - only: revokes every other key of the server. Whoever had the old one may have introduced more.
+    package func accept(
+        _ invite: ClientHome.CheckedInvite, fingerprint: String, only: Bool, actor: String
+    ) throws {
         guard invite.invitation.federation == home.federation, invite.invitation.server == server else {
             throw ClientError(
                 .badInput,
@@ -104,12 +108,28 @@ extension ClientRun {
         // Sorts after those that are known, and covers what the key has signed before this invite.
         let begin = mailbox.trust.signers.entries(of: server).compactMap(\.validAfter).max()
         let server = server
+        let others = mailbox.trust.party(server)?.keys.filter { $0 != invite.key } ?? []
         try mailbox.updateTrust { (trust) throws(MailboxError) in
             try trust.add(
                 server, role: .server, key: invite.key, ageRecipient: invite.ageRecipient, validFrom: begin)
+            if only { for key in others { trust.revoke(key) } }
         }
         detail("the key \(fingerprint) of \(server) is believed from now on")
         try audit("trust", subject: fingerprint, detail: "\(server), from an invite", actor: actor)
+        for key in others where only {
+            detail("the key \(key.fingerprint) of \(server) is revoked here")
+            try audit("key-revoked", subject: key.fingerprint, detail: "\(server), all but the new one", actor: actor)
+        }
+        tellOtherKeys(than: invite.key)
+    }
+
+    /// A thief may have introduced a key of his own while he could.
+    private func tellOtherKeys(than key: PublicKey?) {
+        for other in mailbox.trust.party(server)?.keys ?? [] where other != key {
+            attention(
+                "the key \(other.fingerprint) of \(server) is still believed here: 'consilium key distrust' it too, unless "
+                    + "\(server) names it as its own")
+        }
     }
 
     /// Believes a key no more, at once and without anybody's bundle.
@@ -132,6 +152,7 @@ extension ClientRun {
                 "no key of \(server) is left: nothing is taken from it or sent to it before 'consilium key trust INVITE'"
             )
         }
+        tellOtherKeys(than: nil)
     }
 
     // MARK: the own key

@@ -93,6 +93,11 @@ import Wire
         #expect(new != old)
         try world.succeed("server", "invite", "--home", "S")
         try world.shell("cp S/outbox/invite-*.tar new.tar")
+        // The thief was faster at one hospital, and has introduced a key of his own there.
+        let own = SigningKey.generate()
+        try world.layTrust(world.statement([(own.publicKey, 0, nil)]), seq: 400, to: "b", key: thief)
+        try world.succeed("client", "run", "--home", "b")
+        #expect(try world.trusted("ministry", at: "b") == [old, own.publicKey.fingerprint])
         for home in World.everybody {
             try world.succeed("key", "distrust", old, "--home", home, "--reason", "call of the ministry")
             let wrong = try world.run("key", "trust", "new.tar", "--fingerprint", old, "--home", home)
@@ -108,7 +113,7 @@ import Wire
         #expect(mute.status == 77 && mute.errors.contains("every key of it is revoked here"), "\(mute)")
 
         for home in World.everybody {
-            try world.succeed("key", "trust", "new.tar", "--fingerprint", new, "--home", home)
+            try world.succeed("key", "trust", "new.tar", "--fingerprint", new, "--only", "--home", home)
             #expect(try world.trusted("ministry", at: home) == [new])
         }
         for _ in 1...2 { try world.journey() }

@@ -147,7 +147,7 @@ struct KeyRotateCommand: ParsableCommand {
             let calls =
                 hospitals.isEmpty ? [] : ["call each of them now: \(hospitals.map(\.text).joined(separator: ", "))"]
             return revoked + calls + [
-                "there: 'consilium key distrust OLD' and 'consilium key trust invite.tar --fingerprint NEW', with the "
+                "there: 'consilium key distrust OLD' and 'consilium key trust invite.tar --fingerprint NEW --only', with the "
                     + "fingerprints above",
                 "next: 'consilium server invite', and send that invite to them; docs/KEYS.md has every step",
             ]

@@ -11,7 +11,7 @@ struct KeyTrustCommand: ParsableCommand {
             the server's admin reads out on the telephone, not what is printed anywhere beside the invite.
 
             EXAMPLES:
-              consilium key trust invite.tar --fingerprint SHA256:KVn7xf9g7OIHeYcPTUmvPPCF+TKhAookyLYbJS5OKA0 --home A
+              consilium key trust invite.tar --fingerprint SHA256:KVn7xf9g7OIHeYcPTUmvPPCF+TKhAookyLYbJS5OKA0 --only --home A
             """)
 
     @OptionGroup var home: HomeOption
@@ -19,11 +19,14 @@ struct KeyTrustCommand: ParsableCommand {
     @Argument(help: "The server's new invite.", completion: .file()) var invite: String
     @Option(help: "The new key's fingerprint, heard on the telephone.") var fingerprint: String
 
+    @Flag(help: "Revoke every other key of the server here: whoever stole the old one may have introduced more.")
+    var only = false
+
     func run() throws {
         let checked = try ClientHome.check(
             Environment.path(invite), now: try Environment.now(), files: LocalFileSystem())
         try ClientHold.change(home, output) {
-            try $0.accept(checked, fingerprint: fingerprint, actor: HomeOption.actor)
+            try $0.accept(checked, fingerprint: fingerprint, only: only, actor: HomeOption.actor)
         }
     }
 }
