@@ -25,6 +25,8 @@ package struct BundleError: Error, Equatable, CustomStringConvertible {
         case wrongNamespace = "wrong-namespace"
         case malformedKey = "malformed-key"
         case passphraseProtected = "passphrase-protected"
+        /// The key is in an ssh-agent that is not there, or does not sign now. Says nothing about the key.
+        case agentUnavailable = "agent-unavailable"
         case malformedTrust = "malformed-trust"
         /// Not an age file, or one with a header that age's specification forbids.
         case malformedEncryption = "malformed-encryption"

@@ -1,24 +1,42 @@
 import Crypto
 
-/// An Ed25519 key pair, stored as `ssh-keygen -t ed25519` stores it.
+/// An Ed25519 key pair: stored as `ssh-keygen -t ed25519` stores it, or held by an ssh-agent that signs for us.
 package struct SigningKey: Sendable {
+    private enum Secret {
+        case held(Curve25519.Signing.PrivateKey)
+        case agent(SSHAgent)
+    }
+
     private static let magic = Array("openssh-key-v1\0".utf8)
     private static let armour = SSHArmour("OPENSSH PRIVATE KEY")
     /// Private sections are padded to the cipher's block; without a cipher it is 8 bytes.
     private static let block = 8
 
-    private let key: Curve25519.Signing.PrivateKey
+    private let secret: Secret
     package let publicKey: PublicKey
 
     /// A new key from the system's random generator.
     package static func generate() -> SigningKey { SigningKey(Curve25519.Signing.PrivateKey()) }
 
     private init(_ key: Curve25519.Signing.PrivateKey) {
-        self.key = key
+        secret = .held(key)
         guard let publicKey = PublicKey(raw: Array(key.publicKey.rawRepresentation)) else {
             preconditionFailure("an Ed25519 public key has 32 bytes")
         }
         self.publicKey = publicKey
+    }
+
+    /// A key whose private half an agent holds. Nothing is asked of it before something is to be signed.
+    package init(publicKey: PublicKey, agent: SSHAgent) {
+        secret = .agent(agent)
+        self.publicKey = publicKey
+    }
+
+    package var isInAgent: Bool { if case .agent = secret { true } else { false } }
+
+    /// - Throws: `agentUnavailable` where an agent has to sign and cannot now. A key of our own always can.
+    package func requireUsable() throws(BundleError) {
+        if case .agent(let agent) = secret { try agent.require(publicKey) }
     }
 
     /// Reads the content of a private key file. Reading it through `readPrivateFile` refuses one that others may read.
@@ -33,8 +51,9 @@ package struct SigningKey: Sendable {
             let kdf = reader.text()
         else { throw malformed("is not in OpenSSH's format; make one with ssh-keygen -t ed25519") }
         guard cipher == "none", kdf == "none" else {
-            let hint = "remove the passphrase with ssh-keygen -p, and keep the file its owner's alone"
-            throw BundleError(.passphraseProtected, "the private key is protected by a passphrase; \(hint)")
+            throw BundleError(
+                .passphraseProtected, "the private key is protected by a passphrase; use an ssh-agent, or ssh-keygen -p"
+            )
         }
         guard reader.string() == [], reader.number() == 1, let publicBlob = reader.string(),
             let secret = reader.string(),
@@ -64,19 +83,21 @@ package struct SigningKey: Sendable {
     }
 
     /// The content of a private key file without passphrase, as ssh-keygen would write it. Belongs in a file of mode 0600.
+    /// Only of a key that is held here: an agent gives none away.
     package func openSSHPrivateKey(comment: String) -> [UInt8] {
+        guard case .held(let key) = secret else { preconditionFailure("the private key is an agent's") }
         let check = UInt32.random(in: .min ... .max)
-        var secret = SSHWriter()
-        secret.number(check)
-        secret.number(check)
-        secret.string(PublicKey.algorithm)
-        secret.string(publicKey.raw)
-        secret.string(Array(key.rawRepresentation) + publicKey.raw)
-        secret.string(comment)
+        var section = SSHWriter()
+        section.number(check)
+        section.number(check)
+        section.string(PublicKey.algorithm)
+        section.string(publicKey.raw)
+        section.string(Array(key.rawRepresentation) + publicKey.raw)
+        section.string(comment)
         var padding: UInt8 = 0
-        while !secret.bytes.count.isMultiple(of: SigningKey.block) {
+        while !section.bytes.count.isMultiple(of: SigningKey.block) {
             padding += 1
-            secret.raw([padding])
+            section.raw([padding])
         }
         var file = SSHWriter()
         file.raw(SigningKey.magic)
@@ -85,7 +106,7 @@ package struct SigningKey: Sendable {
         file.string("")
         file.number(1)
         file.string(publicKey.blob)
-        file.string(secret.bytes)
+        file.string(section.bytes)
         return Array(SigningKey.armour.encode(file.bytes).utf8)
     }
 
@@ -94,9 +115,15 @@ package struct SigningKey: Sendable {
     /// - Returns: the armoured signature.
     package func sign(_ message: [UInt8], namespace: String) throws(BundleError) -> [UInt8] {
         let data = SSHSignature.signedData(message, namespace: namespace)
-        guard let signature = try? key.signature(for: data) else {
-            throw BundleError(.badSignature, "the cryptography library could not sign; try again")
+        let signature: [UInt8]
+        switch secret {
+        case .agent(let agent): signature = try agent.sign(data, with: publicKey)
+        case .held(let key):
+            guard let made = try? key.signature(for: data) else {
+                throw BundleError(.badSignature, "the cryptography library could not sign; try again")
+            }
+            signature = Array(made)
         }
-        return SSHSignature(publicKey: publicKey, namespace: namespace, signature: Array(signature)).armoured
+        return SSHSignature(publicKey: publicKey, namespace: namespace, signature: signature).armoured
     }
 }

@@ -105,7 +105,8 @@ package enum ClientHome {
             fingerprint = identity.signing.publicKey.fingerprint
             let enrolment = Enrolment(
                 name: name, key: identity.signing.publicKey.openSSHLine,
-                ageRecipient: identity.age.recipient.description, contact: contact)
+                ageRecipient: identity.age.recipient.description, contact: contact,
+                serverKey: invite.key.fingerprint)
             try mailbox.send(
                 key: Self.enrolmentKey, kind: .enrol, to: [invitation.server],
                 payload: [.bytes(name: Enrolment.fileName, enrolment.encoded)])

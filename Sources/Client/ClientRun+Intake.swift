@@ -10,7 +10,19 @@ import Wire
 
 /// What the server sent: verified by the mailbox, judged here, written down before it is committed.
 extension ClientRun {
+    /// How often one run looks again at what waited for a key: each introduction can bring another one.
+    private static let looks = 8
+
     func takeIn() throws {
+        for _ in 0..<Self.looks {
+            guard try takeInOnce() else { break }
+        }
+        try tellUnknownKeys()
+        try tellAlarms()
+    }
+
+    /// - Returns: whether a key was introduced, so that there may be more.
+    private func takeInOnce() throws -> Bool {
         let received = try mailbox.receive(retryEarly: true)
         for refusal in received.refusals {
             let line = "a bundle was put into quarantine: \(refusal.detail)"
@@ -20,11 +32,22 @@ extension ClientRun {
         }
         if received.settling > 0 { detail("\(received.settling) files in the inbox are incomplete so far") }
         if received.remaining > 0 { detail("\(received.remaining) files are left for the next run") }
-        // A decision explains the globals of its session, so decisions come first whatever their numbers.
-        let decisionsFirst =
-            received.deliveries.filter { $0.manifest.kind == .decision }
-            + received.deliveries.filter { $0.manifest.kind != .decision }
-        for delivery in decisionsFirst { try take(delivery) }
+        var isToBeRepeated = false
+        // Whom to believe comes before all else. A decision explains the globals of its session, so decisions come next,
+        // whatever their numbers.
+        let first: [BundleKind] = [.trust, .decision]
+        let inOrder =
+            first.flatMap { kind in received.deliveries.filter { $0.manifest.kind == kind } }
+            + received.deliveries.filter { !first.contains($0.manifest.kind) }
+        for delivery in inOrder {
+            // Revoked by what this very run brought: the next one refuses it.
+            if mailbox.trust.isRevoked(delivery.signer) { continue }
+            if try take(delivery) { isToBeRepeated = true }
+        }
+        return isToBeRepeated
+    }
+
+    private func tellAlarms() throws {
         for alarm in mailbox.equivocations {
             if state.announce("equivocation-\(alarm.second.hex)") {
                 attention(
@@ -36,14 +59,16 @@ extension ClientRun {
         }
     }
 
-    private func take(_ delivery: VerifiedDelivery) throws {
+    /// - Returns: whether somebody else is believed now.
+    private func take(_ delivery: VerifiedDelivery) throws -> Bool {
         do {
             switch delivery.manifest.kind {
+            case .trust: return try takeTrust(delivery)
             case .decision: try takeDecision(delivery)
             case .global: try takeGlobal(delivery)
             case .abort: try takeAbort(delivery)
             case .receipt: try mailbox.commit(delivery, .ignored)
-            case .invite, .enrol, .request, .update, .withdraw, .trust, .recovery:
+            case .invite, .enrol, .request, .update, .withdraw, .recovery:
                 try mailbox.commit(
                     delivery, .rejected("a client takes no bundle of kind \(delivery.manifest.kind.rawValue)"))
             }
@@ -58,6 +83,7 @@ extension ClientRun {
         } catch let error as ClientError where error.code == .badInput {
             try refuse(delivery, "\(error)")
         }
+        return false
     }
 
     private func refuse(_ delivery: VerifiedDelivery, _ reason: String) throws {
@@ -69,11 +95,12 @@ extension ClientRun {
     private func takeDecision(_ delivery: VerifiedDelivery) throws {
         let decision = try Decision(
             decoding: try delivery.bundle.payload(Decision.fileName, limit: FederationLimits.messageBytes))
-        try say(
-            state.apply(
-                decision, sequence: delivery.manifest.seq, server: delivery.sender,
-                enrolment: mailbox.sent(key: ClientHome.enrolmentKey)?.id))
-        try saveState()
+        if try !takeKeyDecision(decision) {
+            try say(
+                state.apply(
+                    decision, sequence: delivery.manifest.seq, server: delivery.sender, enrolment: currentEnrolment))
+            try saveState()
+        }
         try mailbox.commit(delivery, .accepted)
     }
 

@@ -19,10 +19,13 @@ extension ClientRun {
     }
 
     package func tick(_ watch: TrainingWatch) throws {
+        try mailbox.requireSigning()
         try exchange { try mailbox.collect(from: $0) }
         try recoverRequests()
         try readDesks()
         try takeIn()
+        try mailbox.settleKeyFiles()
+        try tellEndings()
         for session in state.sessions { try layOnDesks(session.id) }
         try catchUpWithPublished()
         try tellSilence()

@@ -42,7 +42,8 @@ enum Admission: Equatable {
 /// revoked, unknown, whose, for what, when; federation; recipient; times; number.
 struct AdmissionRules {
     let home: HomeRecord
-    let ownKey: PublicKey
+    /// What this home signs with, and what it signed with before.
+    let ownKeys: Set<PublicKey>
     let trust: TrustStore
     let ledger: Ledger
     let now: Timestamp
@@ -50,7 +51,7 @@ struct AdmissionRules {
     func judge(_ manifest: Manifest, id: Digest, signer: PublicKey) -> Admission {
         if ledger.isSettled(id) { return .duplicate }
         if manifest.kind == .invite { return .discard }
-        if signer == ownKey { return .refuse(.wrongRecipient, "this home made it itself") }
+        if ownKeys.contains(signer) { return .refuse(.wrongRecipient, "this home made it itself") }
         if trust.isRevoked(signer) {
             return .refuse(.revoked, "the key \(signer.fingerprint) is revoked")
         }
@@ -80,9 +81,11 @@ struct AdmissionRules {
         guard !valid.isEmpty else {
             let begins = allowed.compactMap(\.validAfter).min()
             let isEarly = begins.map { manifest.created < $0 } ?? false
+            let edge = isEarly ? begins : allowed.compactMap(\.validBefore).max()
+            let since = edge.map { " (it \(isEarly ? "begins" : "ended") on \($0.rfc3339))" } ?? ""
             return .refuse(
                 isEarly ? .keyNotYetValid : .keyExpired,
-                "its key was not valid on \(manifest.created.rfc3339), when it was made")
+                "its key was not valid on \(manifest.created.rfc3339), when it was made\(since)")
         }
         let isInTime = valid.contains { entry in
             entry.validBefore.map { now <= $0.adding(seconds: TrustStore.graceAfterKeyEnd) } ?? true

@@ -29,8 +29,19 @@ extension Mailbox {
 
     /// Why nothing can be sent to this party; nil if it can.
     package func obstacle(to party: PartyName) -> String? {
+        if let refusal = refusal(to: [party]) { return "\(refusal)" }
         guard encrypts, trust.party(party)?.ageRecipient == nil else { return nil }
         return "\(missingRecipient(party)) (\(Self.recipientHint(party)))"
+    }
+
+    /// A hospital sends nothing to a server of which it believes no key any more: who reads there is not known.
+    func refusal(to parties: [PartyName]) -> MailboxError? {
+        guard home.role == .client, let name = parties.first(where: { trust.party($0)?.keys.isEmpty == true }) else {
+            return nil
+        }
+        return MailboxError(
+            .trust, "nothing is sent to \(name): every key of it is revoked here",
+            hint: "compare its new key by telephone, then 'consilium key trust'")
     }
 
     private func missingRecipient(_ name: PartyName) -> String {

@@ -127,7 +127,7 @@ extension Mailbox {
             guard let path = try? signedArchive(in: home.outbox.appending(name)) else { continue }
             defer { if path.starts(with: home.spool) { try? files.remove(path) } }
             guard let bundle = try? BundleReader.open(path, files: files),
-                bundle.signer == identity.signing.publicKey, let manifest = try? bundle.manifest(),
+                ownKeys.contains(bundle.signer), let manifest = try? bundle.manifest(),
                 manifest.federation == home.federation, manifest.seq > ledger.sequenceFloor
             else { continue }
             let id = SHA256Hash.digest(of: bundle.manifestBytes)

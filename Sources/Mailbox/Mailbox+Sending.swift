@@ -14,22 +14,24 @@ extension Mailbox {
     /// and only then published to the outbox. Where it is encrypted, that happens before it is recorded, and never again.
     ///
     /// - Parameters:
-    ///   - key: names the wish for ever, such as `update/SESSION/3`.
+    ///   - wish: names the wish for ever, such as `update/SESSION/3`.
     ///   - recipients: in any order; empty for an invite only.
     ///   - validDays: how long it may be taken; nil for the kind's default.
+    ///   - signedBy: one of this home's own keys that is not the current one, such as the next, for its own enrolment.
     ///   - strangers: whom to encrypt to where a recipient is nobody in ``trust``, such as one whose enrolment is refused.
     ///   - payload: read now and not needed afterwards.
     /// - Throws: `trust` where it is to be encrypted and a recipient's age recipient is not known. Nothing is sent then.
     @discardableResult
     package func send(
-        key: String, kind: BundleKind, to recipients: [PartyName], session: RandomID = .none, round: Int = 0,
+        key wish: String, kind: BundleKind, to recipients: [PartyName], session: RandomID = .none, round: Int = 0,
         request: Digest? = nil, base: Digest? = nil, validDays: Int64? = nil, retention: Retention = .untilAcknowledged,
-        strangers: [PartyName: AgeRecipient] = [:], payload: [PayloadSource]
+        signedBy key: SigningKey? = nil, strangers: [PartyName: AgeRecipient] = [:], payload: [PayloadSource]
     ) throws(MailboxError) -> OutgoingRecord {
-        if let record = ledger.outgoing[key] {
+        if let record = ledger.outgoing[wish] {
             if record.published == nil, !record.isRetired { try publish(record) }
-            return ledger.outgoing[key] ?? record
+            return ledger.outgoing[wish] ?? record
         }
+        if let refusal = refusal(to: recipients) { throw refusal }
         let recipients = Set(recipients).sorted()
         let sealing = try ageRecipients(for: recipients, strangers: strangers)
         let (seq, prev) = ledger.next(in: session)
@@ -38,14 +40,14 @@ extension Mailbox {
             kind: kind, federation: home.federation, session: session, round: round, seq: seq, sender: home.name,
             recipients: recipients, created: now, expires: now.adding(days: validDays ?? kind.usualValidity),
             request: request, base: base, prev: prev, acks: acks)
-        let manifest = try build(draft, payload, sealing: sealing)
+        let manifest = try build(draft, payload, key: key ?? identity.signing, sealing: sealing)
         let record = OutgoingRecord(
-            key: key, id: manifest.id, kind: kind, session: session, round: round, seq: seq, recipients: recipients,
+            key: wish, id: manifest.id, kind: kind, session: session, round: round, seq: seq, recipients: recipients,
             created: now, expires: manifest.expires,
             name: sealing == nil ? manifest.outboxName : manifest.outboxName + AgeFile.suffix, retention: retention)
         let now = now
         try updateLedger { ledger in
-            ledger.outgoing[key] = record
+            ledger.outgoing[wish] = record
             ledger.sequences[session] = SequencePosition(seq: seq, id: record.id)
             for ack in acks {
                 ledger.incoming[ack]?.owesAck = false
@@ -53,17 +55,17 @@ extension Mailbox {
             }
         }
         try publish(record)
-        return ledger.outgoing[key] ?? record
+        return ledger.outgoing[wish] ?? record
     }
 
     /// Signs, and then encrypts. What is left by a kill before the record is written belongs to no record and goes.
     private func build(
-        _ draft: Manifest, _ payload: [PayloadSource], sealing recipients: [AgeRecipient]?
+        _ draft: Manifest, _ payload: [PayloadSource], key: SigningKey, sealing recipients: [AgeRecipient]?
     ) throws(MailboxError) -> Manifest {
         let spooled = spoolPath()
         do {
             let manifest = try BundleWriter.write(
-                draft, payload: payload, key: identity.signing, to: spooled, files: files, permissions: 0o600)
+                draft, payload: payload, key: key, to: spooled, files: files, permissions: 0o600)
             try files.move(from: spooled, to: home.outgoingPath(manifest.id))
             if let recipients {
                 try AgeWriter.encrypt(

@@ -14,7 +14,7 @@ package import Wire
 package final class Mailbox {
     package let home: Home
     package let now: Timestamp
-    package let identity: Identity
+    package private(set) var identity: Identity
     /// Whether bundles made from now on are encrypted to their recipients. What was made before stays as it is.
     package let encrypts: Bool
     package private(set) var trust: TrustStore
@@ -76,6 +76,8 @@ package final class Mailbox {
         trust = changed
     }
 
+    func reloadIdentity() throws(MailboxError) { identity = try Identity.load(from: home) }
+
     /// Changes the ledger on disk and then here: nothing is believed to be remembered that is not.
     func updateLedger(_ change: (inout Ledger) -> Void) throws(MailboxError) {
         var changed = ledger
@@ -112,7 +114,7 @@ package final class Mailbox {
 
     var rules: AdmissionRules {
         AdmissionRules(
-            home: home.record, ownKey: identity.signing.publicKey, trust: trust, ledger: ledger, now: now)
+            home: home.record, ownKeys: ownKeys, trust: trust, ledger: ledger, now: now)
     }
 
     // MARK: leftovers of killed runs

@@ -47,7 +47,11 @@ package struct MailboxError: Error, Equatable, CustomStringConvertible {
     }
 
     package init(_ kind: Kind, _ error: BundleError) {
-        if let cause = error.cause { self.init(cause) } else { self.init(kind, error.description) }
+        if let cause = error.cause {
+            self.init(cause)
+        } else {
+            self.init(error.reason == .agentUnavailable ? .temporary : kind, error.description)
+        }
     }
 
     package var description: String { message + (hint.map { " (\($0))" } ?? "") }

@@ -16,7 +16,7 @@ package struct TrustStore: Equatable, Sendable {
     package struct Party: Equatable, Sendable {
         package let name: PartyName
         package let role: HomeRole
-        /// Those not revoked, in the file's order; the last one is the newest.
+        /// Those not revoked, by the begin of their time; the last one is the newest.
         package let keys: [PublicKey]
         package let ageRecipient: AgeRecipient?
     }
@@ -42,7 +42,9 @@ package struct TrustStore: Equatable, Sendable {
         let entries = signers.entries(of: name)
         guard !entries.isEmpty else { return nil }
         var keys: [PublicKey] = []
-        for entry in entries where !keys.contains(entry.key) && !isRevoked(entry.key) { keys.append(entry.key) }
+        for entry in Self.inOrder(entries) where !keys.contains(entry.key) && !isRevoked(entry.key) {
+            keys.append(entry.key)
+        }
         return Party(
             name: name, role: entries.contains { $0.allows(.global) } ? .server : .client, keys: keys,
             ageRecipient: recipients[name])
@@ -53,11 +55,22 @@ package struct TrustStore: Equatable, Sendable {
 
     package func isRevoked(_ key: PublicKey) -> Bool { revoked.contains(key) }
 
+    /// A party's entries by the begin of their time, equal ones in the file's order: a rotation's new key comes last.
+    static func inOrder(_ entries: [AllowedSigners.Entry]) -> [AllowedSigners.Entry] {
+        entries.enumerated().sorted { left, right in
+            let begins = (left.element.validAfter?.seconds ?? .min, right.element.validAfter?.seconds ?? .min)
+            return begins.0 == begins.1 ? left.offset < right.offset : begins.0 < begins.1
+        }.map(\.element)
+    }
+
     // MARK: changes
 
     /// Believes `key` as this party's, beside keys that it has already. Doing it again changes nothing.
+    ///
+    /// The role alone decides which kinds the key may sign; nothing that anybody sends can widen them.
     package mutating func add(
-        _ name: PartyName, role: HomeRole, key: PublicKey, ageRecipient: AgeRecipient?, validFrom: Timestamp? = nil
+        _ name: PartyName, role: HomeRole, key: PublicKey, ageRecipient: AgeRecipient?, validFrom: Timestamp? = nil,
+        validUntil: Timestamp? = nil
     ) throws(MailboxError) {
         guard !isRevoked(key) else {
             throw MailboxError(
@@ -75,7 +88,22 @@ package struct TrustStore: Equatable, Sendable {
         if let ageRecipient { recipients[name] = ageRecipient }
         guard signers.entries(for: key).isEmpty else { return }
         let kinds = role == .server ? BundleKind.ofServer : BundleKind.ofClients
-        signers.entries.append(.init(principal: name, kinds: kinds, validAfter: validFrom, key: key))
+        signers.entries.append(
+            .init(principal: name, kinds: kinds, validAfter: validFrom, validBefore: validUntil, key: key))
+    }
+
+    /// Gives a key's time an end, or an earlier one. Never a later one: what has ended stays so.
+    package mutating func end(_ key: PublicKey, of name: PartyName, at time: Timestamp) {
+        for index in signers.entries.indices
+        where signers.entries[index].principal == name && signers.entries[index].key == key {
+            let present = signers.entries[index].validBefore
+            signers.entries[index].validBefore = present.map { min($0, time) } ?? time
+        }
+    }
+
+    /// Whom to encrypt to from now on; the party must be known.
+    package mutating func set(_ recipient: AgeRecipient, of name: PartyName) {
+        if !signers.entries(of: name).isEmpty { recipients[name] = recipient }
     }
 
     /// Forgets a party; its bundles are a stranger's then.

@@ -20,6 +20,8 @@ package struct DeskRecords: Equatable, Sendable {
         /// As `ssh-keygen -lf` prints it.
         package let fingerprint: String
         package let contact: String
+        /// Fingerprint of the key that the hospital takes for the server's; empty where its enrolment does not say.
+        package let serverKey: String
         package let received: Timestamp
         package internal(set) var status: Status
         package internal(set) var reason: String
@@ -94,7 +96,7 @@ package struct DeskRecords: Equatable, Sendable {
         enrolments.append(
             EnrolmentRecord(
                 id: id, number: number, name: enrolment.name, fingerprint: fingerprint, contact: enrolment.contact,
-                received: received, status: .pending, reason: "", decided: nil))
+                serverKey: enrolment.serverKey ?? "", received: received, status: .pending, reason: "", decided: nil))
     }
 
     private func free(_ wanted: Int?, among taken: [Int]) -> Int {
@@ -143,7 +145,8 @@ extension DeskRecords {
                         "id": .string(record.id.hex), "number": .integer(Int64(record.number)),
                         "name": .string(record.name.text),
                         "fingerprint": .string(record.fingerprint), "contact": .string(record.contact),
-                        "received": .string(record.received.rfc3339), "status": .string(record.status.rawValue),
+                        "server_key": .string(record.serverKey), "received": .string(record.received.rfc3339),
+                        "status": .string(record.status.rawValue),
                         "reason": .string(record.reason), "decisions": .integer(Int64(record.decisions)),
                         "decided": record.decided.map { .string($0.rfc3339) } ?? .null,
                     ]
@@ -171,7 +174,8 @@ extension DeskRecords {
                 id: try entry.digest("id"), number: Int(try entry.integer("number", in: 1...Int64(Int32.max))),
                 name: try entry.partyName("name"),
                 fingerprint: try entry.string("fingerprint"), contact: try entry.string("contact"),
-                received: try entry.time("received"), status: try entry.status(), reason: try entry.string("reason"),
+                serverKey: try entry.optionalString("server_key") ?? "", received: try entry.time("received"),
+                status: try entry.status(), reason: try entry.string("reason"),
                 decided: try entry.optionalTime("decided"),
                 decisions: Int(try entry.optionalInteger("decisions", in: 0...Int64(Int32.max)) ?? 0))
             try entry.finish()

@@ -35,7 +35,7 @@ func isTransient(_ error: any Error) -> Bool {
     switch error {
     case let error as FileError: error.isTransient
     case let error as MailboxError: error.kind == .temporary
-    case let error as BundleError: error.cause?.isTransient ?? false
+    case let error as BundleError: error.cause?.isTransient ?? (error.reason == .agentUnavailable)
     default: false
     }
 }

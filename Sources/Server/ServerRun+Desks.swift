@@ -47,13 +47,9 @@ extension ServerRun {
     private func enrol(_ record: DeskRecords.EnrolmentRecord, _ item: DeskItem) throws {
         let enrolment = try Enrolment(
             decoding: try item.bundle.payload(Enrolment.fileName, limit: FederationLimits.messageBytes))
-        let recipient = try AgeRecipient(enrolment.ageRecipient)
         do {
-            try mailbox.updateTrust { (trust) throws(MailboxError) in
-                try trust.add(record.name, role: .client, key: item.bundle.signer, ageRecipient: recipient)
-            }
-        } catch {
-            guard error.kind == .trust else { throw error }
+            try believe(enrolment, item)
+        } catch let error as MailboxError where error.kind == .trust {
             announce("enrol-\(record.id)-\(error)", "\(item.name) cannot be approved: \(error)")
             return
         }
@@ -135,6 +131,12 @@ extension ServerRun {
 
     private func approve(_ id: Digest, _ name: String?) throws {
         guard let record = records.request(id) else { return }
+        guard mailbox.trust.party(record.client)?.keys.isEmpty != true else {
+            announce(
+                "revoked-\(id)",
+                "\(record.label) waits: every key of \(record.client) is revoked; approve a new enrolment of it first")
+            return
+        }
         let sessionName = name ?? "\(record.label)@\(record.client)"
         // A run that was killed here has made the session, but not the note of it.
         let begun = sessions.last { $0.participants.contains { $0.request == id } }
@@ -180,10 +182,9 @@ extension ServerRun {
     func writePending() throws {
         let enrolments = try look(at: .enrolments(home)).items(.pending).compactMap { item -> PendingItem? in
             guard let record = records.enrolment(item.id), record.status == .pending else { return nil }
-            var lines = ["wants to be enrolled; compare the key's fingerprint by telephone"]
-            if !record.contact.isEmpty { lines.append("contact: \(record.contact)") }
             return PendingItem(
-                item, lines: lines, moves: [.init("approve", to: .approved), .init("reject", to: .rejected)])
+                item, lines: try lines(of: item, record),
+                moves: [.init("approve", to: .approved), .init("reject", to: .rejected)])
         }
         try show(enrolments, on: .enrolments(home))
         let requests = try look(at: .requests(home)).items(.pending).compactMap { item -> PendingItem? in

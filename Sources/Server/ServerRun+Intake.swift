@@ -80,6 +80,10 @@ extension ServerRun {
             throw FederationError(.malformed, "the name in it is not its sender's")
         }
         _ = try AgeRecipient(enrolment.ageRecipient)
+        if let end = enrolment.validUntil, end <= delivery.manifest.created {
+            throw FederationError(.malformed, "its key would end before the enrolment was made")
+        }
+        _ = try vouching(in: delivery.bundle, for: enrolment)
         let waiting = records.enrolments.count { $0.status == .pending }
         guard records.enrolment(delivery.id) != nil || waiting < DeskLimits.pendingEnrolments else {
             throw FederationError(.notAllowed, "\(waiting) enrolments wait already; decide about these first")

@@ -8,6 +8,7 @@ import Wire
 /// Makes the outbox what the state asks for. Every publication has a key under which it happens once.
 extension ServerRun {
     func publish() throws {
+        try publishKeys()
         for record in records.enrolments where isRecent(decided: record.decided, received: record.received) {
             try isolated(record.deskName.short) { try publish(record) }
         }

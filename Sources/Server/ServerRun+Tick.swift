@@ -24,9 +24,12 @@ extension ServerRun {
 
     package func tick() throws {
         isTick = true
+        try mailbox.requireSigning()
         try exchange { try mailbox.collect(from: $0) }
         try readDesks()
         try takeIn()
+        try advanceKeys()
+        tellEndings()
         try stepSessions()
         try publish()
         try mailbox.sendReceipts()

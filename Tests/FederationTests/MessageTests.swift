@@ -18,6 +18,11 @@ private func survives<M: Message>(_ message: M) throws -> Bool {
     @Test func everyMessageComesBackEqual() throws {
         #expect(try survives(invitation))
         #expect(try survives(Enrolment(name: party("a"), key: "k", ageRecipient: "age1", contact: "Dr. Ö, +49 30 1")))
+        let rotation = Enrolment(
+            name: try party("a"), key: "k", ageRecipient: "age1", contact: "", serverKey: "SHA256:x",
+            federation: identifier(2), validUntil: day(365))
+        #expect(try survives(rotation))
+        #expect(try survives(Self.statement))
         let wishes = try PlanWishes(["rounds": 5, "strategy": "fedprox"])
         #expect(try survives(TrainingRequest(wishes: wishes, pictures: ["glioma": 3, "notumor": 0], message: "bitte")))
         for verdict in Decision.Verdict.allCases {
@@ -93,6 +98,38 @@ private func survives<M: Message>(_ message: M) throws -> Bool {
             "\(error)".hasPrefix("invite.json") && "\(error)".contains(word)
                 && (error as? FederationError)?.code == .malformed
         }
+    }
+
+    private static let statement = TrustStatement(
+        subject: PartyName("ministry") ?? fallback,
+        keys: [
+            .init(key: "ssh-ed25519 A", validAfter: nil, validBefore: day(60)),
+            .init(key: "ssh-ed25519 B", validAfter: day(0), validBefore: nil),
+        ], revoked: ["ssh-ed25519 C"], ageRecipient: "age1x", reason: "rotated")
+    private static var fallback: PartyName { preconditionFailure("a good name") }
+
+    /// Values of `trust.json` that nobody takes: among them what would widen what a key may sign.
+    static let refusedStatements: [(String, JSONValue, String)] = [
+        ("keys", [["key": "ssh-ed25519 A", "namespaces": "update@consilium"]], "namespaces"),
+        (
+            "keys",
+            [["key": "ssh-ed25519 A", "valid_after": "2026-03-02T00:00:00Z", "valid_before": "2026-03-01T00:00:00Z"]],
+            "must be later"
+        ),
+        ("keys", [["key": "ssh-ed25519 A", "valid_after": "yesterday"]], "valid_after"),
+        ("keys", .array(Array(repeating: ["key": "k"], count: 65)), "at most 64"),
+        ("revoked", .array(Array(repeating: "k", count: 65)), "at most 64"),
+        ("revoked", ["a\u{1b}b"], "revoked"),
+        ("subject", "*", "subject"),
+        ("role", "server", "role"),
+    ]
+
+    @Test(arguments: refusedStatements) func aStatementIsReadStrictly(key: String, value: JSONValue, word: String)
+        throws
+    {
+        guard case .object(let fields) = Self.statement.json else { return }
+        let bytes = StrictJSON.serialize(.object(fields.merging([key: value]) { $1 }))
+        #expect { try TrustStatement(decoding: bytes) } throws: { "\($0)".contains(word) }
     }
 
     @Test func aMissingKeyIsNamed() throws {

@@ -255,10 +255,30 @@ extension Session {
         #expect(session.globals.first?.model == session.globals.last?.model)
     }
 
+    @Test func whoseKeyIsRevokedIsExcludedForThatReasonUntilReadmission() throws {
+        var session = try running(["a", "b", "c"])
+        let b = try party("b")
+        #expect(
+            session.take(.exclude(b, reason: "its key was revoked"), day(1)) == [
+                .excluded(b, reason: "its key was revoked")
+            ])
+        #expect(session.take(.exclude(b, reason: "its key was revoked"), day(1)).isEmpty)
+        for client in ["a", "c"] { session.take(.update(try update(client, round: 1)), day(1)) }
+        session.take(.tick, day(15))
+        let line = session.round?.frozen?.first { $0.client == b }
+        #expect(line?.fate == .rejected("excluded: its key was revoked"))
+        session = try running(["a", "b", "c"])
+        session.take(.exclude(b, reason: "its key was revoked"), day(1))
+        #expect(session.take(.readmit(b), day(2)) == [.readmitted(b)])
+    }
+
     @Test func equivocationExcludesUntilReadmission() throws {
         var session = try running(["a", "b", "c"])
         session.take(.update(try update("b", round: 1)), day(1))
-        #expect(session.take(.equivocation(try party("b")), day(1)) == [.excluded(try party("b"))])
+        #expect(
+            session.take(.equivocation(try party("b")), day(1)) == [
+                .excluded(try party("b"), reason: "two bundles carry the same sequence number")
+            ])
         #expect(session.take(.equivocation(try party("b")), day(1)).isEmpty)
         session.take(.update(try update("a", round: 1)), day(1))
         #expect(session.expected.map(\.text) == ["a", "c"])

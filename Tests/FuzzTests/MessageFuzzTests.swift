@@ -58,6 +58,11 @@ import Wire
                 subject: .request, about: digest, verdict: .approved, reason: "yes", session: identifier, plan: digest),
             seed: 45, rounds: 1000)
         fuzz(
+            TrustStatement(
+                subject: name,
+                keys: [.init(key: "ssh-ed25519 AAAA", validAfter: Timestamp(seconds: 1), validBefore: nil)],
+                revoked: ["ssh-ed25519 BBBB"], ageRecipient: "age1x", reason: "lost"), seed: 47, rounds: 1000)
+        fuzz(
             RoundReport(
                 phase: .running, round: 2, closed: 1, model: digest, base: digest, strategy: .fedAvg,
                 participants: [ParticipantLine(client: name, fate: .missing)]), seed: 46, rounds: 1000)

@@ -49,8 +49,12 @@ package struct Invitation: Message {
 }
 
 /// `enrol.json`: a hospital's wish to be admitted, under a key of its own.
+///
+/// Where the hospital changes its key, `enrol.json.sig` beside it is the old key's SSH signature of this file, in the
+/// namespace `enrol@consilium`; then `federation` is required, so that it vouches in this one only.
 package struct Enrolment: Message {
     package static let fileName = "enrol.json"
+    package static let vouchName = "enrol.json.sig"
 
     package var name: PartyName
     /// One OpenSSH line; must be the key that signed the bundle.
@@ -58,19 +62,31 @@ package struct Enrolment: Message {
     package var ageRecipient: String
     /// Whom the admin can call to compare the fingerprint; may be empty.
     package var contact: String
+    /// Fingerprint of the server's key that the hospital believes: the admin's program sees where that is not its own.
+    package var serverKey: String?
+    package var federation: RandomID?
+    /// When the key ends, as the hospital wishes; nil for never.
+    package var validUntil: Timestamp?
 
-    package init(name: PartyName, key: String, ageRecipient: String, contact: String) {
+    package init(
+        name: PartyName, key: String, ageRecipient: String, contact: String, serverKey: String? = nil,
+        federation: RandomID? = nil, validUntil: Timestamp? = nil
+    ) {
         self.name = name
         self.key = key
         self.ageRecipient = ageRecipient
         self.contact = contact
+        self.serverKey = serverKey
+        self.federation = federation
+        self.validUntil = validUntil
     }
 
     package var json: JSONValue {
-        [
+        JSONValue(fields: [
             "name": JSONValue(name), "key": .string(key), "age_recipient": .string(ageRecipient),
-            "contact": .string(contact),
-        ]
+            "contact": .string(contact), "server_key": serverKey.map { .string($0) },
+            "federation": federation.map { .string($0.hex) }, "valid_until": validUntil.map { JSONValue($0) },
+        ])
     }
 
     package init(reading object: inout ObjectReader) throws {
@@ -78,5 +94,8 @@ package struct Enrolment: Message {
         key = try object.text("key", maximumLength: 512)
         ageRecipient = try object.text("age_recipient", maximumLength: 128)
         contact = try object.text("contact", maximumLength: 256)
+        serverKey = try object.optionalText("server_key", maximumLength: 64)
+        federation = try object.optionalRandomID("federation")
+        validUntil = try object.optionalTimestamp("valid_until")
     }
 }

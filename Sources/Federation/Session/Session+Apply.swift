@@ -25,7 +25,8 @@ extension Session {
             change(client) { $0.hasBase = true }
             return []
         case .reissue(let client): return try reissue(client)
-        case .equivocation(let client): return exclude(client)
+        case .equivocation(let client): return exclude(client, reason: Self.equivocationReason)
+        case .exclude(let client, let reason): return exclude(client, reason: Reason(reason).reason)
         case .readmit(let client): return try readmit(client)
         case .drop(let client, let reason): return try drop(client, reason: Reason(reason).reason)
         case .withdraw(let client, let bundle): return withdraw(client, bundle: bundle)
@@ -87,14 +88,15 @@ extension Session {
         return short ? round.number : round.number + 1
     }
 
-    private mutating func exclude(_ client: PartyName) -> [SessionEffect] {
+    static let equivocationReason = "two bundles carry the same sequence number"
+
+    private mutating func exclude(_ client: PartyName, reason: String) -> [SessionEffect] {
         guard !isOver, let known = self[client], known.standing == .active else { return [] }
         settle(
             client, as: .excluded,
             Decision(
-                subject: .session, about: known.request, verdict: .excluded,
-                reason: "two bundles carry the same sequence number", session: id))
-        return [.excluded(client)]
+                subject: .session, about: known.request, verdict: .excluded, reason: reason, session: id))
+        return [.excluded(client, reason: reason)]
     }
 
     private mutating func readmit(_ client: PartyName) throws(FederationError) -> [SessionEffect] {

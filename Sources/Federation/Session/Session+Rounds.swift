@@ -130,7 +130,8 @@ extension Session {
         switch participant.standing {
         case .dropped, .withdrawn: return nil
         case .excluded:
-            let reason = "excluded: two bundles carry the same sequence number"
+            let why = participant.decisions.last { $0.verdict == .excluded }?.reason ?? Self.equivocationReason
+            let reason = "excluded: \(why)"
             return ParticipantLine(client: client, fate: .rejected(reason))
         case .active:
             if let update = open.update(of: client) {

@@ -18,6 +18,8 @@ package enum SessionEvent: Equatable, Sendable {
     case reissue(PartyName)
     /// Two bundles with the same sequence number.
     case equivocation(PartyName)
+    /// For a reason of its own, such as a revoked key: as after an equivocation, until the admin readmits it.
+    case exclude(PartyName, reason: String)
     case readmit(PartyName)
     /// A request was moved from approved to rejected, or `server drop`.
     case drop(PartyName, reason: String)
@@ -95,7 +97,7 @@ package enum SessionEffect: Equatable, Sendable, CustomStringConvertible {
     case paused(reason: String)
     case resumed(round: Int)
     case extended(until: Timestamp)
-    case excluded(PartyName)
+    case excluded(PartyName, reason: String)
     case readmitted(PartyName)
     case dropped(PartyName, reason: String)
     case withdrawn(PartyName)
@@ -122,7 +124,7 @@ package enum SessionEffect: Equatable, Sendable, CustomStringConvertible {
         case .paused(let reason): "paused: \(reason)"
         case .resumed(let round): "round \(round) goes on"
         case .extended(let time): "deadline is now \(time.rfc3339)"
-        case .excluded(let client): "\(client) is excluded: two bundles with the same sequence number"
+        case .excluded(let client, let reason): "\(client) is excluded: \(reason)"
         case .readmitted(let client): "\(client) is readmitted"
         case .dropped(let client, let reason): "\(client) is dropped" + (reason.isEmpty ? "" : ": \(reason)")
         case .withdrawn(let client): "\(client) has withdrawn"

@@ -29,6 +29,7 @@ enum ClientHold {
 
     static func change(_ home: HomeOption, _ output: OutputOptions, _ body: (ClientRun) throws -> Void) throws {
         let run = try open(home)
+        try run.mailbox.requireSigning()
         try body(run)
         try run.settle()
         TickOutput(options: output).show(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Client
 import Federation
+import Mailbox
 import Wire
 
 struct ClientRequestCommand: ParsableCommand {
@@ -40,6 +41,7 @@ struct ClientRequestCommand: ParsableCommand {
             throw CommandFailure(.usage, "\(error)")
         }
         let run = try ClientHold.open(home)
+        try run.mailbox.requireSigning()
         let request = try run.request(wishes: wishes, message: message, actor: HomeOption.actor)
         try run.settle()
         if output.json {

@@ -33,8 +33,11 @@ struct HomeCheck {
     func findings() -> [Finding] {
         [
             check("configuration", "mend consilium.yaml", configuration),
-            check("keys", "chmod 700 identity; chmod 600 identity/*; or restore them from a backup", keys),
-            check("trust", "restore trust/ from a backup", trust),
+            check(
+                "keys", "chmod 700 identity; chmod 600 identity/id_* identity/age*; or restore them from a backup", keys
+            ),
+            check("key dates", "'consilium key rotate' at whose key it is", keyDates),
+            check("trust", "restore trust/ from a backup; or take a new key with 'consilium key trust'", trust),
             check(
                 "encryption", "ask them for the line of 'consilium key show' and add it to trust/recipients", encryption
             ),
@@ -80,12 +83,23 @@ struct HomeCheck {
 
     private func keys() throws -> (good: Bool, text: String) {
         let identity = try Identity.load(from: home)
+        try identity.signing.requireUsable()
         let replaced = identity.replacedAge.count
         return (
             true,
-            "key \(identity.signing.publicKey.fingerprint)"
+            "key \(identity.signing.publicKey.fingerprint)" + (identity.signing.isInAgent ? " in an ssh-agent" : "")
+                + (identity.next.map { ", to be followed by \($0.publicKey.fingerprint)" } ?? "")
                 + (replaced > 0 ? ", and \(replaced) replaced age identities" : "")
         )
+    }
+
+    private func keyDates() throws -> (good: Bool, text: String) {
+        let endings = try TrustStore.load(from: home).endings(now: now)
+        let lines = endings.map { ending in
+            "the key \(ending.key.fingerprint) of \(ending.name) \(now > ending.end ? "ended" : "ends") on "
+                + ending.end.rfc3339
+        }
+        return (lines.isEmpty, lines.isEmpty ? "no key ends within 30 days" : lines.joined(separator: "; "))
     }
 
     /// Whether everybody can be sent something: who has no age recipient gets nothing, and waits without knowing why.
@@ -109,6 +123,9 @@ struct HomeCheck {
 
     private func trust() throws -> (good: Bool, text: String) {
         let parties = try TrustStore.load(from: home).parties.filter { $0.name != home.name }
+        if home.role == .client, let server = parties.first(where: { $0.keys.isEmpty }) {
+            return (false, "every key of \(server.name) is revoked: nothing is taken from it or sent to it")
+        }
         return (
             true,
             parties.isEmpty

@@ -24,20 +24,25 @@ struct KeyShowCommand: ParsableCommand {
         let identity = try Identity.load(from: home)
         let (key, recipient) = (identity.signing.publicKey, identity.age.recipient.description)
         let parties = output.verbose || output.json ? try TrustStore.load(from: home).parties : []
-        let trusted = parties.flatMap { party in party.keys.map { (party: party, key: $0) } }
+        let trusted = parties.filter { $0.name != home.name }
+            .flatMap { party in party.keys.map { (party: party, key: $0) } }
         if output.json {
             return Console.print(json: [
                 "schema_version": 1, "name": .string(home.name.text), "role": .string(home.role.rawValue),
                 "fingerprint": .string(key.fingerprint), "public_key": .string(key.openSSHLine),
-                "age_recipient": .string(recipient),
+                "age_recipient": .string(recipient), "in_agent": .bool(identity.signing.isInAgent),
+                "next_fingerprint": identity.next.map { .string($0.publicKey.fingerprint) } ?? .null,
                 "trusted": .array(
                     trusted.map { ["name": .string($0.party.name.text), "fingerprint": .string($0.key.fingerprint)] }),
             ])
         }
-        let own = [
+        var own = [
             ("name", "\(home.name), a \(home.role.rawValue)"), ("fingerprint", key.fingerprint),
             ("public key", "\(key.openSSHLine) \(home.name)"), ("age recipient", recipient),
         ]
+        if identity.signing.isInAgent { own.append(("signs with", "the ssh-agent of \(SSHAgent.variable)")) }
+        if let next = identity.next { own.append(("next key", next.publicKey.fingerprint)) }
+        own += identity.retired.map { ("old key", "\($0.key.publicKey.fingerprint), kept until \($0.until.rfc3339)") }
         let others = trusted.map { ("trusts", "\($0.key.fingerprint) as \($0.party.name)'s") }
         Console.print(FactList(own + others).text)
     }

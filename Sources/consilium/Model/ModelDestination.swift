@@ -41,6 +41,7 @@ struct ModelDestination: ParsableArguments {
         guard let run = try ServerRun.open(home, now: now) else {
             throw CommandFailure.busy
         }
+        try run.mailbox.requireSigning()
         let (record, isNew) = try install(encoded, metadata, origin: origin, note: note, in: home, now: now)
         try AuditLog(home).append(
             event: "version", subject: "version \(record.number)", detail: "\(origin.rawValue) \(record.model) \(note)",

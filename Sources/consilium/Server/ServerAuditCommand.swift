@@ -79,7 +79,9 @@ struct ServerAuditCommand: ParsableCommand {
         let log = AuditLog(home)
         let own = try Identity.load(from: home).signing.publicKey
         var (chain, head) = try log.verify(key: own)
-        if let kept = try keptHead(key: key == nil ? own : try publicKey()) {
+        // A head that somebody kept may be signed by a key that was replaced since.
+        let before = try TrustStore.load(from: home).signers.entries(of: home.name).map(\.key)
+        if let kept = try keptHead(keys: key == nil ? Set(before + [own]) : [try publicKey()]) {
             try kept.check(against: chain)
             head = kept
         }
@@ -90,18 +92,24 @@ struct ServerAuditCommand: ParsableCommand {
         let path = try InputFile.file(log)
         let bytes = try LocalFileSystem().readFile(path, limit: AuditLog.maximumBytes)
         let chain = try AuditChain(checking: bytes, name: log.printable)
-        let head = try keptHead(key: try publicKey())
+        let head = try keptHead(keys: [try publicKey()])
         try head?.check(against: chain)
         return Checked(chain: chain, head: head, entries: try AuditChain.entries(of: bytes, limit: max(0, last)))
     }
 
-    private func keptHead(key: PublicKey) throws -> AuditHead? {
+    private func keptHead(keys: Set<PublicKey>) throws -> AuditHead? {
         guard let head else { return nil }
         let files = LocalFileSystem()
-        return try AuditHead.read(
+        let found = try AuditHead.read(
             try files.readFile(try InputFile.file(head), limit: AuditHead.maximumBytes),
-            signature: try files.readFile(try InputFile.file(head + ".sig"), limit: AuditHead.maximumBytes), key: key
-        ).head
+            signature: try files.readFile(try InputFile.file(head + ".sig"), limit: AuditHead.maximumBytes),
+            key: keys.count == 1 ? keys.first : nil)
+        guard keys.contains(found.signer) else {
+            throw MailboxError(
+                .state, "the audit's head is signed by \(found.signer.fingerprint), which was never this home's key",
+                hint: "name the key with --key if you know whose it is")
+        }
+        return found.head
     }
 
     private func publicKey() throws -> PublicKey {

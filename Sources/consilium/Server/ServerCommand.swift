@@ -11,7 +11,8 @@ struct ServerCommand: ParsableCommand {
         subcommands: [
             ServerInitCommand.self, ServerInviteCommand.self, ServerRunCommand.self, ServerRequestsCommand.self,
             ServerApproveCommand.self, ServerRejectCommand.self, ServerSessionsCommand.self, ServerDropCommand.self,
-            ServerReadmitCommand.self, ServerReissueCommand.self, ServerExtendCommand.self, ServerAbortCommand.self,
+            ServerReadmitCommand.self, ServerRevokeCommand.self, ServerReissueCommand.self, ServerExtendCommand.self,
+            ServerAbortCommand.self,
             ServerHistoryCommand.self, ServerVersionsCommand.self, ServerVersionCommand.self, ServerExportCommand.self,
             ServerStatsCommand.self, ServerPruneCommand.self, ServerVerifyCommand.self, ServerAuditCommand.self,
         ])

@@ -19,6 +19,7 @@ struct ServerInviteCommand: ParsableCommand {
 
     func run() throws {
         let run = try ServerSession.open(home)
+        try run.mailbox.requireSigning()
         let invite = try run.invite()
         if output.json {
             return Console.print(json: [
@@ -42,6 +43,7 @@ enum ServerSession {
     /// Opens the home and moves a file on the request desk; what follows from it is for the next tick.
     static func move(_ home: HomeOption, _ output: OutputOptions, _ body: (ServerRun) throws -> Void) throws {
         let run = try open(home)
+        try run.mailbox.requireSigning()
         try body(run)
         try run.noteMove()
         TickOutput(options: output).show(
@@ -51,6 +53,7 @@ enum ServerSession {
     /// Opens the home, makes a change, sends the answers and says what came of it.
     static func change(_ home: HomeOption, _ output: OutputOptions, _ body: (ServerRun) throws -> Void) throws {
         let run = try open(home)
+        try run.mailbox.requireSigning()
         // After a failure too: what is marked as said is not said again.
         defer {
             TickOutput(options: output).show(

@@ -72,7 +72,7 @@ private func explain(_ error: any Error) -> CommandFailure? {
     case let error as MailboxError: CommandFailure(status(of: error.kind), error.message, hint: error.hint)
     case let error as BundleError:
         error.cause.map { CommandFailure(status(of: $0), $0.description) }
-            ?? CommandFailure(.badData, error.description)
+            ?? CommandFailure(error.reason == .agentUnavailable ? .temporary : .badData, error.description)
     case let error as ConfigurationError: CommandFailure(.configuration, error.description)
     case let error as ServerError: CommandFailure(status(of: error.code), error.message, hint: error.hint)
     case let error as ClientError: CommandFailure(status(of: error.code), error.message, hint: error.hint)

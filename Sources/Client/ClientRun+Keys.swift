@@ -1,0 +1,332 @@
+package import Bundles
+import Federation
+import Files
+package import Mailbox
+import Wire
+
+/// A hospital's own key in change, and the server's as this hospital believes it.
+///
+/// 1. The server's newest key may introduce another one, in a `trust` bundle; that is told to a person, once.
+/// 2. This hospital's new key is introduced by an enrolment of its own, for which the old key vouches; it signs nothing else
+///    before the server's admin has approved that.
+/// 3. A key that is lost or in foreign hands is replaced at once, vouches for nothing, and the admin has to be called.
+extension ClientRun {
+    // MARK: the server's key
+
+    /// - Returns: whether somebody else is believed now, so that what waited for that can be looked at again.
+    func takeTrust(_ delivery: VerifiedDelivery) throws -> Bool {
+        let statement = try TrustStatement(
+            decoding: try delivery.bundle.payload(TrustStatement.fileName, limit: TrustStatement.maximumBytes))
+        let subject = "trust \(statement.subject)"
+        // Sticks overtake each other; whoever replays an old one brings nothing back.
+        guard delivery.manifest.seq > state.newestDecision[subject] ?? 0 else {
+            detail("an older statement about \(statement.subject)'s keys was ignored")
+            try audit("trust-ignored", subject: delivery.id.hex, detail: "older than one that was taken")
+            try mailbox.commit(delivery, .ignored)
+            return false
+        }
+        var changes: [KeyChange] = []
+        if statement.subject == home.name {
+            try tellOwnRevocation(statement)
+        } else {
+            changes = try change(by: try statement.keys(), delivery)
+        }
+        for change in changes.filter(\.isAddition) + changes.filter({ !$0.isAddition }) {
+            attention("\(statement.subject): \(change)")
+        }
+        if changes.contains(where: \.isAddition) {
+            attention(
+                "  introduced by \(delivery.signer.fingerprint), which was believed before; where nobody told you of it, call "
+                    + "\(statement.subject) and compare")
+        }
+        for change in changes {
+            try audit("trust", subject: delivery.id.hex, detail: "\(statement.subject): \(change)")
+        }
+        state.newestDecision[subject] = delivery.manifest.seq
+        try saveState()
+        try mailbox.commit(delivery, .accepted)
+        return !changes.isEmpty
+    }
+
+    private func change(by keys: KeyStatement, _ delivery: VerifiedDelivery) throws -> [KeyChange] {
+        var changes: [KeyChange] = []
+        do {
+            try mailbox.updateTrust { (trust) throws(MailboxError) in
+                changes = try trust.take(keys, signer: delivery.signer, created: delivery.manifest.created)
+            }
+        } catch {
+            // What is wrong with the statement, as opposed to this home.
+            guard error.kind == .trust else { throw error }
+            throw FederationError(.notAllowed, error.message)
+        }
+        return changes
+    }
+
+    private func tellOwnRevocation(_ statement: TrustStatement) throws {
+        let reason = statement.reason.isEmpty ? "" : ": \(statement.reason)"
+        let own = Set(mailbox.ownKeys.map(\.openSSHLine))
+        for line in statement.revoked where own.contains(line) {
+            let fingerprint = try PublicKey(openSSHLine: line).fingerprint
+            attention(
+                "\(server) believes this hospital's key \(fingerprint) no more\(reason); call there, then "
+                    + "'consilium key rotate --lost'")
+            try audit("trust", subject: fingerprint, detail: "revoked by \(server)\(reason)")
+        }
+    }
+
+    /// Bundles of a key that nobody introduced: perhaps the introduction is still on its way.
+    func tellUnknownKeys() throws {
+        for held in mailbox.held where held.cause == .unknownKey && held.sender == server {
+            if state.announce("unknown-key-\(held.fingerprint)") {
+                attention(
+                    "a bundle that says it is from \(held.sender) waits: its key \(held.fingerprint) is not known here; a trust "
+                        + "bundle may introduce it, else ask by telephone")
+            }
+        }
+        try saveState()
+    }
+
+    /// Takes the server's key from an invite: where the one before is lost, or in foreign hands, nothing else can.
+    ///
+    /// - Parameters:
+    ///   - fingerprint: as it was read out on the telephone.
+    ///   - only: revokes every other key of the server. Whoever had the old one may have introduced more.
+    package func accept(
+        _ invite: ClientHome.CheckedInvite, fingerprint: String, only: Bool, actor: String
+    ) throws {
+        guard invite.invitation.federation == home.federation, invite.invitation.server == server else {
+            throw ClientError(
+                .badInput,
+                "the invite is of \(invite.invitation.server) in federation \(invite.invitation.federation.short), this home "
+                    + "belongs to \(server) in \(home.federation.short)")
+        }
+        guard invite.key.fingerprint == fingerprint else {
+            throw ClientError(
+                .notAllowed, "the invite's key is \(invite.key.fingerprint), not \(fingerprint)",
+                hint: "compare it by telephone once more; if it stays so, the invite is not \(server)'s")
+        }
+        // Sorts after those that are known, and covers what the key has signed before this invite.
+        let begin = mailbox.trust.signers.entries(of: server).compactMap(\.validAfter).max()
+        let server = server
+        let others = mailbox.trust.party(server)?.keys.filter { $0 != invite.key } ?? []
+        try mailbox.updateTrust { (trust) throws(MailboxError) in
+            try trust.add(
+                server, role: .server, key: invite.key, ageRecipient: invite.ageRecipient, validFrom: begin)
+            if only { for key in others { trust.revoke(key) } }
+        }
+        detail("the key \(fingerprint) of \(server) is believed from now on")
+        try audit("trust", subject: fingerprint, detail: "\(server), from an invite", actor: actor)
+        for key in others where only {
+            detail("the key \(key.fingerprint) of \(server) is revoked here")
+            try audit("key-revoked", subject: key.fingerprint, detail: "\(server), all but the new one", actor: actor)
+        }
+        tellOtherKeys(than: invite.key)
+    }
+
+    /// A thief may have introduced a key of his own while he could.
+    private func tellOtherKeys(than key: PublicKey?) {
+        for other in mailbox.trust.party(server)?.keys ?? [] where other != key {
+            attention(
+                "the key \(other.fingerprint) of \(server) is still believed here: 'consilium key distrust' it too, unless "
+                    + "\(server) names it as its own")
+        }
+    }
+
+    /// Believes a key no more, at once and without anybody's bundle.
+    package func distrust(_ fingerprint: String, reason: String, actor: String) throws {
+        let server = server
+        guard
+            let key = mailbox.trust.signers.entries(of: server).map(\.key).first(where: {
+                $0.fingerprint == fingerprint
+            })
+        else {
+            let known = mailbox.trust.signers.entries(of: server).map(\.key.fingerprint).joined(separator: ", ")
+            throw ClientError(.missing, "\(server) has no key '\(fingerprint)' here", hint: "it has \(known)")
+        }
+        guard !mailbox.trust.isRevoked(key) else { return detail("\(fingerprint) was revoked before") }
+        try mailbox.updateTrust { (trust) throws(MailboxError) in trust.revoke(key) }
+        detail("the key \(fingerprint) of \(server) is revoked here: nothing that it signed is taken from now on")
+        try audit("key-revoked", subject: fingerprint, detail: "\(server) \(reason)", actor: actor)
+        if mailbox.trust.party(server)?.keys.isEmpty == true {
+            attention(
+                "no key of \(server) is left: nothing is taken from it or sent to it before 'consilium key trust INVITE'"
+            )
+        }
+        tellOtherKeys(than: nil)
+    }
+
+    // MARK: the own key
+
+    static func enrolmentKey(_ key: PublicKey) -> String { "\(ClientHome.enrolmentKey)/\(key.fingerprint)" }
+
+    /// The enrolment of the key that signs now.
+    var currentEnrolment: Digest? {
+        (mailbox.sent(key: Self.enrolmentKey(mailbox.identity.signing.publicKey))
+            ?? mailbox.sent(key: ClientHome.enrolmentKey))?.id
+    }
+
+    /// Makes a new key, and asks the server to take it beside the one that is believed now.
+    package func rotateKey(
+        validity: Int64?, agentKey: PublicKey?, replacesAge: Bool, contact: String, actor: String
+    ) throws -> RotatedKey {
+        if let next = mailbox.identity.next, mailbox.sent(key: Self.enrolmentKey(next.publicKey)) != nil {
+            throw ClientError(
+                .notAllowed,
+                "a rotation is under way: \(server) did not decide about \(next.publicKey.fingerprint) yet",
+                hint: "call there; it lies on the enrolment desk")
+        }
+        let old = mailbox.identity.signing
+        let next = try mailbox.makeNextKey(agentKey: agentKey)
+        if replacesAge { _ = try mailbox.replaceAgeIdentity() }
+        let end = validity.map { now.adding(days: $0) }
+        try rememberOwn(old.publicKey, next.publicKey, until: end)
+        try enrol(next, vouching: old, until: end, contact: contact, actor: actor)
+        return RotatedKey(
+            new: next.publicKey, old: [old.publicKey], oldUntil: nil, signsNow: false, signsBy: nil,
+            ageRecipient: mailbox.identity.age.recipient)
+    }
+
+    /// Replaces a key that is lost, or that somebody else may have. The new one signs at once; what it signs waits at the
+    /// server for the admin.
+    ///
+    /// - Parameter isNew: the key that is here was made just now, because there was none.
+    package func replaceKey(
+        validity: Int64?, agentKey: PublicKey?, isNew: Bool, contact: String, actor: String
+    ) throws -> RotatedKey {
+        let old = isNew ? nil : mailbox.identity.signing.publicKey
+        if !isNew {
+            try mailbox.dropNextKey()
+            _ = try mailbox.makeNextKey(agentKey: agentKey)
+            try mailbox.promoteNextKey(keepingOldUntil: nil)
+        }
+        let recipient = try mailbox.replaceAgeIdentity()
+        let key = mailbox.identity.signing
+        let end = validity.map { now.adding(days: $0) }
+        if let old {
+            let (name, time) = (home.name, now)
+            try rememberOwn(old, key.publicKey, until: end)
+            try mailbox.updateTrust { (trust) throws(MailboxError) in trust.end(old, of: name, at: time) }
+        }
+        try enrol(key, vouching: nil, until: end, contact: contact, actor: actor)
+        try signAgain(key.publicKey)
+        return RotatedKey(
+            new: key.publicKey, old: old.map { [$0] } ?? [], oldUntil: nil, signsNow: true, signsBy: nil,
+            ageRecipient: recipient)
+    }
+
+    /// What the lost key signed and the server did not take may never be taken. An update is signed anew, since a night's work
+    /// is in it; a request is for people to repeat.
+    private func signAgain(_ key: PublicKey) throws {
+        let open = mailbox.outgoing.filter { !$0.isRetired && !$0.isAcknowledged }
+        for record in open where record.kind == .update {
+            let bundle = try BundleReader.open(mailbox.sentPath(record), files: files).verified()
+            try files.makeDirectories(home.session(record.session))
+            try bundle.extract("update.safetensors", to: updatePath(record.session))
+            try bundle.extract(UpdateMetrics.fileName, to: metricsPath(record.session))
+            try mailbox.send(
+                key: "\(record.key)/\(key.fingerprint)", kind: .update, to: [server], session: record.session,
+                round: record.round, request: bundle.manifest.request, base: bundle.manifest.base,
+                payload: [
+                    .file(name: "update.safetensors", updatePath(record.session)),
+                    .file(name: UpdateMetrics.fileName, metricsPath(record.session)),
+                ])
+            try mailbox.withdraw { $0.key == record.key }
+            try files.remove(updatePath(record.session))
+            detail("session \(record.session.short): the update of round \(record.round) is signed anew")
+        }
+        for record in open where record.kind == .request {
+            try mailbox.withdraw { $0.key == record.key }
+            attention(
+                "the request \(record.id.short) may not have arrived: repeat 'client request' once the key is approved")
+        }
+    }
+
+    /// So that a bundle of the old key that comes back is known as this home's own, and the end of the new one is told here.
+    private func rememberOwn(_ old: PublicKey, _ new: PublicKey, until end: Timestamp?) throws {
+        let (name, now) = (home.name, now)
+        try mailbox.updateTrust { (trust) throws(MailboxError) in
+            try trust.add(name, role: .client, key: old, ageRecipient: nil)
+            try trust.add(name, role: .client, key: new, ageRecipient: nil, validFrom: now, validUntil: end)
+        }
+    }
+
+    private func enrol(
+        _ key: SigningKey, vouching old: SigningKey?, until end: Timestamp?, contact: String, actor: String
+    ) throws {
+        let enrolment = Enrolment(
+            name: home.name, key: key.publicKey.openSSHLine,
+            ageRecipient: mailbox.identity.age.recipient.description, contact: contact,
+            serverKey: mailbox.trust.party(server)?.keys.last?.fingerprint, federation: home.federation, validUntil: end
+        )
+        var payload: [PayloadSource] = [.bytes(name: Enrolment.fileName, enrolment.encoded)]
+        if let old {
+            let vouch = try old.sign(enrolment.encoded, namespace: BundleKind.enrol.namespace)
+            payload.append(.bytes(name: Enrolment.vouchName, vouch))
+        }
+        try mailbox.send(
+            key: Self.enrolmentKey(key.publicKey), kind: .enrol, to: [server], signedBy: key, payload: payload)
+        try audit(
+            old == nil ? "key-replace" : "key-rotate", subject: key.publicKey.fingerprint,
+            detail: old.map { "follows \($0.publicKey.fingerprint)" } ?? "the key before is lost", actor: actor)
+    }
+
+    /// The admin's answer about the key that is to follow.
+    ///
+    /// - Returns: whether the decision was about that.
+    func takeKeyDecision(_ decision: Decision) throws -> Bool {
+        guard decision.subject == .enrolment, let next = mailbox.identity.next?.publicKey,
+            mailbox.sent(key: Self.enrolmentKey(next))?.id == decision.about
+        else { return false }
+        let old = mailbox.identity.signing.publicKey
+        let (name, until) = (home.name, now.adding(days: KeyRotation.overlapDays))
+        if decision.verdict == .approved {
+            try mailbox.promoteNextKey(keepingOldUntil: until)
+            try mailbox.updateTrust { (trust) throws(MailboxError) in trust.end(old, of: name, at: until) }
+            attention("\(server) has taken this hospital's new key \(next.fingerprint); it signs from now on")
+            try audit("key-in-use", subject: next.fingerprint, detail: "follows \(old.fingerprint)")
+        } else {
+            try mailbox.dropNextKey()
+            try mailbox.updateTrust { (trust) throws(MailboxError) in trust.remove(key: next, of: name) }
+            let reason = decision.reason.isEmpty ? "" : ": \(decision.reason)"
+            attention("\(server) did not take the new key \(next.fingerprint)\(reason); the old one goes on")
+            try audit("key-rejected", subject: next.fingerprint, detail: decision.reason)
+        }
+        return true
+    }
+
+    // MARK: ends
+
+    /// Says once of every key that it ends soon, and once that it has ended.
+    func tellEndings() throws {
+        for ending in mailbox.trust.endings(now: now) {
+            let isOver = now > ending.end
+            guard state.announce("key-\(isOver ? "ended" : "ends")-\(ending.key.fingerprint)") else { continue }
+            let advice =
+                ending.name == home.name ? "run 'consilium key rotate'" : "ask there for 'consilium key rotate'"
+            attention(
+                "the key \(ending.key.fingerprint) of \(ending.name) \(isOver ? "ended" : "ends") on "
+                    + "\(ending.end.rfc3339): \(advice)")
+        }
+        try saveState()
+    }
+}
+
+extension KeyChange {
+    fileprivate var isAddition: Bool { if case .added = self { true } else { false } }
+}
+
+extension TrustStatement {
+    fileprivate func keys() throws(BundleError) -> KeyStatement {
+        var windows: [KeyStatement.Window] = []
+        for key in keys {
+            windows.append(
+                .init(
+                    key: try PublicKey(openSSHLine: key.key), validAfter: key.validAfter, validBefore: key.validBefore))
+        }
+        var gone: [PublicKey] = []
+        for line in revoked { gone.append(try PublicKey(openSSHLine: line)) }
+        return KeyStatement(
+            subject: subject, keys: windows, revoked: gone,
+            ageRecipient: try ageRecipient.map { (text) throws(BundleError) in try AgeRecipient(text) })
+    }
+}

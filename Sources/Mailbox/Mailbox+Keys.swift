@@ -1,0 +1,175 @@
+package import Bundles
+import Files
+import SystemPackage
+package import Wire
+
+/// How long two keys of one party hold side by side.
+package enum KeyRotation {
+    /// In days: as long as a bundle may be late after its key's end.
+    package static let overlapDays: Int64 = 60
+    package static let overlap: ClosedRange<Int64> = 1...365
+    /// How long a new key may be given, in days.
+    package static let validity: ClosedRange<Int64> = 30...3_650
+}
+
+/// A home's own keys in change. Each step may be killed anywhere and repeated; files are never left half written.
+extension Mailbox {
+    /// What this home signed with and signs with.
+    package var ownKeys: Set<PublicKey> {
+        Set(trust.signers.entries(of: home.name).map(\.key)).union([identity.signing.publicKey])
+    }
+
+    /// Asks an agent, where one has to sign, before anything is begun.
+    package func requireSigning() throws(MailboxError) {
+        do { try identity.signing.requireUsable() } catch { throw MailboxError(.identity, error) }
+    }
+
+    /// Makes the key that is to follow, or takes the one of an agent; one that was made before stays.
+    ///
+    /// - Parameter agentKey: the public half of a key that the agent of `SSH_AUTH_SOCK` holds; nil for a new one in a file.
+    package func makeNextKey(agentKey: PublicKey?) throws(MailboxError) -> SigningKey {
+        if let next = identity.next { return next }
+        if let agentKey {
+            let key = SigningKey(publicKey: agentKey, agent: .ofEnvironment())
+            do { try key.requireUsable() } catch { throw MailboxError(.identity, error) }
+            try writePublic(agentKey, to: Identity.agentPath(home, Identity.nextSuffix))
+        } else {
+            let key = SigningKey.generate()
+            let path = Identity.keyPath(home, Identity.nextSuffix)
+            try onDisk { () throws(FileError) in
+                try files.writeFile(path, key.openSSHPrivateKey(comment: home.name.text), permissions: 0o600)
+            }
+            try writePublic(key.publicKey, to: Identity.publicPath(home, Identity.nextSuffix))
+        }
+        try reloadIdentity()
+        guard let next = identity.next else {
+            throw MailboxError(.identity, "the new key was written and is not there")
+        }
+        return next
+    }
+
+    /// Gives up a key that was made and not used.
+    package func dropNextKey() throws(MailboxError) {
+        try remove(Identity.nextSuffix)
+        try reloadIdentity()
+    }
+
+    /// From now on the next key signs.
+    ///
+    /// - Parameter until: how long the one before is kept, to vouch for this one; nil to forget it at once.
+    package func promoteNextKey(keepingOldUntil until: Timestamp?) throws(MailboxError) {
+        guard let next = identity.next else { return }
+        if let until { try retire(identity.signing, until: until) }
+        let path = next.isInAgent ? Identity.agentPath : Identity.keyPath
+        try onDisk { () throws(FileError) in
+            try files.move(from: path(home, Identity.nextSuffix), to: path(home, ""))
+            // An agent's key comes before a file's, so that what is left of the other kind has to go.
+            try files.remove(next.isInAgent ? Identity.keyPath(home) : Identity.agentPath(home))
+        }
+        try reloadIdentity()
+        try settleKeyFiles()
+    }
+
+    /// Finishes what a kill left of a promotion, and forgets keys whose last day is over.
+    package func settleKeyFiles() throws(MailboxError) {
+        // A file's key took the place of an agent's, whose public half was still to go.
+        let isReplaced = identity.retired.contains { $0.key.publicKey == identity.signing.publicKey }
+        if isReplaced, identity.signing.isInAgent, try exists(Identity.keyPath(home)) {
+            try onDisk { () throws(FileError) in try files.remove(Identity.agentPath(home)) }
+            try reloadIdentity()
+        }
+        if identity.next == nil, try exists(Identity.publicPath(home, Identity.nextSuffix)) {
+            try onDisk { () throws(FileError) in try files.remove(Identity.publicPath(home, Identity.nextSuffix)) }
+        }
+        try writePublic(identity.signing.publicKey, to: Identity.publicPath(home))
+        for old in identity.retired where now >= old.until {
+            try remove(old.suffix)
+            try AuditLog(home).append(
+                event: "key-forgotten", subject: old.key.publicKey.fingerprint, detail: "its overlap is over",
+                actor: "tick", now: now)
+        }
+        if identity.retired.contains(where: { now >= $0.until }) { try reloadIdentity() }
+    }
+
+    /// A new age identity; the one before stays beside it, since bundles that were encrypted to it are under way.
+    package func replaceAgeIdentity() throws(MailboxError) -> AgeRecipient {
+        let text = AgeIdentity.generate().identityFile(created: now)
+        try onDisk { () throws(FileError) in
+            let old = try files.readPrivateFile(Identity.agePath(home), limit: KeyFileLimits.keyBytes)
+            var suffix = "-" + now.dayDigits
+            var number = 1
+            while try files.exists(Identity.agePath(home, suffix)) {
+                number += 1
+                suffix = "-\(now.dayDigits)-\(number)"
+            }
+            try files.writeFile(Identity.agePath(home, suffix), old, permissions: 0o600)
+            try files.writeFile(Identity.agePath(home), Array(text.utf8), permissions: 0o600)
+        }
+        try reloadIdentity()
+        return identity.age.recipient
+    }
+
+    // MARK: files
+
+    private func retire(_ key: SigningKey, until: Timestamp) throws(MailboxError) {
+        guard !identity.retired.contains(where: { $0.key.publicKey == key.publicKey }) else { return }
+        let path = key.isInAgent ? Identity.agentPath : Identity.keyPath
+        try onDisk { () throws(FileError) in
+            var suffix = Identity.retiredSuffix + until.dayDigits
+            var number = 1
+            while try files.exists(path(home, suffix)) {
+                number += 1
+                suffix = Identity.retiredSuffix + until.dayDigits + "-\(number)"
+            }
+            let bytes = try files.readFile(path(home, ""), limit: KeyFileLimits.keyBytes)
+            try files.writeFile(path(home, suffix), bytes, permissions: 0o600)
+        }
+    }
+
+    private func remove(_ suffix: String) throws(MailboxError) {
+        try onDisk { () throws(FileError) in
+            for path in [Identity.keyPath, Identity.publicPath, Identity.agentPath] {
+                try files.remove(path(home, suffix))
+            }
+        }
+    }
+
+    private func writePublic(_ key: PublicKey, to path: FilePath) throws(MailboxError) {
+        try onDisk { () throws(FileError) in
+            let present = try files.exists(path) ? try files.readFile(path, limit: KeyFileLimits.keyBytes) : []
+            // A comment of somebody's own stays.
+            if String(decoding: present, as: UTF8.self).hasPrefix(key.openSSHLine) { return }
+            try files.writeFile(path, Array("\(key.openSSHLine) \(home.name)\n".utf8))
+        }
+    }
+
+    private func exists(_ path: FilePath) throws(MailboxError) -> Bool {
+        try onDisk { () throws(FileError) in try files.exists(path) }
+    }
+}
+
+/// What became of a home's own key, for people.
+package struct RotatedKey: Equatable, Sendable {
+    package let new: PublicKey
+    /// Those that it follows.
+    package let old: [PublicKey]
+    /// When those end; nil where they are revoked at once.
+    package let oldUntil: Timestamp?
+    /// Whether the new key signs already; if not, it does once the other side knows it.
+    package let signsNow: Bool
+    /// When it signs at the latest; nil where a person of the other side decides.
+    package let signsBy: Timestamp?
+    package let ageRecipient: AgeRecipient
+
+    package init(
+        new: PublicKey, old: [PublicKey], oldUntil: Timestamp?, signsNow: Bool, signsBy: Timestamp?,
+        ageRecipient: AgeRecipient
+    ) {
+        self.new = new
+        self.old = old
+        self.oldUntil = oldUntil
+        self.signsNow = signsNow
+        self.signsBy = signsBy
+        self.ageRecipient = ageRecipient
+    }
+}

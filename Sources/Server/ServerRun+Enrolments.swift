@@ -1,0 +1,129 @@
+import Bundles
+import Federation
+import Mailbox
+import Wire
+
+/// Enrolments under a name that is taken: a hospital changes its key, or has lost it, or somebody wants to be it.
+///
+/// Nothing of this is decided without a person. A key that the old one vouches for comes beside that; one that nobody vouches
+/// for takes its place, and the old one is revoked: whoever found it may not go on with it.
+extension ServerRun {
+    enum Vouching: Equatable {
+        /// By a key of the same party that is believed now.
+        case trusted(PublicKey)
+        /// By a key that is revoked, over, or not that party's.
+        case worthless(PublicKey)
+        case none
+    }
+
+    /// - Throws: `FederationError` `.malformed` for a signature that is none, or not of this enrolment and federation.
+    func vouching(in bundle: VerifiedBundle, for enrolment: Enrolment) throws -> Vouching {
+        guard bundle.manifest.files.contains(where: { $0.name == Enrolment.vouchName }) else { return .none }
+        let bytes = try bundle.payload(Enrolment.fileName, limit: FederationLimits.messageBytes)
+        let signature = try SSHSignature(
+            armoured: try bundle.payload(Enrolment.vouchName, limit: BundleLimits.standard.signatureBytes))
+        guard signature.namespace == BundleKind.enrol.namespace, signature.isValid(for: bytes),
+            enrolment.federation == home.federation
+        else {
+            throw FederationError(
+                .malformed, "\(Enrolment.vouchName) is not a signature of this enrolment in this federation")
+        }
+        let key = signature.publicKey
+        let isTrusted =
+            key != bundle.signer
+            && mailbox.trust.believes(key, of: enrolment.name, for: .enrol, at: bundle.manifest.created)
+            && mailbox.trust.believes(key, of: enrolment.name, for: .enrol, at: now)
+        return isTrusted ? .trusted(key) : .worthless(key)
+    }
+
+    /// What the admin has to know of an enrolment, beside its key.
+    func lines(of item: DeskItem, _ record: DeskRecords.EnrolmentRecord) throws -> [String] {
+        var lines: [String] = []
+        let present = mailbox.trust.signers.entries(of: record.name).map(\.key).filter { $0 != item.bundle.signer }
+        if present.isEmpty {
+            lines.append("wants to be enrolled; compare the key's fingerprint by telephone")
+        } else {
+            lines += try linesOfTakenName(item, record)
+        }
+        if !record.contact.isEmpty { lines.append("contact: \(record.contact)") }
+        let own = mailbox.ownKeys.filter { !mailbox.trust.isRevoked($0) }.map(\.fingerprint)
+        if !record.serverKey.isEmpty, !own.contains(record.serverKey) {
+            lines.append(
+                "!! it believes that this server's key is \(record.serverKey), which is not so: it was invited by somebody else"
+            )
+            lines.append("!! or under a key that is revoked; do not approve before that is understood")
+        }
+        return lines
+    }
+
+    private func linesOfTakenName(_ item: DeskItem, _ record: DeskRecords.EnrolmentRecord) throws -> [String] {
+        let name = record.name
+        let enrolment = try Enrolment(
+            decoding: try item.bundle.payload(Enrolment.fileName, limit: FederationLimits.messageBytes))
+        let party = mailbox.trust.party(name)
+        let old = party?.keys.map(\.fingerprint).filter { $0 != record.fingerprint } ?? []
+        let vouching = try vouching(in: item.bundle, for: enrolment)
+        if case .trusted(let key) = vouching {
+            return [
+                "\(name) changes its key; the new one is signed by the key that is trusted now:",
+                "  old key  \(key.fingerprint)", "  new key  \(record.fingerprint)",
+                "both hold for \(KeyRotation.overlapDays) days after the approval; call \(name) if nobody told you of it",
+            ]
+        }
+        var lines = [
+            "!! THE NAME \(name) IS TAKEN: approving this REPLACES ITS KEY, and the old one is revoked at once"
+        ]
+        lines += old.map { "!!   old key  \($0)" }
+        if old.isEmpty { lines.append("!!   old key  revoked or over already") }
+        lines.append("!!   new key  \(record.fingerprint)")
+        if case .worthless(let key) = vouching {
+            lines.append("!! it is signed by \(key.fingerprint), which is not believed")
+        }
+        lines.append(
+            "!! NOBODY VOUCHES FOR THE NEW KEY: call \(name) under a number that you had before, compare by telephone, and ask"
+        )
+        lines.append("!! what became of the old key; if nobody there knows of this, reject it")
+        let running = sessions.filter { !$0.isOver && $0[name] != nil }.map(\.name)
+        if !running.isEmpty { lines.append("!! it takes part in \(running.joined(separator: ", "))") }
+        return lines
+    }
+
+    /// Believes the key of an approved enrolment.
+    func believe(_ enrolment: Enrolment, _ item: DeskItem) throws {
+        let name = enrolment.name
+        let key = item.bundle.signer
+        let recipient = try AgeRecipient(enrolment.ageRecipient)
+        let known = mailbox.trust.signers.entries(of: name).map(\.key).filter { $0 != key }
+        let old = known.filter { !mailbox.trust.isRevoked($0) }
+        let isVouched = if case .trusted = try vouching(in: item.bundle, for: enrolment) { true } else { false }
+        let end = now.adding(days: KeyRotation.overlapDays)
+        let begin = known.isEmpty ? nil : item.manifest.created
+        try mailbox.updateTrust { (trust) throws(MailboxError) in
+            try trust.add(
+                name, role: .client, key: key, ageRecipient: recipient, validFrom: begin,
+                validUntil: enrolment.validUntil)
+            for other in old {
+                if isVouched { trust.end(other, of: name, at: end) } else { trust.revoke(other) }
+            }
+        }
+        for other in old {
+            let fate = isVouched ? "ends on \(end.rfc3339)" : "is revoked"
+            detail("the key \(other.fingerprint) of \(name) \(fate)")
+            try audit(
+                isVouched ? "key-rotated" : "key-revoked", subject: other.fingerprint,
+                detail: "\(name), followed by \(key.fingerprint)")
+        }
+        guard !known.isEmpty, !isVouched else { return }
+        for session in sessions where !session.isOver {
+            switch session[name]?.standing {
+            case .active:
+                attention(
+                    "session \(session.name): \(name) goes on with its new key if it kept its home; if it made a new one, run "
+                        + "'server drop \(session.name) \(name)' and approve a new request of it")
+            case .excluded:
+                attention("session \(session.name): 'server readmit \(session.name) \(name)' lets \(name) go on")
+            case .dropped, .withdrawn, nil: break
+            }
+        }
+    }
+}

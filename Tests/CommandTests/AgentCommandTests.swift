@@ -1,0 +1,120 @@
+import Bundles
+import Foundation
+import Glibc
+import Testing
+import Wire
+
+private let hasAgent = Program.has("ssh-agent") && Program.has("ssh-add") && Program.has("ssh-keygen")
+
+/// A real ssh-agent, which ends with the value.
+private final class Agent {
+    let socket: String
+    private let pid: pid_t
+
+    init(_ world: World) throws {
+        // A socket's path is short.
+        socket = "/tmp/consilium-\(UInt32.random(in: .min ... .max)).agent"
+        let started = try world.shell("ssh-agent -a \(socket)")
+        let number = started.output.split(separator: "SSH_AGENT_PID=").last?.prefix { $0.isNumber }
+        pid = try #require(number.flatMap { pid_t($0) })
+        world.environment["SSH_AUTH_SOCK"] = socket
+    }
+
+    func add(_ key: String, in world: World) throws {
+        try world.shell("SSH_AUTH_SOCK=\(socket) ssh-add -q \(key)")
+    }
+
+    func forgetAll(in world: World) throws { try world.shell("SSH_AUTH_SOCK=\(socket) ssh-add -q -D") }
+
+    deinit {
+        kill(pid, SIGTERM)
+        unlink(socket)
+    }
+}
+
+/// Keys that no file of ours holds in the open: an agent's, and those under a passphrase.
+@Suite(.enabled(if: hasAgent, "ssh-agent is not installed")) struct AgentCommandTests {
+    @Test func aHomeWhoseKeyIsInAnAgentTakesPartAndStopsCleanlyWithoutIt() throws {
+        let world = try World.initialised()
+        let agent = try Agent(world)
+        try world.shell("ssh-keygen -q -t ed25519 -N '' -C clinic -f key && mkdir -m 700 -p d/identity")
+        try agent.add("key", in: world)
+        try world.shell("cp key.pub d/identity/agent.pub && rm key")
+        let made = try world.json(
+            "client", "init", "--home", "d", "--name", "hospital-d", "--invite", "invite.tar", "--data",
+            try Material.pictures.get() + "/client-1")
+        #expect(!world.exists("d/identity/id_ed25519"))
+        #expect(try world.json("key", "show", "--home", "d")["in_agent"] == .bool(true))
+        try world.answer("d")
+        try world.serve()
+        let fingerprint = try #require(made["fingerprint"].text)
+        #expect(try world.text("S/enrolments/PENDING.txt").contains(fingerprint))
+        try world.approveEnrolments()
+        try world.visit("d")
+        try world.succeed("client", "request", "--home", "d", "--rounds", "1")
+        // What ssh-keygen makes of it.
+        let request = try #require(world.names("d/outbox", "request").first)
+        let opened = try world.opened("d/outbox/\(request)")
+        try world.shell(
+            """
+            mkdir x && cd x && tar xf ../\(opened) && ssh-keygen -Y verify -f ../S/trust/allowed_signers -I hospital-d \
+            -n request@consilium -s manifest.json.sig < manifest.json
+            """)
+        // Not there, without the key, nowhere: exit status 75, one line, and not a byte is different.
+        try agent.forgetAll(in: world)
+        let before = try Snapshot(world.path("d"))
+        for (socket, words) in [
+            (agent.socket, "does not hold the key"), ("/nowhere", "cannot connect to /nowhere"),
+            ("", "does not say where"),
+        ] {
+            world.environment["SSH_AUTH_SOCK"] = socket
+            for command in [["client", "run"], ["client", "request", "--rounds", "1"], ["key", "rotate"]] {
+                let stopped = try world.run(command + ["--home", "d"])
+                #expect(stopped.status == 75 && stopped.output.isEmpty, "\(stopped)")
+                #expect(stopped.errors.contains(words), "\(stopped)")
+                #expect(stopped.errors.split(separator: "\n").count == 1, "\(stopped)")
+            }
+        }
+        #expect(before.contentChanges(to: try Snapshot(world.path("d"))) == [])
+        // To look is possible without it.
+        #expect(try world.run("client", "status", "--home", "d").status == 0)
+    }
+
+    @Test func aServerMovesItsKeyIntoAnAgentByARotation() throws {
+        let world = try World.enrolled()
+        let agent = try Agent(world)
+        try world.shell("ssh-keygen -q -t ed25519 -N '' -C ministry -f key")
+        let early = try world.run("key", "rotate", "--agent", "key.pub", "--home", "S")
+        #expect(early.status == 75 && early.errors.contains("does not hold the key"), "\(early)")
+        #expect(!world.names("S/identity").contains { $0.contains("next") })
+        try agent.add("key", in: world)
+        let new = try #require(
+            try world.json("key", "rotate", "--agent", "key.pub", "--home", "S")["fingerprint"].text)
+        world.advance(seconds: 60)
+        for home in World.everybody {
+            try world.visit(home)
+            try world.answer(home)
+        }
+        #expect(try world.serve().output.contains("the new key \(new) signs from now on"))
+        #expect(!world.exists("S/identity/id_ed25519") && world.exists("S/identity/agent.pub"))
+        try world.startSession(rounds: 1)
+        try world.journey()
+        #expect(try world.session("spring")["state"].text == "finished")
+    }
+
+    @Test func aKeyUnderAPassphraseIsRefusedInOneLineWithAHint() throws {
+        let world = try World.initialised()
+        try world.shell("mkdir -m 700 -p d/identity && ssh-keygen -q -t ed25519 -N secret -f d/identity/id_ed25519")
+        let before = try Snapshot(world.path("d"))
+        let refused = try world.run("client", "init", "--home", "d", "--name", "hospital-d", "--invite", "invite.tar")
+        #expect(refused.status == 77 && refused.output.isEmpty, "\(refused)")
+        let lines = refused.errors.split(separator: "\n")
+        #expect(
+            lines.count == 2 && lines[0].hasSuffix("is protected by a passphrase, which nobody could type in the night")
+        )
+        #expect(lines[1].hasPrefix("hint: ssh-add it to an agent"), "\(refused)")
+        let after = try Snapshot(world.path("d"))
+        #expect(before.entries["identity/id_ed25519"] == after.entries["identity/id_ed25519"])
+        #expect(!world.exists("d/mailbox/home.json") && world.names("d/outbox").isEmpty)
+    }
+}

@@ -1,0 +1,158 @@
+import Bundles
+import Testing
+import Wire
+
+/// Keys that are lost, stolen or not believed any more, through the program.
+@Suite struct KeyLossTests {
+    /// A stolen machine, by telephone: revoked at once, out of the round, back with a new key and the night's work.
+    @Test func aRevokedHospitalComesBackWithANewKeyAndItsUpdate() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 2)
+        try world.journey()
+        #expect(try world.history("spring").first?.fate(of: "hospital-b") == "counted")
+        let old = try world.fingerprint("b")
+        let told = try world.succeed("server", "revoke", "hospital-b", "--reason", "laptop stolen", "--home", "S")
+        #expect(told.output.contains("the key \(old) of hospital-b is revoked"), "\(told)")
+        #expect(told.output.contains("hospital-b is excluded: its key was revoked"), "\(told)")
+        let again = try world.succeed("server", "revoke", old, "--home", "S")
+        #expect(again.output.contains("was revoked before") && !again.output.contains("excluded"), "\(again)")
+        #expect(try world.run("server", "revoke", "nobody", "--home", "S").status == 66)
+        #expect(try world.run("server", "revoke", "ministry", "--home", "S").status == 77)
+        // The closed round stays; what comes now does not count.
+        #expect(try world.history("spring").first?.fate(of: "hospital-b") == "counted")
+        let visit = try world.visit("b")
+        #expect(
+            visit.output.contains("ministry believes this hospital's key \(old) no more: laptop stolen"), "\(visit)")
+        try world.answer("b")
+        let refused = try world.serve()
+        #expect(refused.output.contains("the key \(old) is revoked"), "\(refused)")
+
+        let new = try #require(try world.json("key", "rotate", "--lost", "--home", "b")["fingerprint"].text)
+        try world.answer("b")
+        let desk = try world.serve()
+        #expect(desk.output.contains("!! THE NAME hospital-b IS TAKEN"), "\(desk)")
+        #expect(desk.output.contains("!!   new key  \(new)"), "\(desk)")
+        let early = try world.run("server", "readmit", "spring", "hospital-b", "--home", "S")
+        #expect(early.status == 77 && early.errors.contains("every key of hospital-b is revoked"), "\(early)")
+        let approved = try world.approveEnrolments()
+        #expect(approved.output.contains("'server readmit spring hospital-b'"), "\(approved)")
+        try world.succeed("server", "readmit", "spring", "hospital-b", "--home", "S")
+        for home in ["a", "c"] {
+            try world.visit(home)
+            try world.answer(home)
+        }
+        try world.serve()
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.history("spring").last?.fate(of: "hospital-b") == "counted")
+    }
+
+    /// A new home under a name that is taken needs the admin, in words that nobody can miss.
+    @Test func aLostHomeEnrolsAnewUnderItsNameOnlyWithTheAdmin() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 2)
+        let old = try world.fingerprint("a")
+        try world.shell("mv a lost")
+        let made = try world.json(
+            "client", "init", "--home", "a", "--name", "hospital-a", "--invite", "invite.tar", "--data",
+            try Material.pictures.get() + "/client-1")
+        let new = try #require(made["fingerprint"].text)
+        try world.answer("a")
+        let desk = try world.serve()
+        let words = [
+            "THE NAME hospital-a IS TAKEN: approving this REPLACES ITS KEY", "old key  \(old)", "new key  \(new)",
+            "NOBODY VOUCHES FOR THE NEW KEY", "compare by telephone", "it takes part in spring",
+        ]
+        for word in words { #expect(desk.output.contains(word), "\(word): \(desk)") }
+        #expect(try world.trusted("hospital-a", at: "S") == [old])
+        let approved = try world.approveEnrolments()
+        #expect(approved.output.contains("'server drop spring hospital-a'"), "\(approved)")
+        #expect(try world.trusted("hospital-a", at: "S") == [new])
+        // Whoever found the old home cannot go on with it, not even with a date before.
+        try world.carry("S", to: "lost")
+        try world.succeed("client", "run", "--home", "lost")
+        try world.answer("lost")
+        #expect(try world.serve().output.contains("the key \(old) is revoked"))
+
+        try world.succeed("server", "drop", "spring", "hospital-a", "--home", "S")
+        try world.request(["a"], rounds: 2)
+        try world.approveAll("spring")
+        for _ in 1...2 { try world.journey() }
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.history("spring").last?.fate(of: "hospital-a") == "counted")
+    }
+
+    /// The drill of docs/KEYS.md for the server, step by step.
+    @Test func theDrillForAServersKeyInForeignHands() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        let thief = try world.key("S")
+        let old = thief.publicKey.fingerprint
+        let made = try world.succeed("key", "rotate", "--compromised", "--home", "S")
+        #expect(made.output.contains("call each of them now: hospital-a, hospital-b, hospital-c"), "\(made)")
+        let new = try world.fingerprint("S")
+        #expect(new != old)
+        try world.succeed("server", "invite", "--home", "S")
+        try world.shell("cp S/outbox/invite-*.tar new.tar")
+        // The thief was faster at one hospital, and has introduced a key of his own there.
+        let own = SigningKey.generate()
+        try world.layTrust(world.statement([(own.publicKey, 0, nil)]), seq: 400, to: "b", key: thief)
+        try world.succeed("client", "run", "--home", "b")
+        #expect(try world.trusted("ministry", at: "b") == [old, own.publicKey.fingerprint])
+        for home in World.everybody {
+            try world.succeed("key", "distrust", old, "--home", home, "--reason", "call of the ministry")
+            let wrong = try world.run("key", "trust", "new.tar", "--fingerprint", old, "--home", home)
+            #expect(wrong.status == 77 && wrong.errors.contains("the invite's key is \(new)"), "\(wrong)")
+        }
+        // Without a key of the server nothing is taken, and no model goes out to whoever reads there.
+        try world.layTrust(
+            world.statement([(thief.publicKey, nil, nil), (SigningKey.generate().publicKey, 0, nil)]), seq: 500,
+            to: "a",
+            key: thief)
+        #expect(try world.visit("a").output.contains("the key \(old) is revoked"))
+        let mute = try world.run("client", "request", "--home", "a", "--rounds", "1")
+        #expect(mute.status == 77 && mute.errors.contains("every key of it is revoked here"), "\(mute)")
+
+        for home in World.everybody {
+            try world.succeed("key", "trust", "new.tar", "--fingerprint", new, "--only", "--home", home)
+            #expect(try world.trusted("ministry", at: home) == [new])
+        }
+        for _ in 1...2 { try world.journey() }
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.history("spring").last?.fate(of: "hospital-a") == "counted")
+        try world.succeed("server", "audit", "--home", "S")
+    }
+
+    /// The server's key file is gone, and no backup: the same drill, with nothing to sign with before.
+    @Test func aServerThatLostItsKeyFileGoesOnWithANewOne() throws {
+        let world = try World.enrolled()
+        let old = try world.fingerprint("S")
+        try world.shell("rm S/identity/id_ed25519 S/identity/id_ed25519.pub")
+        let stopped = try world.run("server", "run", "--home", "S")
+        #expect(stopped.status == 77 && stopped.errors.contains("'consilium key rotate --lost'"), "\(stopped)")
+        let made = try world.json("key", "rotate", "--lost", "--home", "S")
+        #expect(made["old_fingerprints"].texts == [old])
+        #expect(try world.trusted("ministry", at: "S") == [] && world.fingerprint("S") != old)
+        try world.serve()
+    }
+
+    /// Somebody else's invite under the ministry's name and federation: the admin sees it before approving.
+    @Test func anEnrolmentThatWasInvitedByAnotherKeyIsShownSo() throws {
+        let world = try World.initialised()
+        let impostor = SigningKey.generate()
+        let record = try StrictJSON.parse(try world.bytes("S/mailbox/home.json"), maximumBytes: 1 << 16)
+        let recipient = try #require(try world.json("key", "show", "--home", "S")["age_recipient"].text)
+        try world.layInvite(
+            [
+                "federation": record["federation"], "server": "ministry",
+                "key": .string(impostor.publicKey.openSSHLine), "age_recipient": .string(recipient),
+                "architecture": "smallcnn", "classes": ["a", "b"], "image_size": 32,
+            ], key: impostor, as: "false.tar")
+        try world.succeed("client", "init", "--home", "d", "--name", "hospital-d", "--invite", "false.tar")
+        try world.answer("d")
+        let desk = try world.serve()
+        #expect(
+            desk.output.contains(
+                "!! it believes that this server's key is \(impostor.publicKey.fingerprint), which is not so"),
+            "\(desk)")
+    }
+}

@@ -1,0 +1,269 @@
+import Bundles
+import Files
+import Mailbox
+import SystemPackage
+import Testing
+import Wire
+
+/// What a server may say of its own keys, rule by rule, and what nobody may.
+@Suite struct KeyStatementTests {
+    private let ministry = name("ministry")
+    private let old = SigningKey.generate().publicKey
+    private let new = SigningKey.generate().publicKey
+    private let world: TestFederation
+    private let trust: TrustStore
+
+    init() throws {
+        world = try TestFederation()
+        var trust = try TrustStore.load(from: world.hospitalB)
+        trust.remove(name("ministry"))
+        try trust.add(name("ministry"), role: .server, key: old, ageRecipient: nil)
+        self.trust = trust
+    }
+
+    private func window(_ key: PublicKey, _ begin: Int64?, _ end: Int64?) -> KeyStatement.Window {
+        .init(
+            key: key, validAfter: begin.map { start.adding(days: $0) }, validBefore: end.map { start.adding(days: $0) })
+    }
+
+    private func statement(
+        _ keys: [KeyStatement.Window], revoked: [PublicKey] = [], about subject: String = "ministry"
+    ) -> KeyStatement {
+        KeyStatement(subject: name(subject), keys: keys, revoked: revoked, ageRecipient: nil)
+    }
+
+    /// The words of the refusal; nil where it was taken. A refused statement changes nothing.
+    private func refusal(
+        _ statement: KeyStatement, by signer: PublicKey? = nil, in before: TrustStore? = nil
+    ) -> String? {
+        var changed = before ?? trust
+        do {
+            _ = try changed.take(statement, signer: signer ?? old, created: start)
+            return nil
+        } catch {
+            #expect(changed == before ?? trust)
+            #expect(error.kind == .trust)
+            return error.message
+        }
+    }
+
+    private func rotated() throws -> TrustStore {
+        var trust = trust
+        _ = try trust.take(statement([window(old, nil, 60), window(new, 0, nil)]), signer: old, created: start)
+        return trust
+    }
+
+    @Test func aRotationBringsAWindowForEachKeyAndTheRoleOfItsParty() throws {
+        var trust = trust
+        let said = statement([window(old, nil, 60), window(new, 0, nil)])
+        let changes = try trust.take(said, signer: old, created: start)
+        #expect(changes == [.ends(old, start.adding(days: 60)), .added(new, from: start, until: nil)])
+        #expect(trust.party(ministry)?.keys == [old, new])
+        let entry = try #require(trust.signers.entries(for: new).first)
+        #expect(entry.namespaces == BundleKind.ofServer.map(\.namespace))
+        #expect(entry.validAfter == start && entry.validBefore == nil)
+        #expect(trust.signers.entries(for: old).first?.validBefore == start.adding(days: 60))
+        // Once more it is no news, although the key that signed it is not the newest any more.
+        #expect(try trust.take(said, signer: old, created: start).isEmpty)
+        try trust.save(to: world.hospitalB)
+        #expect(try TrustStore.load(from: world.hospitalB) == trust)
+    }
+
+    @Test func aReplacedKeyBringsNothingBack() throws {
+        let third = SigningKey.generate().publicKey
+        let after = try rotated()
+        #expect(
+            refusal(statement([window(third, 0, nil)]), by: old, in: after)?.contains("only the newest key") == true)
+        #expect(refusal(statement([window(old, nil, 30)]), by: old, in: after)?.contains("only the newest key") == true)
+        #expect(refusal(statement([], revoked: [new]), by: old, in: after)?.contains("only the newest key") == true)
+        #expect(refusal(statement([window(third, 0, nil)]), by: new, in: after) == nil)
+    }
+
+    @Test func endsOnlyComeNearerAndRevocationsStay() throws {
+        var after = try rotated()
+        #expect(try after.take(statement([window(old, nil, 90)]), signer: new, created: start).isEmpty)
+        #expect(after.signers.entries(for: old).first?.validBefore == start.adding(days: 60))
+        #expect(try after.take(statement([window(old, nil, 5)]), signer: new, created: start).count == 1)
+        #expect(
+            try after.take(statement([window(new, nil, nil)], revoked: [old]), signer: new, created: start).count == 1)
+        #expect(after.isRevoked(old))
+        // A statement that names it as good again is taken for the rest of what it says.
+        _ = try after.take(statement([window(old, nil, nil), window(new, nil, nil)]), signer: new, created: start)
+        #expect(after.isRevoked(old) && after.party(ministry)?.keys == [new])
+    }
+
+    @Test func aNewKeyCannotHaveSignedBeforeItsIntroduction() throws {
+        var trust = trust
+        _ = try trust.take(statement([window(new, -400, nil)]), signer: old, created: start)
+        #expect(trust.signers.entries(for: new).first?.validAfter == start)
+    }
+
+    @Test func whatIsNotItsOwnOrMakesNoSenseIsRefused() throws {
+        let hospital = SigningKey.generate().publicKey
+        var known = trust
+        try known.add(name("hospital-c"), role: .client, key: hospital, ageRecipient: nil)
+        // A client speaks of nobody's keys, and nobody else of a client's.
+        let about = statement([window(new, 0, nil)], about: "hospital-c")
+        #expect(refusal(about, by: hospital, in: known)?.contains("is about a client") == true)
+        #expect(refusal(about, in: known)?.contains("is not signed by hospital-c") == true)
+        #expect(
+            refusal(statement([window(new, 0, nil)]), by: hospital, in: known)?.contains("is not signed by") == true)
+        #expect(refusal(statement([window(hospital, 0, nil)]), in: known)?.contains("which is hospital-c's") == true)
+        #expect(refusal(statement([], revoked: [hospital]), in: known)?.contains("which is hospital-c's") == true)
+        #expect(refusal(statement([window(new, 0, nil)], about: "nobody"))?.contains("is not signed by") == true)
+        #expect(refusal(statement([window(new, 9, 3)]))?.contains("end before it begins") == true)
+        #expect(refusal(statement([window(new, 3, 3)]))?.contains("end before it begins") == true)
+        #expect(refusal(statement([window(new, 0, 1), window(new, 0, 2)]))?.contains("names a key twice") == true)
+        #expect(refusal(statement([window(new, 0, 1)], revoked: [new]))?.contains("names a key twice") == true)
+        #expect(refusal(statement([window(new, 0, nil)], revoked: [old]))?.contains("the key that signed it") == true)
+        #expect(refusal(statement([window(old, nil, -1)]))?.contains("no key that holds") == true)
+        let many = (0..<65).map { _ in window(SigningKey.generate().publicKey, 0, nil) }
+        #expect(refusal(statement(many))?.contains("more than 64") == true)
+    }
+
+    /// Without a successor a key is spoken of a month before its end; with one it is not.
+    @Test func anEndIsForeseenUnlessAnotherKeyFollows() throws {
+        var trust = trust
+        #expect(trust.endings(now: start).isEmpty)
+        trust.end(old, of: ministry, at: start.adding(days: 40))
+        #expect(trust.endings(now: start).isEmpty)
+        #expect(trust.endings(now: start.adding(days: 11)).map(\.key) == [old])
+        #expect(trust.endings(now: start.adding(days: 50)).map(\.end) == [start.adding(days: 40)])
+        #expect(try rotated().endings(now: start.adding(days: 59)).isEmpty)
+    }
+
+    // MARK: at the inbox
+
+    private func receive(_ manifest: Manifest, at home: Home, key: SigningKey, now: Timestamp = start) throws
+        -> Received
+    {
+        try world.lay(manifest, as: "x.tar", in: home.inbox, key: key)
+        return try opened(home, at: now).receive()
+    }
+
+    @Test func aClientMaySignNoTrust() throws {
+        let key = try world.key(of: world.hospitalA)
+        let atServer = try receive(world.manifest(.trust), at: world.server, key: key)
+        #expect(atServer.refusals.map(\.reason) == [.wrongKind])
+        // Even a hospital that knew the other one's key, in the server's name and in its own.
+        try world.trust(world.hospitalA, in: world.hospitalB)
+        for (sender, reason) in [("ministry", RefusalReason.wrongSender), ("hospital-a", .wrongKind)] {
+            let received = try receive(
+                world.manifest(.trust, from: sender, to: "hospital-b"), at: world.hospitalB, key: key)
+            #expect(received.refusals.map(\.reason) == [reason])
+        }
+    }
+
+    @Test func aStatementForAnotherFederationOrByARevokedKeyIsRefused() throws {
+        let key = try world.key(of: world.server)
+        var foreign = world.manifest(.trust, from: "ministry", to: "hospital-a")
+        foreign.federation = session("e")
+        #expect(try receive(foreign, at: world.hospitalA, key: key).refusals.map(\.reason) == [.wrongFederation])
+        try opened(world.hospitalA).updateTrust { (trust) throws(MailboxError) in trust.revoke(key.publicKey) }
+        let good = world.manifest(.trust, from: "ministry", to: "hospital-a", seq: 2)
+        #expect(try receive(good, at: world.hospitalA, key: key).refusals.map(\.reason) == [.revoked])
+    }
+
+    /// Rotated in the middle of a round: what the old key signed inside its window is taken, for as long as sticks may be late.
+    @Test(arguments: [(59, 60, RefusalReason?.none), (59, 119, nil), (59, 121, .keyExpired), (61, 61, .keyExpired)])
+    func anUpdateOfTheOldKeyIsTakenInsideItsWindow(made: Int64, received: Int64, reason: RefusalReason?) throws {
+        let (a, key) = (name("hospital-a"), try world.key(of: world.hospitalA))
+        try opened(world.server).updateTrust { (trust) throws(MailboxError) in
+            trust.end(key.publicKey, of: a, at: start.adding(days: 60))
+            try trust.add(a, role: .client, key: new, ageRecipient: nil, validFrom: start)
+        }
+        var update = world.manifest(.update, session: session("1"), round: 1)
+        update.created = start.adding(days: made)
+        update.expires = start.adding(days: 300)
+        let taken = try receive(update, at: world.server, key: key, now: start.adding(days: received))
+        #expect(taken.refusals.first?.reason == reason)
+        #expect(taken.deliveries.count == (reason == nil ? 1 : 0))
+    }
+
+    @Test func twoBundlesWithOneNumberAreStillAnAlarmAfterARotation() throws {
+        let next = SigningKey.generate()
+        try opened(world.server).updateTrust { (trust) throws(MailboxError) in
+            try trust.add(name("hospital-a"), role: .client, key: next.publicKey, ageRecipient: nil, validFrom: start)
+        }
+        for text in ["{}\n", "{\"x\":1}\n"] {
+            try world.lay(world.manifest(seq: 7), as: "\(text.count).tar", key: next, payload: Array(text.utf8))
+        }
+        #expect(try opened(world.server).receive().alarms.count == 1)
+    }
+
+    // MARK: key files
+
+    @Test func aKilledChangeOfKeysIsFinished() throws {
+        let mailbox = try opened(world.server)
+        let before = mailbox.identity.signing.publicKey
+        let next = try mailbox.makeNextKey(agentKey: nil).publicKey
+        #expect(try mailbox.makeNextKey(agentKey: nil).publicKey == next)
+        #expect(mailbox.identity.signing.publicKey == before)
+        try mailbox.promoteNextKey(keepingOldUntil: start.adding(days: 60))
+        try mailbox.promoteNextKey(keepingOldUntil: start.adding(days: 60))
+        #expect(mailbox.identity.signing.publicKey == next && mailbox.identity.next == nil)
+        #expect(mailbox.identity.retired.map(\.key.publicKey) == [before])
+        #expect(mailbox.identity.key(before) != nil)
+        // The public half that a kill left behind is brought up to date.
+        try write("\(before.openSSHLine) ministry\n", world.server.identity.appending("id_ed25519.pub"))
+        try mailbox.settleKeyFiles()
+        let line = String(decoding: try content(world.server.identity.appending("id_ed25519.pub")), as: UTF8.self)
+        #expect(line.hasPrefix(next.openSSHLine))
+        for entry in try QuickFileSystem().list(world.server.identity) where !entry.name.hasSuffix(".pub") {
+            let status = try QuickFileSystem().status(world.server.identity.appending(entry.component))
+            #expect(status?.permissions == 0o600, "\(entry.name)")
+        }
+    }
+
+    /// Each file operation fails in turn, as an error and as the end of the process.
+    @Test(arguments: FaultyFileSystem.Mode.allCases)
+    func aChangeOfKeysThatStopsAnywhereIsRepeatedToTheSameEnd(mode: FaultyFileSystem.Mode) throws {
+        var limit = 1
+        while true {
+            let world = try TestFederation()
+            let before = try world.key(of: world.server).publicKey
+            func rotate(_ home: Home) throws {
+                let mailbox = try opened(home)
+                if mailbox.identity.signing.publicKey == before {
+                    let next = try mailbox.makeNextKey(agentKey: nil).publicKey
+                    try mailbox.updateTrust { (trust) throws(MailboxError) in
+                        try trust.add(ministry, role: .server, key: next, ageRecipient: nil, validFrom: start)
+                    }
+                    try mailbox.promoteNextKey(keepingOldUntil: start.adding(days: 60))
+                }
+                try mailbox.settleKeyFiles()
+            }
+            let hook = FaultyFileSystem.Hook(failing: limit, mode)
+            try? rotate(try Home.open(world.server.root, files: FaultyFileSystem(hook)))
+            try rotate(world.server)
+            let identity = try Identity.load(from: world.server)
+            let step = "operation \(limit), \(mode)"
+            #expect(identity.signing.publicKey != before && identity.next == nil, "\(step)")
+            #expect(identity.retired.map(\.key.publicKey) == [before], "\(step)")
+            #expect(
+                try TrustStore.load(from: world.server).party(ministry)?.keys == [identity.signing.publicKey], "\(step)"
+            )
+            let files = try names(world.server.identity).sorted()
+            #expect(
+                files == ["age.txt", "id_ed25519", "id_ed25519-until-20270316", "id_ed25519.pub"], "\(step): \(files)")
+            let line = String(decoding: try content(world.server.identity.appending("id_ed25519.pub")), as: UTF8.self)
+            #expect(line.hasPrefix(identity.signing.publicKey.openSSHLine), "\(step)")
+            guard hook.hasFailed else { break }
+            limit += 1
+        }
+        #expect(limit > 30)
+    }
+
+    @Test func anOldKeyIsForgottenAfterItsLastDay() throws {
+        var mailbox: Mailbox? = try opened(world.server)
+        _ = try mailbox?.makeNextKey(agentKey: nil)
+        try mailbox?.promoteNextKey(keepingOldUntil: start.adding(days: 60))
+        mailbox = nil
+        for (day, count) in [(59, 1), (62, 0)] {
+            mailbox = try opened(world.server, at: start.adding(days: Int64(day)))
+            try mailbox?.settleKeyFiles()
+            #expect(mailbox?.identity.retired.count == count)
+            mailbox = nil
+        }
+    }
+}
