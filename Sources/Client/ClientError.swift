@@ -7,6 +7,8 @@ package struct ClientError: Error, Equatable, CustomStringConvertible {
         case notAllowed
         /// A file of the home is damaged.
         case damaged
+        /// The disk or the share fails just now; the same may succeed later.
+        case temporary
         /// What the user gave is not usable (an invite that does not verify, pictures without classes).
         case badInput
     }

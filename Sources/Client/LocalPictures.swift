@@ -24,7 +24,7 @@ package struct LocalPictures: Sendable {
     ///   - folder: of class folders; they must be exactly the model's classes.
     ///   - validation: the fraction kept for measuring.
     ///   - seed: of the augmentation.
-    /// - Throws: ``ClientError`` where no picture can be trained on, `ImageError` where the folder is not usable.
+    /// - Throws: ``ClientError`` where no picture can be trained on, or the disk fails (`temporary`), `ImageError` where the folder is not usable.
     package static func load(
         _ folder: FilePath, specification: ModelSpecification, augmentation: Federation.Augmentation,
         validation: Double, seed: UInt64, files: any FileSystem, context: ComputeContext
@@ -38,6 +38,13 @@ package struct LocalPictures: Sendable {
                 rotationDegrees: augmentation.rotation, zoom: augmentation.zoom, shift: augmentation.shift,
                 horizontalFlip: augmentation.horizontalFlip, brightness: augmentation.brightness,
                 contrast: augmentation.contrast), seed: seed, files: files, context: context)
+        // A broken picture is left out. One that its disk withholds is not: without it, it would quietly be another training.
+        if let failed = whole.skipped.first(where: { $0.error.reason == .storageFailed }) {
+            let count = whole.skipped.count { $0.error.reason == .storageFailed }
+            throw ClientError(
+                .temporary, "\(count) of the \(scan.items.count) pictures \(failed.error) just now",
+                hint: "see to the disk or share of \(folder); the next run tries again")
+        }
         guard whole.count > 0 else {
             throw ClientError(
                 .missing, "none of the \(scan.items.count) pictures can be read",

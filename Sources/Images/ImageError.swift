@@ -6,6 +6,8 @@ package struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Reason: String, Sendable, CaseIterable {
         // One picture.
         case unreadable, notAnImage, empty, truncated, corrupt, unsupported, tooLarge, outOfMemory
+        /// The disk, the share or the process's limits, not the picture: it may be read the next time.
+        case storageFailed
         // A data folder.
         case folderUnreadable, noClasses, tooFewClasses, missingClass, unknownClass
         // Splitting and synthesizing.

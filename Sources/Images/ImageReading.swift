@@ -20,10 +20,20 @@ struct ImageReading: Sendable {
             bytes = try files.readFile(path, limit: limits.maximumFileBytes)
         } catch {
             // The path is the caller's to tell.
-            throw ImageError(error.code == .fileTooLarge ? .tooLarge : .unreadable, "cannot be read: \(error.code)")
+            throw ImageError(Self.reason(of: error), "cannot be read: \(error.code)")
         }
         let image = try ImageDecoder.decode(bytes, as: .luma, limits: limits)
         return Picture(luma: LumaImage(image), kind: ImageDecoder.kind(of: bytes) ?? .jpeg, bytes: bytes.count)
+    }
+
+    private static func reason(of error: FileError) -> ImageError.Reason {
+        switch error.code {
+        case .fileTooLarge: .tooLarge
+        case .ioError, .tooManyOpenFiles, .tooManyOpenFilesInSystem, .socketNotConnected, .staleNFSFileHandle,
+            .timedOut:
+            .storageFailed
+        default: error.isUnreachable ? .storageFailed : .unreadable
+        }
     }
 
     /// Calls `body` once for each item of the scan, from several threads and in no order.

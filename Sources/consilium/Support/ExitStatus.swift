@@ -119,6 +119,7 @@ private func status(of code: ServerError.Code) -> ExitStatus {
     case .missing: .missingInput
     case .notAllowed: .refused
     case .damaged: .internalError
+    case .temporary: .temporary
     case .badInput: .badData
     }
 }

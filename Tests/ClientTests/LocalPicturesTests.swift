@@ -1,0 +1,90 @@
+import Client
+import Federation
+import Files
+import Glibc
+import Images
+import NeuralNetworks
+import SystemPackage
+import Tensors
+import Testing
+
+/// A broken picture is skipped, and training goes on; a disk that fails is no broken picture: nothing is trained without
+/// what it withholds.
+@Suite struct LocalPicturesTests {
+    @Test(arguments: [
+        (Errno.ioError, true), (.tooManyOpenFiles, true), (.socketNotConnected, true), (.staleNFSFileHandle, true),
+        (.permissionDenied, false),
+    ])
+    func aFailingDiskIsNoBrokenPicture(code: Errno, stops: Bool) throws {
+        let files = FailingPictures(name: "3.png", code: code)
+        let folder = try Self.pictures()
+        defer { try? LocalFileSystem().removeTree(folder) }
+        let specification = try ModelSpecification(
+            architecture: try #require(Architecture(rawValue: "smallcnn")), classes: ["a", "b"], imageSize: 32)
+        func load() throws -> LocalPictures {
+            try LocalPictures.load(
+                folder, specification: specification,
+                augmentation: .init(
+                    rotation: 0, zoom: 0, shift: 0, horizontalFlip: false, brightness: 0, contrast: 0),
+                validation: 0.2, seed: 1, files: files, context: ComputeContext(workers: 2))
+        }
+        if stops {
+            let error = #expect(throws: ClientError.self) { try load() }
+            #expect(error?.code == .temporary)
+            #expect(
+                error?.message.hasPrefix("1 of the 12 pictures cannot be read") == true, "\(String(describing: error))")
+        } else {
+            #expect(try load().skipped.count == 1)
+        }
+    }
+
+    private static func pictures() throws -> FilePath {
+        var template = Array("/tmp/consilium-pictures-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw Errno(rawValue: errno) }
+        let folder = FilePath(String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
+        let files = LocalFileSystem()
+        for name in ["a", "b"] { try files.makeDirectories(folder.appending(name)) }
+        for index in 0..<12 {
+            let phantom = PhantomGenerator.draw(PhantomClass.allCases[index % 2], seed: 1, index: index, size: 40)
+            let image = DecodedImage(width: 40, height: 40, channels: 1, pixels: phantom.pixels)
+            try files.writeFile(
+                folder.appending(index % 2 == 0 ? "a" : "b").appending("\(index).png"), try ImageEncoder.png(image))
+        }
+        return folder
+    }
+}
+
+/// The local file system, but for one file that does not open.
+private struct FailingPictures: FileSystem {
+    let name: String
+    let code: Errno
+    private let local = LocalFileSystem()
+
+    init(name: String, code: Errno) {
+        self.name = name
+        self.code = code
+    }
+
+    func openForReading(_ path: FilePath) throws(FileError) -> any ReadableFile {
+        if path.lastComponent?.string == name { throw FileError("open", path, code) }
+        return try local.openForReading(path)
+    }
+    func create(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
+        try local.create(path, permissions: permissions)
+    }
+    func openForAppending(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
+        try local.openForAppending(path, permissions: permissions)
+    }
+    func rename(_ from: FilePath, to: FilePath) throws(FileError) { try local.rename(from, to: to) }
+    func unlink(_ path: FilePath) throws(FileError) { try local.unlink(path) }
+    func makeDirectory(_ path: FilePath, permissions: UInt32) throws(FileError) {
+        try local.makeDirectory(path, permissions: permissions)
+    }
+    func removeDirectory(_ path: FilePath) throws(FileError) { try local.removeDirectory(path) }
+    func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
+        try local.entries(folder, limit: limit)
+    }
+    func status(_ path: FilePath) throws(FileError) -> FileStatus? { try local.status(path) }
+    func synchronizeDirectory(_ folder: FilePath) throws(FileError) { try local.synchronizeDirectory(folder) }
+    func lock(_ path: FilePath) throws(FileError) -> FileLock? { try local.lock(path) }
+}
