@@ -25,7 +25,13 @@ extension ClientRun {
         let counts = invitation.classes.enumerated().map { ($1, scan.count(ofClass: $0)) }
         let request = TrainingRequest(
             wishes: wishes, pictures: Dictionary(counts, uniquingKeysWith: { first, _ in first }), message: message)
+        let known = Set(state.requests.map(\.id))
         try recoverRequests()
+        // A call that was stopped after it had sent this very wish: who repeats it has not been told, and does not wish twice.
+        if let sent = state.requests.first(where: { !known.contains($0.id) && $0.request == request }) {
+            try audit("request", subject: sent.id.hex, detail: "sent by a run that was stopped", actor: actor)
+            return sent
+        }
         var number = state.requests.count + 1
         while mailbox.sent(key: "request/\(number)") != nil { number += 1 }
         let key = "request/\(number)"

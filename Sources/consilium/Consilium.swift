@@ -30,6 +30,8 @@ enum Main {
     static func main() {
         // A vanished reader must end a pipe, not the program with half a file written.
         signal(SIGPIPE, SIG_IGN)
+        // A limit on the size of files is an error like that of a full disk, and no reason to die.
+        signal(SIGXFSZ, SIG_IGN)
         if Supervision.isChild { Supervision.followParent() }
         let status = run()
         if Supervision.isChild { Supervision.report(status) }

@@ -35,6 +35,22 @@ import Wire
         #expect(world.names(".") == ["f"])
     }
 
+    /// As on FAT32 from 4 GiB on, with a smaller limit.
+    @Test func aMediumThatTakesNoLargeFileIsOneLine() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        try world.shell("mkdir stick")
+        let outcome = try Program.shell(
+            "ulimit -f 500; CONSILIUM_NOW=\(world.now.rfc3339) '\(Program.path)' exchange sync --home S --share stick",
+            in: world.root)
+        #expect(outcome.status == 74, "\(outcome)")
+        #expect(
+            outcome.errors.contains("file too large (FAT32 stops below 4 GiB: 'consilium bundle split'"), "\(outcome)")
+        #expect(world.names("stick/hospital-a/outbox", "global").isEmpty)
+        let whole = try world.succeed("exchange", "sync", "--home", "S", "--share", "stick")
+        #expect(whole.output.contains("delivered global-"))
+    }
+
     @Test func aStickIsReadBack() throws {
         let world = try World.enrolled()
         try world.startSession(rounds: 1)

@@ -1,5 +1,7 @@
+import Client
 import Files
 import Foundation
+import Mailbox
 import SystemPackage
 import Testing
 import Wire
@@ -125,6 +127,23 @@ import Wire
             try play(Point(step: place.step, fault: .stop(at: place.operation), loss: loss), reference)
         }
         report("stops, keeping \(way) of what was not flushed", points.count, reference.changes)
+    }
+
+    /// Stopped after it was sent and before it was noted, a request that is repeated is the same one and no second.
+    @Test func aRequestThatIsRepeatedAfterAStopIsSentOnce() throws {
+        let reference = try Self.reference.get()
+        let step = try #require(Story.steps.firstIndex { $0.name == "alpha asks to train" })
+        for operation in 0..<reference.changes[step] {
+            try LocalFileSystem().removeTree(reference.root)
+            try copyTree(reference.snapshots[step], to: reference.root)
+            let story = Story(root: reference.root)
+            let disk = SimulatedDisk(.stop(at: operation))
+            _ = try? Story.steps[step].run(story, disk, Reference.time(of: step))
+            _ = try Story.steps[step].run(story, LocalFileSystem(), Reference.time(of: step, again: true))
+            let home = try story.home(.alpha)
+            #expect(try ClientState.load(from: home).requests.count == 1, "operation \(operation)")
+            #expect(try LocalFileSystem().list(home.outbox).count { $0.name.hasPrefix("request-") } == 1)
+        }
     }
 
     @Test func anErrorAnywhereEndsTheSame() throws {

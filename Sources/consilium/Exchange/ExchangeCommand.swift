@@ -56,7 +56,8 @@ struct ExchangeSyncCommand: ParsableCommand, UsesShares {
         } else if !output.quiet {
             for name in collected.copied { Console.print("collected \(name)") }
             for name in delivered.copied { Console.print("delivered \(name)") }
-            if collected.copied.isEmpty, delivered.copied.isEmpty { Console.print("nothing to carry") }
+            let hasTrouble = !collected.problems.isEmpty || !delivered.problems.isEmpty
+            if collected.copied.isEmpty, delivered.copied.isEmpty, !hasTrouble { Console.print("nothing to carry") }
         }
         // A share that does not answer says so on the way in and on the way out.
         let problems = collected.problems + delivered.problems.filter { !collected.problems.contains($0) }
