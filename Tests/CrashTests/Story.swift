@@ -52,6 +52,13 @@ struct Story {
         init(_ description: String) { self.description = description }
     }
 
+    private static let picturesPrefix = "pictures-"
+
+    /// Whether a path leads to a hospital's own pictures.
+    static func isPicture(_ path: FilePath) -> Bool {
+        path.components.contains { $0.string.hasPrefix(picturesPrefix) }
+    }
+
     // MARK: beginning
 
     /// Homes that do not know each other yet.
@@ -74,7 +81,7 @@ struct Story {
         guard let run = try ServerRun.open(server, now: start) else { throw Trouble("the server is busy") }
         let invite = try ClientHome.check(try run.invite().path, now: start, files: files)
         for (index, party) in [Party.alpha, .beta].enumerated() {
-            let pictures = root.appending("pictures-\(party.rawValue)")
+            let pictures = root.appending(picturesPrefix + party.rawValue)
             _ = try Synthesis.write(
                 to: pictures, options: Synthesis.Options(perClass: 3, size: 32, seed: UInt64(index + 1)))
             _ = try ClientHome.create(
