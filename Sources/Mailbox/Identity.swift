@@ -75,6 +75,8 @@ package struct Identity: Sendable {
         do {
             return try home.files.readPrivateFile(path, limit: KeyFileLimits.keyBytes)
         } catch {
+            // A disk that fails for a moment says nothing about the key.
+            guard !error.isTransient else { throw MailboxError(error) }
             let hint =
                 error.isMissing
                 ? "restore it from a backup; without one, make a new home with init and enrol under a new name" : nil
