@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(libarchive-dev libpng-dev libjpeg-dev pkg-config)
 if [ "${1:-}" = "--tests" ]; then
-    packages+=(shellcheck openssh-client age jq)
+    packages+=(shellcheck openssh-client age jq strace)
     # The kernels of the other architecture are compiled and run in an emulator.
     if [ "$(uname -m)" = x86_64 ]; then
         packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
