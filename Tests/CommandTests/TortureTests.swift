@@ -9,7 +9,10 @@ import Wire
 /// Each point begins with a copy of the homes, disturbs one tick, and asks for what docs/FAULTS.md promises: the homes are as
 /// before the tick or as after it, or in between and no file is half there; the same command run again comes to the end of
 /// an undisturbed run; the next bundle works. `Scripts/torture.sh` tries every point, each test run a sample.
-@Suite(.enabled(if: Strace.isUsable, "strace is missing or may not trace here"))
+@Suite(
+    .enabled(
+        if: Strace.isUsable && ProcessInfo.processInfo.environment["CONSILIUM_TORTURE"] == "1",
+        "only with CONSILIUM_TORTURE=1, where strace may trace"))
 struct TortureTests {
     /// What changes a disk, and what only looks.
     private static let writing = ["openat", "write", "fsync", "rename", "unlink", "mkdir", "close"]
