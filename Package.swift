@@ -16,6 +16,12 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
+// The fuzzer is built by Scripts/fuzz.sh alone, which knows where libFuzzer lies; see the end of this file.
+let fuzzer = Context.environment["CONSILIUM_FUZZER"]
+let fuzzDriver = Target.executableTarget(
+    name: "FuzzDriver", dependencies: ["FuzzTargets"], path: "Tests/FuzzDriver", swiftSettings: strict,
+    linkerSettings: [.unsafeFlags([fuzzer ?? "", "-lstdc++"])])
+
 // The arrows between modules point down this list only; Scripts/check.sh compares every import with it.
 let package = Package(
     name: "consilium",
@@ -28,6 +34,11 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Configuration", "Bundles", "Images", "Tensors", "Files", "Wire", crypto, systemPackage,
+            ], path: "Tests/FuzzTargets", swiftSettings: strict),
         .executableTarget(
             name: "consilium",
             dependencies: [
@@ -68,40 +79,50 @@ let package = Package(
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
 
+        .target(name: "FaultRecords", path: "Tests/FaultRecords", swiftSettings: strict),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
         .testTarget(
-            name: "FilesTests", dependencies: ["Files", "SupportForTests", systemPackage], swiftSettings: strict),
-        .testTarget(
-            name: "BundlesTests", dependencies: ["Bundles", "Files", "Wire", crypto, systemPackage],
+            name: "FilesTests", dependencies: ["FaultRecords", "Files", "SupportForTests", systemPackage],
             swiftSettings: strict),
-        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels", "Wire"], swiftSettings: strict),
         .testTarget(
-            name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "Tensors", "Wire"],
+            name: "BundlesTests", dependencies: ["FaultRecords", "Bundles", "Files", "Wire", crypto, systemPackage],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TensorsTests", dependencies: ["FaultRecords", "Tensors", "CKernels", "Wire"], swiftSettings: strict),
+        .testTarget(
+            name: "NeuralNetworksTests", dependencies: ["FaultRecords", "NeuralNetworks", "Tensors", "Wire"],
             exclude: ["Golden"], swiftSettings: strict),
         .testTarget(
-            name: "ImagesTests", dependencies: ["Images", "Files", "Tensors", "Wire", systemPackage],
+            name: "ImagesTests", dependencies: ["FaultRecords", "Images", "Files", "Tensors", "Wire", systemPackage],
             swiftSettings: strict),
         .testTarget(
-            name: "FederationTests", dependencies: ["Federation", "Configuration", "Tensors", "Wire"],
+            name: "FederationTests", dependencies: ["FaultRecords", "Federation", "Configuration", "Tensors", "Wire"],
             swiftSettings: strict),
         .testTarget(
             name: "MailboxTests",
-            dependencies: ["Mailbox", "Configuration", "Bundles", "Files", "Wire", "SupportForTests", systemPackage],
+            dependencies: [
+                "FaultRecords", "Mailbox", "Configuration", "Bundles", "Files", "Wire", "SupportForTests", systemPackage,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "Federation", "Configuration", "Bundles", "Images", "Tensors", "Files", "Wire", systemPackage,
-            ], swiftSettings: strict),
+                "FaultRecords", "FuzzTargets", "Federation", "Configuration", "Bundles", "Images", "Tensors", "Files",
+                "Wire",
+                systemPackage,
+            ], exclude: ["Corpus"], swiftSettings: strict),
         .testTarget(
             name: "ClientTests",
             dependencies: [
-                "Client", "Federation", "Images", "NeuralNetworks", "Tensors", "Files", "Wire", systemPackage,
+                "FaultRecords", "Client", "Federation", "Images", "NeuralNetworks", "Tensors", "Files", "Wire",
+                systemPackage,
             ], swiftSettings: strict),
         .testTarget(
             name: "CommandTests",
             // The program itself is started as a process; it has to be built, and lies beside the test bundle.
-            dependencies: ["consilium", "Bundles", "Tensors", "Files", "Wire", "SupportForTests", systemPackage],
+            dependencies: [
+                "FaultRecords", "consilium", "Bundles", "Tensors", "Files", "Wire", "SupportForTests", systemPackage,
+            ],
             exclude: ["Support/check_export.py"],
             swiftSettings: strict),
         .testTarget(
@@ -116,3 +137,30 @@ let package = Package(
             swiftSettings: strict),
     ]
 )
+
+// Scripts/sanitize.sh and Scripts/fuzz.sh build what they look at and nothing else, with other flags and in folders of
+// their own: `address` is for what reads foreign bytes, `thread` for what computes on several threads.
+let sanitized: [String: Set<String>] = [
+    "address": [
+        "FuzzTargets", "Federation", "Configuration", "Bundles", "Images", "Tensors", "Files", "Wire", "CKernels",
+        "CImageIO", "CArchive", "CPNG", "CJPEG", "FaultRecords", "WireTests", "BundlesTests", "FuzzTests",
+    ],
+    "thread": ["Tensors", "Wire", "CKernels", "FaultRecords", "TensorsTests"],
+]
+if let sanitizer = Context.environment["CONSILIUM_SANITIZE"], let kept = sanitized[sanitizer] {
+    package.products = []
+    package.dependencies.removeAll { dependency in
+        guard case .sourceControl(_, let location, _) = dependency.kind else { return false }
+        return sanitizer == "thread" || ["argument-parser", "swift-log"].contains { location.hasSuffix($0) }
+    }
+    package.targets.removeAll { !kept.contains($0.name) }
+    if fuzzer != nil { package.targets.insert(fuzzDriver, at: 0) }
+    // What libFuzzer steers by: which edges an input reached, and what it was compared with.
+    let coverage = ["-sanitize-coverage=edge,inline-8bit-counters,pc-table,trace-cmp"]
+    for target in package.targets where fuzzer != nil && target.type == .regular && target.swiftSettings != nil {
+        target.swiftSettings?.append(.unsafeFlags(coverage))
+    }
+    for target in package.targets where fuzzer != nil && target.name == "CImageIO" {
+        target.cSettings = [.unsafeFlags(["-fsanitize-coverage=inline-8bit-counters,pc-table,trace-cmp"])]
+    }
+}

@@ -45,6 +45,27 @@ while read -r suite test; do
     fi
 done < <(grep -ohE '`[A-Z][A-Za-z]*Tests\.[A-Za-z]+' README.md docs/*.md | tr -d '\140' | tr . ' ' | sort -u)
 
+step "fault matrix"
+# docs/FAULTS.md is made from docs/faults.txt: every row names tests that there are, and the page has every row.
+while IFS='|' read -r fault _ tests; do
+    fault=${fault%% }
+    if [ -z "${tests// /}" ]; then
+        printf 'check: docs/faults.txt: no test for "%s"\n' "$fault"
+        failed=1
+    fi
+    for name in $tests; do
+        if ! grep -rlE "(struct|class|extension) ${name%.*}\\b" Tests --include='*.swift' |
+            xargs -r grep -qE "func ${name#*.}\\b"; then
+            printf 'check: docs/faults.txt names %s, which is no test\n' "$name"
+            failed=1
+        fi
+        if ! grep -qF "\`$name\`" docs/FAULTS.md; then
+            printf 'check: docs/FAULTS.md lacks %s; make it anew with Scripts/fault-matrix.sh\n' "$name"
+            failed=1
+        fi
+    done
+done < <(grep -v '^#' docs/faults.txt)
+
 if [ "$failed" -ne 0 ]; then
     echo "check: failed" >&2
     exit 1

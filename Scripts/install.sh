@@ -5,7 +5,7 @@ set -euo pipefail
 
 packages=(libarchive-dev libpng-dev libjpeg-dev pkg-config)
 if [ "${1:-}" = "--tests" ]; then
-    packages+=(shellcheck openssh-client age jq)
+    packages+=(shellcheck openssh-client age jq strace)
     # For real mounts: sshd on a port of 127.0.0.1 and sshfs, and exFAT in a file. Tests that miss one of them say so and skip.
     packages+=(openssh-server sshfs exfat-fuse exfatprogs procps)
     # The kernels of the other architecture are compiled and run in an emulator.

@@ -1,4 +1,5 @@
 package import Files
+import Wire
 
 /// Why a bundle, a signature or a key was refused.
 ///
@@ -47,7 +48,7 @@ package struct BundleError: Error, Equatable, CustomStringConvertible {
 
     package init(_ reason: Reason, _ detail: String) {
         self.reason = reason
-        self.detail = detail
+        self.detail = detail.singleLine
         cause = nil
     }
 

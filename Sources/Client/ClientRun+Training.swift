@@ -51,6 +51,8 @@ extension ClientRun {
     static let partialBefore: Int64 = 86_400
     /// The largest model file that is read, in bytes.
     static let modelBytes = 4 << 30
+    /// Weights and an optimiser's two moments of each.
+    static let checkpointBytes = 3 * modelBytes + (64 << 20)
 
     /// Trains what is open, session by session, within the time budget, and publishes the updates.
     func train(_ watch: TrainingWatch) throws {
@@ -110,7 +112,7 @@ extension ClientRun {
         try willTake(.training, planned)
         try files.makeDirectories(home.session(session.id))
         let path = checkpointPath(session.id)
-        let saved = try files.exists(path) ? try files.readFile(path, limit: .max) : nil
+        let saved = try files.exists(path) ? try files.readFile(path, limit: Self.checkpointBytes) : nil
         let (trainer, resumed) = try training.trainer(checkpoint: saved)
         detail(
             "session \(session.id.short), round \(round): " + (resumed ? "training continues" : "training")

@@ -1,3 +1,5 @@
+import Wire
+
 /// Why a configuration was refused: which file, where known which line, and what would be right.
 ///
 /// One line, lower case, no full stop: `consilium.yaml: line 3: unknown key "rouds", did you mean "rounds"`.
@@ -11,7 +13,7 @@ package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
     package init(file: String, line: Int? = nil, _ message: String) {
         self.file = file
         self.line = line
-        self.message = message
+        self.message = message.singleLine
     }
 
     package var description: String { file + ": " + (line.map { "line \($0): " } ?? "") + message }

@@ -1,3 +1,5 @@
+import Wire
+
 /// What this module refuses, with the class of the refusal for the audit and a text for people.
 ///
 /// Texts are lower case and without a full stop: what is wrong, on what, what to do.
@@ -26,7 +28,7 @@ package struct FederationError: Error, Equatable, CustomStringConvertible {
 
     package init(_ code: Code, _ detail: String) {
         self.code = code
-        self.detail = detail
+        self.detail = detail.singleLine
     }
 
     package var description: String { detail }

@@ -60,7 +60,7 @@ package enum Dataset {
             let before = walk.items.count
             try walk.add(folder, FilePath(root: nil, [entry.component]), label: label, depth: 1)
             if walk.items.count == before {
-                walk.warnings.append("class \(name.printable): its folder has no pictures")
+                walk.warnings.append("class \(name.singleLine): its folder has no pictures")
             }
         }
         if walk.links > 0 {

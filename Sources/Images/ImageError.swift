@@ -1,3 +1,5 @@
+import Wire
+
 /// What went wrong with a picture or a data folder, on what, and what to do. Lower case, no full stop, one line.
 ///
 /// A picture's error does not name the file: the caller knows the path and decides who may see it (`data check` prints
@@ -19,18 +21,8 @@ package struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
 
     package init(_ reason: Reason, _ detail: String) {
         self.reason = reason
-        self.detail = detail.printable
+        self.detail = detail.singleLine
     }
 
     package var description: String { detail }
-}
-
-extension String {
-    /// With every control character replaced: names of files come from foreign hands, and must neither break a line nor
-    /// steer a terminal.
-    var printable: String {
-        guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return self }
-        return String(
-            String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))
-    }
 }

@@ -1,13 +1,14 @@
 package import Files
 package import SystemPackage
 package import Tensors
+import Wire
 
 /// A picture that could not be used, for one line on the hospital's own terminal.
 package struct SkippedImage: Equatable, Sendable, CustomStringConvertible {
     /// From the data folder.
     package let path: FilePath
     package let error: ImageError
-    package var description: String { "\(path): \(error)".printable }
+    package var description: String { "\(path): \(error)".singleLine }
 }
 
 /// Pictures with labels, decoded once and kept as `imageSize` squared gray bytes each.
@@ -118,7 +119,7 @@ package struct LoadedDataset: Sendable {
         let lost = Dictionary(grouping: skipped.compactMap { $0.path.components.first?.string }, by: { $0 })
         return zip(classes, counts).compactMap { name, count in
             guard count == 0, let files = lost[name]?.count else { return nil }
-            return "class \(name.printable): none of its \(files) pictures can be read"
+            return "class \(name.singleLine): none of its \(files) pictures can be read"
         }
     }
 

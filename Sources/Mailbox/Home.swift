@@ -98,8 +98,13 @@ package struct Home: Sendable {
 
     /// Whether somebody made a home there.
     package static func isHome(_ root: FilePath, files: any FileSystem) -> Bool {
+        (try? hasRecord(root, files: files)) ?? false
+    }
+
+    /// - Throws: where the disk does not say; that is not "no".
+    private static func hasRecord(_ root: FilePath, files: any FileSystem) throws(MailboxError) -> Bool {
         let path = root.appending("mailbox").appending("home.json")
-        return (try? files.status(path)?.kind) == .regular
+        return try onDisk { () throws(FileError) in try files.status(path)?.kind == .regular }
     }
 
     /// Makes a home: folders, keys, trust, what `equip` adds, the configuration, and last the record that makes the folder a
@@ -112,7 +117,7 @@ package struct Home: Sendable {
         at root: FilePath, record: HomeRecord, configuration: String, files: any FileSystem,
         equip: (Home, Identity) throws -> Void = { _, _ in }
     ) throws -> Home {
-        guard !isHome(root, files: files) else {
+        guard try !hasRecord(root, files: files) else {
             throw MailboxError(.exists, "\(root) is a home already", hint: "choose another folder, or use this one")
         }
         let home = Home(root: absolute(root), record: try begun(absolute(root), as: record, files: files), files: files)
@@ -167,7 +172,7 @@ package struct Home: Sendable {
     ) throws(MailboxError) -> Home {
         let root = absolute(root)
         let path = root.appending("mailbox").appending("home.json")
-        guard isHome(root, files: files) else {
+        guard try hasRecord(root, files: files) else {
             throw MailboxError(
                 .notAHome, "\(root) is not a home: \(path) is missing",
                 hint: "name one with --home, or make one with 'consilium server init' or 'consilium client init'")
@@ -195,7 +200,7 @@ package struct Home: Sendable {
     }
 
     package func readConfiguration() throws(MailboxError) -> [UInt8] {
-        guard (try? files.status(configurationPath)) != nil else {
+        guard try onDisk({ () throws(FileError) in try files.exists(configurationPath) }) else {
             throw MailboxError(
                 .notAHome, "\(configurationPath) is missing", hint: "restore it, or write one with a name")
         }

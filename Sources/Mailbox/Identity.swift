@@ -174,6 +174,8 @@ package struct Identity: Sendable {
         do {
             return try home.files.readPrivateFile(path, limit: KeyFileLimits.keyBytes)
         } catch {
+            // A disk that fails for a moment says nothing about the key.
+            guard !error.isTransient else { throw MailboxError(error) }
             let hint =
                 error.isMissing
                 ? "restore it from a backup; without one, 'consilium key rotate --lost' makes a new one, which the other "

@@ -137,7 +137,8 @@ package final class Mailbox {
                 try files.removeLeftovers(in: folder)
             }
         }
-        for folder in home.foldersOfOwnFiles { clearLeftovers(in: folder, depth: 3) }
+        // The deepest is `sessions/ID/rounds/NNNN`.
+        for folder in home.foldersOfOwnFiles { clearLeftovers(in: folder, depth: 4) }
     }
 
     /// Never through links. What cannot be cleared is no harm and waits for the next run.

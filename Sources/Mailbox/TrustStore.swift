@@ -193,6 +193,7 @@ package struct TrustStore: Equatable, Sendable {
             }
             return text
         } catch let error as FileError {
+            guard !error.isTransient else { throw MailboxError(error) }
             throw MailboxError(
                 .trust, error.description, hint: "restore it from a backup; without it nobody is believed")
         } catch let error as MailboxError {

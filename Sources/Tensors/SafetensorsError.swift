@@ -1,3 +1,5 @@
+import Wire
+
 /// What a safetensors file is refused for.
 package struct SafetensorsError: Error, Equatable, CustomStringConvertible {
     package enum Code: String, Sendable, CaseIterable {
@@ -18,7 +20,7 @@ package struct SafetensorsError: Error, Equatable, CustomStringConvertible {
 
     package init(_ code: Code, _ detail: String) {
         self.code = code
-        self.detail = detail
+        self.detail = detail.singleLine
     }
 
     package var description: String { "safetensors: \(detail)" }

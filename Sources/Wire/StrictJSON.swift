@@ -2,7 +2,7 @@
 package struct JSONError: Error, Equatable, CustomStringConvertible {
     package let description: String
 
-    package init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.description = description.singleLine }
 }
 
 /// JSON as RFC 8259 defines it and not a character more, since a document that two programs read differently is a way in.

@@ -1,4 +1,5 @@
 import Bundles
+import FaultRecords
 import Files
 import SystemPackage
 import Testing
@@ -24,6 +25,7 @@ struct AgeDamageTests {
     @Test("cut at any offset, a file is incomplete and leaves nothing")
     func truncation() throws {
         let bytes = try AgeDamageTests.small()
+        FaultRecords.record(points: bytes.count)
         try withTemporaryFolder { folder in
             let (sealed, opened) = (folder.appending("sealed"), folder.appending("opened"))
             let quick = AgeFileSystem()
@@ -55,6 +57,7 @@ struct AgeDamageTests {
     @Test("every bit that is flipped, in header and payload, is noticed")
     func flips() throws {
         let bytes = try AgeDamageTests.small()
+        FaultRecords.record(points: 8 * bytes.count)
         for index in bytes.indices {
             for bit in 0..<8 {
                 var changed = bytes

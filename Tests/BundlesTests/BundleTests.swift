@@ -1,4 +1,5 @@
 import Bundles
+import FaultRecords
 import Files
 import SystemPackage
 import Testing
@@ -55,6 +56,7 @@ struct BundleTests {
             let path = folder.appending("bundle.tar")
             try Sample().write(to: path)
             let whole = try bytes(path)
+            FaultRecords.record(points: whole.count, test: "truncation")
             for count in whole.indices {
                 #expect(
                     try BundleError.Reason.ofRefusing(Array(whole[..<count]), in: folder) == .incomplete,

@@ -8,24 +8,14 @@ import Wire
 /// A member with a good key who means harm, or whose data is broken: what he sends is in order as a bundle, and is judged by
 /// what it means. The others' session goes on.
 @Suite struct HostileMemberTests {
-    private static let files = LocalFileSystem()
-
-    private typealias Payload = [(name: String, bytes: [UInt8])]
+    private typealias Payload = World.Payload
 
     /// Makes another bundle of one, as its sender could: signed with the key of `home`, and laid down as `target`.
     private func rewrite(
         _ world: World, _ file: String, keyOf home: String, to target: String,
         _ change: (inout Manifest, inout Payload) throws -> Void
     ) throws {
-        let bundle = try BundleReader.open(FilePath(world.path(try world.opened(file))), files: Self.files).verified()
-        var manifest = bundle.manifest
-        var payload: Payload = try manifest.files.map { ($0.name, try bundle.payload($0.name, limit: 1 << 26)) }
-        try change(&manifest, &payload)
-        let key = try SigningKey(openSSHPrivateKey: try world.bytes("\(home)/identity/id_ed25519"))
-        manifest.files = []
-        _ = try BundleWriter.write(
-            manifest, payload: payload.map { .bytes(name: $0.name, $0.bytes) }, key: key,
-            to: FilePath(world.path(target)), files: Self.files)
+        try world.forge(file, key: try world.key(of: home), to: target, change)
     }
 
     private func edit(_ payload: inout Payload, _ name: String, _ change: (inout [UInt8]) -> Void) throws {

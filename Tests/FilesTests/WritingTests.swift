@@ -1,3 +1,4 @@
+import FaultRecords
 import Files
 import SystemPackage
 import Testing
@@ -79,6 +80,7 @@ struct WritingTests {
             number += 1
         }
         #expect(number >= 2)
+        FaultRecords.record(points: number)
     }
 
     @Test("leaves nothing behind when the content cannot be produced")

@@ -1,5 +1,7 @@
 import Bundles
+import FaultRecords
 import Files
+import FuzzTargets
 import Synchronization
 import SystemPackage
 import Testing
@@ -39,6 +41,7 @@ import Wire
         let (head, payload) = try Self.bundle()
         var bytes = head + payload + Self.end
         #expect(refusal(bytes) == nil)
+        FaultRecords.record(points: bytes.count)
         for index in bytes.indices {
             bytes[index] ^= 1 << UInt8(bit)
             if refusal(bytes) == nil { Issue.record("taken with bit \(bit) of byte \(index) flipped") }
@@ -49,6 +52,7 @@ import Wire
     @Test func noByteMayBeInsertedOrDeleted() throws {
         let (head, payload) = try Self.bundle()
         let good = head + payload + Self.end
+        FaultRecords.record(points: 3 * good.count)
         for index in good.indices {
             for byte in [0, 0x41] as [UInt8] {
                 var longer = good

@@ -1,4 +1,5 @@
 import Bundles
+import FuzzTargets
 import SystemPackage
 import Testing
 import Wire

@@ -1,4 +1,5 @@
 import Bundles
+import FaultRecords
 import Files
 import Glibc
 import Mailbox
@@ -113,6 +114,7 @@ import Wire
         let expected = try names(inbox).count
         let received = try receive(after: 0).received
         #expect(received.deliveries.isEmpty && received.settling == expected)
+        FaultRecords.record(points: expected)
         #expect(try receive(after: 60).received.refusals.count == expected)
     }
 

@@ -1,4 +1,5 @@
 import Bundles
+import FaultRecords
 import Files
 import Mailbox
 import SystemPackage
@@ -77,6 +78,7 @@ import Wire
             limit += 1
         }
         #expect(limit > 80)
+        FaultRecords.record(points: limit)
     }
 
     @Test(arguments: FaultyFileSystem.Mode.allCases)
@@ -105,6 +107,7 @@ import Wire
             guard hook.hasFailed || second.hasFailed else { break }
             limit += 1
         }
+        FaultRecords.record(points: limit)
     }
 
     /// Sent by one home, carried by an exchange, taken in by another, with a stop anywhere on both sides.
@@ -155,6 +158,7 @@ import Wire
             limit += 1
         }
         #expect(limit > 60)
+        FaultRecords.record(points: limit)
     }
 
     @Test func aHomeThatIsLockedIsLeftAlone() throws {

@@ -128,6 +128,22 @@ private func model() -> TensorDictionary {
         #expect(throws: SafetensorsError.self) { try Safetensors.decode(bytes) }
     }
 
+    /// A million tensors are more than a header may have bytes for; as many as fit are refused by their number, soon.
+    @Test(arguments: [1_000_000, 60_000]) func aFloodOfTensorsIsRefusedSoon(count: Int) {
+        var header = "{"
+        for number in 0..<count {
+            header += "\(number == 0 ? "" : ",")\"t\(number)\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}"
+        }
+        let bytes = file(header + "}")
+        let clock = ContinuousClock()
+        let took = clock.measure {
+            for profile in [SafetensorsHeader.Profile.bundle, .interchange] {
+                #expect(throws: SafetensorsError.self) { try Safetensors.decode(bytes, profile: profile) }
+            }
+        }
+        #expect(took < .seconds(20), "\(took)")
+    }
+
     @Test func aHugeHeaderLengthIsRefusedBeforeItIsRead() {
         let bytes = [UInt8](repeating: 0xff, count: 7) + [0x7f]
         #expect(throws: SafetensorsError.self) { try SafetensorsHeader.size(first: bytes) }

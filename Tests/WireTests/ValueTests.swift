@@ -5,6 +5,18 @@ import Wire
 @Suite("Value types")
 struct ValueTests {
     @Test(
+        "what could break a line or steer a terminal is replaced in errors",
+        arguments: [
+            ("plain 'glioma' \u{e9}", "plain 'glioma' \u{e9}"), ("a\nb", "a?b"), ("\u{1b}[2J", "?[2J"),
+            ("a\r\u{0}", "a??"),
+            ("\u{2028}\u{85}", "??"), ("\u{202e}gpj.exe", "?gpj.exe"),
+        ])
+    func singleLines(text: String, shown: String) {
+        #expect(text.singleLine == shown)
+        #expect(JSONError(text).description == shown)
+    }
+
+    @Test(
         "times are written as RFC 3339 and read back",
         arguments: [
             (0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (1_772_337_906, "2026-03-01T04:05:06Z"),

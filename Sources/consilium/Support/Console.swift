@@ -20,7 +20,7 @@ enum Console {
     }
 
     static func fail(_ message: String, hint: String?) {
-        warn(message)
+        warn(message.singleLine)
         if let hint { write("hint: \(hint)\n", to: .standardError) }
     }
 

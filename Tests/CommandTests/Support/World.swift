@@ -21,9 +21,12 @@ final class World {
     /// An empty folder.
     static func empty() throws -> World { World(root: try Scratch.folder()) }
 
-    private static func copy(of template: Result<String, any Error>) throws -> World {
+    private static func copy(of template: Result<String, any Error>) throws -> World { try copy(of: template.get()) }
+
+    /// What lies in another folder, in one of its own.
+    static func copy(of folder: String) throws -> World {
         let world = try empty()
-        try world.shell("cp -a '\(try template.get())'/. .")
+        try world.shell("cp -a '\(folder)'/. .")
         return world
     }
 

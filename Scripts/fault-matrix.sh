@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Makes docs/FAULTS.md: runs the tests that docs/faults.txt names, and lays beside each fault what was tried and what came of it.
+# Usage: Scripts/fault-matrix.sh            after a build; CONSILIUM_TORTURE=1 tries every point of the torture rows
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+rows() { grep -v '^#' docs/faults.txt | sed 's/ *| */|/g'; }
+filter=$(rows | cut -d'|' -f3 | tr ' ' '\n' | sed '/^$/d; s/\./\//' | sort -u | paste -sd'|')
+CONSILIUM_FAULTS=$work/points swift test -c release --skip-build --filter "$filter" --xunit-output "$work/results.xml" \
+    >"$work/log" 2>&1 || true
+[ -z "${FAULT_LOG:-}" ] || cp "$work/log" "$FAULT_LOG"
+results=$(ls "$work"/results*-swift-testing.xml)
+touch "$work/points"
+
+# SUITE.TEST of what ran, failed, was skipped
+# shellcheck disable=SC2016
+named='match($0, /classname="[^"]*"/) { suite = substr($0, RSTART + 11, RLENGTH - 12); sub(/.*[.]/, "", suite)
+    match($0, / name="[^"(]*/); test = suite "." substr($0, RSTART + 7, RLENGTH - 7) }'
+awk "$named"' /<testcase/ { print test }' "$results" | sort -u >"$work/ran"
+awk "$named"' /<failure/ { print test }' "$results" | sort -u >"$work/failed"
+awk "$named"' /<skipped/ { print test }' "$results" | sort -u >"$work/skipped"
+
+{
+    cat <<'HEAD'
+# Faults
+
+**Invariant after every case: the state is the one before or the one after, a rerun converges, and the next good bundle still works.**
+
+This page is made by `Scripts/fault-matrix.sh` from `docs/faults.txt` and from what the tests themselves counted. "Points" are the faults that
+were tried one by one (offsets, bits, file operations, system calls, inputs); 1 is one scenario. `Scripts/torture.sh` tries every system call of
+every tick of a session where a test run takes a sample.
+
+| fault | what must happen | test | points | result |
+|---|---|---|---|---|
+HEAD
+    rows | while IFS='|' read -r fault expected tests; do
+        for test in $tests; do
+            points=$(awk -F'\t' -v test="$test" '$1 == test { sum += $2 } END { print sum ? sum : 1 }' "$work/points")
+            result="not run"
+            if grep -qx "$test" "$work/failed"; then
+                result=FAILED
+            elif grep -qx "$test" "$work/skipped"; then
+                result=skipped
+            elif grep -qx "$test" "$work/ran"; then
+                result=holds
+            fi
+            echo "| $fault | $expected | \`$test\` | $points | $result |"
+            fault="" expected=""
+        done
+    done
+} >docs/FAULTS.md
+printf 'fault-matrix: %s rows, %s points\n' "$(rows | wc -l)" "$(awk -F'|' '/^\|/ { sum += $5 } END { print sum }' docs/FAULTS.md)"
+if grep -e '| FAILED |$' -e '| not run |$' docs/FAULTS.md; then exit 1; fi

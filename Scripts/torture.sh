@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Everything that takes longer than a test run should: the program killed, and failed by its disk, at every system call of
+# every tick of a session, and whatever other suites do more of when CONSILIUM_TORTURE is 1. An hour or so on two cores.
+#
+#   Scripts/torture.sh [SUITE...]        default: all suites that know CONSILIUM_TORTURE
+#
+# CONSILIUM_SEED=2 swift test --filter TortureTests tries another sample.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! strace -f -e trace=openat -o /dev/null true 2>/dev/null; then
+    echo "torture: strace is missing or may not trace here (ptrace); the program is neither killed nor failed in its calls" >&2
+fi
+suites=("$@")
+if [ "${#suites[@]}" -eq 0 ]; then
+    mapfile -t suites < <(grep -lr 'CONSILIUM_TORTURE' Tests --include='*.swift' | xargs -n 1 basename -s .swift | grep 'Tests$' | sort -u)
+fi
+swift build -c release --build-tests
+CONSILIUM_TORTURE=1 swift test -c release --skip-build --filter "$(IFS='|'; echo "${suites[*]}")" |
+    grep -v -e '^◇' -e ' started\.$'
