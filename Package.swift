@@ -101,7 +101,8 @@ let package = Package(
         .testTarget(
             name: "MailboxTests",
             dependencies: [
-                "FaultRecords", "Mailbox", "Configuration", "Bundles", "Files", "Wire", "SupportForTests", systemPackage,
+                "FaultRecords", "Mailbox", "Configuration", "Bundles", "Files", "Wire", "SupportForTests",
+                systemPackage,
             ],
             swiftSettings: strict),
         .testTarget(
