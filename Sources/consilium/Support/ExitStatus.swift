@@ -119,7 +119,6 @@ private func status(of code: ServerError.Code) -> ExitStatus {
     case .missing: .missingInput
     case .notAllowed: .refused
     case .damaged: .internalError
-    case .temporary: .temporary
     case .badInput: .badData
     }
 }
@@ -129,6 +128,7 @@ private func status(of code: ClientError.Code) -> ExitStatus {
     case .missing: .missingInput
     case .notAllowed: .refused
     case .damaged: .internalError
+    case .temporary: .temporary
     case .badInput: .badData
     }
 }
