@@ -5,7 +5,7 @@
 #   Scripts/fuzz.sh seeds FOLDER            good inputs, as the committed corpora began
 #   Scripts/fuzz.sh merge TARGET FOLDER     keeps of FOLDER's inputs in the committed corpus what reaches something new
 #
-# What is new goes to .build-address/corpus/TARGET, an input that breaks something to .build-address/found/. Put such an
+# CONSILIUM_FUZZ_SEED=N repeats a run. What is new goes to .build-address/corpus/TARGET, an input that breaks something to .build-address/found/. Put such an
 # input into Tests/FuzzTests/Corpus/TARGET once the fault is mended: CorpusTests tries it for ever after.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,12 +16,14 @@ cd "$(dirname "$0")/.."
 build_with_address_sanitizer
 program=.build-address/release/FuzzDriver
 corpora=Tests/FuzzTests/Corpus
+# The same number tries the same inputs in the same order, as far as the time goes; 0 draws another one each time.
+seed=${CONSILIUM_FUZZ_SEED:-0}
 
 fuzz() {
     local target=$1 seconds=$2 log
     mkdir -p ".build-address/corpus/$target" .build-address/found
     log=.build-address/found/$target.log
-    if ! "$program" "$target" ".build-address/corpus/$target" "$corpora/$target" "-max_total_time=$seconds" -timeout=10 \
+    if ! "$program" "$target" ".build-address/corpus/$target" "$corpora/$target" "-max_total_time=$seconds" "-seed=$seed" -timeout=10 \
         -rss_limit_mb=2048 -malloc_limit_mb=512 "-artifact_prefix=.build-address/found/$target-" -print_final_stats=1 \
         -verbosity=1 >"$log" 2>&1; then
         echo "fuzz: $target broke; the end of $log:"
