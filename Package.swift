@@ -129,6 +129,7 @@ let package = Package(
         .testTarget(
             name: "CrashTests",
             dependencies: [
+                "FaultRecords",
                 "Server", "Client", "Mailbox", "Federation", "Bundles", "NeuralNetworks", "Images", "Tensors", "Files",
                 "Wire", systemPackage,
             ], swiftSettings: strict),

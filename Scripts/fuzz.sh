@@ -5,8 +5,8 @@
 #   Scripts/fuzz.sh seeds FOLDER            good inputs, as the committed corpora began
 #   Scripts/fuzz.sh merge TARGET FOLDER     keeps of FOLDER's inputs in the committed corpus what reaches something new
 #
-# CONSILIUM_FUZZ_SEED=N repeats a run. What is new goes to .build-address/corpus/TARGET, an input that breaks something to .build-address/found/. Put such an
-# input into Tests/FuzzTests/Corpus/TARGET once the fault is mended: CorpusTests tries it for ever after.
+# CONSILIUM_FUZZ_SEED=N repeats a run. What is new goes to .build-address/corpus/TARGET, an input that breaks something to
+# .build-address/found/. Put such an input into Tests/FuzzTests/Corpus/TARGET once the fault is mended: CorpusTests tries it for ever after.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=Scripts/sanitized.sh

@@ -38,6 +38,9 @@ extension ClientRun {
                     calibration = fitted
                     notes.append("temperature fitted on \(training.pictures.validation.count) own pictures")
                 }
+            } catch let error as ClientError where error.code == .temporary {
+                // Accepted as sent it would stay so for good; the next try can fit it.
+                throw error
             } catch {
                 attention("version \(offer.version) is installed as sent, not fitted to this hospital: \(error)")
             }

@@ -1,4 +1,5 @@
 import Client
+import FaultRecords
 import Files
 import Foundation
 import Mailbox
@@ -127,6 +128,7 @@ import Wire
             try play(Point(step: place.step, fault: .stop(at: place.operation), loss: loss), reference)
         }
         report("stops, keeping \(way) of what was not flushed", points.count, reference.changes)
+        FaultRecords.record(points: points.count)
     }
 
     /// Stopped after it was sent and before it was noted, a request that is repeated is the same one and no second.
@@ -157,6 +159,7 @@ import Wire
             try play(Point(step: place.step, fault: .error(at: place.operation, code)), reference)
         }
         report("single errors (\(codes.count) codes in turn)", points.count, reference.operations)
+        FaultRecords.record(points: points.count)
     }
 
     private func report(_ what: String, _ tried: Int, _ counts: [Int]) {
