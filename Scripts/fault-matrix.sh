@@ -43,6 +43,7 @@ HEAD
                 result=FAILED
             elif grep -qx "$test" "$work/skipped"; then
                 result=skipped
+                points=0
             elif grep -qx "$test" "$work/ran"; then
                 result=holds
             fi
