@@ -27,6 +27,8 @@ package enum FederationLimits {
     /// A deadline: ten minutes to two years, in seconds.
     package static let deadline: ClosedRange<Int64> = 600...(730 * 86_400)
     package static let participants = 1_000
+    /// Bytes of all updates together that averaging looks at at once.
+    package static let averagingBytes = 32 << 20
 
     /// Validation scores over fewer pictures than this stay at the hospital: nothing that leaves it may be derived from
     /// one picture alone, and a hospital that has four is not much safer.

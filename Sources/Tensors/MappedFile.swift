@@ -35,16 +35,11 @@ package final class MappedFile: @unchecked Sendable {
         bytes = UnsafeRawBufferPointer(start: mapped + lead, count: count)
     }
 
-    /// Lets go of the memory of a part that was read; its bytes come back from the file when they are read again.
-    /// Averaging reads each tensor of every client once: what is held does not grow with the clients.
-    package func release(_ range: Range<Int>) {
-        guard let base, let first = bytes.baseAddress else { return }
-        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
-        let lead = first - UnsafeRawPointer(base)
-        // Whole pages inside of the range: others may still be read by somebody.
-        let start = (lead + range.lowerBound + page - 1) / page * page
-        let end = (lead + range.upperBound) / page * page
-        if end > start { _ = madvise(base + start, end - start, MADV_DONTNEED) }
+    /// Lets go of the memory of what was read; bytes come back from the file when they are read again. The whole mapping goes:
+    /// to a page that is touched Linux maps its neighbours too, up to megabytes of them. Whoever reads another part at the
+    /// time pays a page fault, not a wrong byte.
+    package func release() {
+        if let base { _ = madvise(base, size, MADV_DONTNEED) }
     }
 
     deinit {

@@ -23,5 +23,11 @@ package struct SafetensorsError: Error, Equatable, CustomStringConvertible {
         self.detail = detail.singleLine
     }
 
+    static func check(_ range: Range<Int>, isInside count: Int, of name: String) throws(SafetensorsError) {
+        guard range.lowerBound >= 0, range.upperBound <= count else {
+            throw SafetensorsError(.badOffsets, "tensor \(name) has \(count) values, not \(range)")
+        }
+    }
+
     package var description: String { "safetensors: \(detail)" }
 }

@@ -28,13 +28,17 @@ package final class MappedSafetensors: TensorSource, Sendable {
     package var metadata: [String: String] { header.metadata }
 
     package func withFloats<Result>(
-        _ name: String, _ body: (UnsafeBufferPointer<Float>) throws -> Result
+        _ name: String, in positions: Range<Int>?, _ body: (UnsafeBufferPointer<Float>) throws -> Result
     ) throws -> Result {
         guard let entry = header[name] else { throw SafetensorsError(.missingTensor, "there is no tensor \(name)") }
+        let count = entry.layout.count
+        let positions = positions ?? 0..<count
+        try SafetensorsError.check(positions, isInside: count, of: name)
         let begin = dataOffset + entry.offset
-        let range = begin..<begin + entry.byteCount
+        let width = entry.type.size
+        let range = begin + positions.lowerBound * width..<begin + positions.upperBound * width
         let raw = UnsafeRawBufferPointer(rebasing: mapping.bytes[range])
-        defer { mapping.release(range) }
+        defer { mapping.release() }
         let isAligned = UInt(bitPattern: raw.baseAddress) % UInt(MemoryLayout<Float>.alignment) == 0
         if entry.type == .float32, isAligned, Self.isLittleEndian {
             return try body(raw.assumingMemoryBound(to: Float.self))

@@ -3,10 +3,22 @@ package protocol TensorSource {
     /// In byte order of the names.
     var layouts: [TensorLayout] { get }
 
-    /// Calls `body` with a tensor's values; the pointer is valid during the call only.
+    /// Calls `body` with some of a tensor's values; the pointer is valid during the call only.
     ///
-    /// - Throws: ``SafetensorsError`` `.missingTensor`, and what `body` throws.
-    func withFloats<Result>(_ name: String, _ body: (UnsafeBufferPointer<Float>) throws -> Result) throws -> Result
+    /// - Parameter range: positions in the tensor, row-major; nil: all of it.
+    /// - Throws: ``SafetensorsError`` `.missingTensor`, `.badOffsets` for a range outside of the tensor, and what `body`
+    ///   throws.
+    func withFloats<Result>(
+        _ name: String, in range: Range<Int>?, _ body: (UnsafeBufferPointer<Float>) throws -> Result
+    ) throws -> Result
+}
+
+extension TensorSource {
+    package func withFloats<Result>(
+        _ name: String, _ body: (UnsafeBufferPointer<Float>) throws -> Result
+    ) throws -> Result {
+        try withFloats(name, in: nil, body)
+    }
 }
 
 extension TensorDictionary: TensorSource {
@@ -17,10 +29,14 @@ extension TensorDictionary: TensorSource {
     }
 
     package func withFloats<Result>(
-        _ name: String, _ body: (UnsafeBufferPointer<Float>) throws -> Result
+        _ name: String, in range: Range<Int>?, _ body: (UnsafeBufferPointer<Float>) throws -> Result
     ) throws -> Result {
         guard let entry = self[name] else { throw SafetensorsError(.missingTensor, "there is no tensor \(name)") }
-        return try entry.tensor.values.withUnsafeBufferPointer(body)
+        return try entry.tensor.values.withUnsafeBufferPointer { values in
+            let range = range ?? values.indices
+            try SafetensorsError.check(range, isInside: values.count, of: name)
+            return try body(UnsafeBufferPointer(rebasing: values[range]))
+        }
     }
 }
 

@@ -13,7 +13,47 @@ private func average(
     return bytes
 }
 
+/// An update of one long tensor that counts what is open of it, and of all others that share its book.
+private struct CountedSource: TensorSource {
+    final class Book {
+        /// Values.
+        var open = 0
+        var most = 0
+        var read = 0
+    }
+
+    let book: Book
+    let count: Int
+    var layouts: [TensorLayout] { [.init(name: "long.weight", shape: [count], part: "stem", role: .weight)] }
+
+    func withFloats<Result>(
+        _ name: String, in range: Range<Int>?, _ body: (UnsafeBufferPointer<Float>) throws -> Result
+    ) throws -> Result {
+        let range = range ?? 0..<count
+        book.open += range.count
+        book.most = max(book.most, book.open)
+        book.read += range.count
+        defer { book.open -= range.count }
+        return try range.map { Float($0) }.withUnsafeBufferPointer(body)
+    }
+}
+
 @Suite struct AggregationTests {
+    /// Of a tensor that is longer than a block, only one hospital's block is open, and all blocks together are bounded.
+    @Test(arguments: [3, 300]) func whatIsReadAtOnceDoesNotGrowWithTheClients(clients: Int) throws {
+        let book = CountedSource.Book()
+        let source = CountedSource(book: book, count: clients < 10 ? 9_000_001 : 100_001)
+        let inputs = try (0..<clients).map {
+            AggregationInput(client: try party("h\($0)"), weight: 1 + $0, source: source)
+        }
+        var bytes: [UInt8] = []
+        try Aggregation.run(base: source, inputs: inputs, strategy: FederatedAveraging()) { bytes += $0 }
+        #expect(book.most * (clients + 1) * MemoryLayout<Float>.size <= FederationLimits.averagingBytes)
+        #expect(book.read == (clients + 1) * source.count)
+        let average = try #require(Safetensors.decode(bytes).tensors["long.weight"]).tensor.values
+        #expect(average == (0..<source.count).map { Float($0) })
+    }
+
     @Test func theAverageIsWeightedByExamples() throws {
         // (1 x 2 + 3 x 6) / 4 = 5 in every value, BatchNorm's statistics among them.
         let bytes = try average([("b", 3, model { _ in 6 }), ("a", 1, model { _ in 2 })])

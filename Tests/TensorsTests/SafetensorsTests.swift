@@ -173,6 +173,18 @@ private func model() -> TensorDictionary {
         close(descriptor)
         let mapped = try MappedSafetensors(path: path, offset: Int64(offset), length: Int64(bytes.count))
         #expect(try mapped.loaded() == model())
+        for layout in mapped.layouts {
+            let half = layout.count / 2
+            let values = try #require(model()[layout.name]).tensor.values
+            for source in [mapped, model()] as [any TensorSource] {
+                for part in [0..<half, half..<layout.count, half..<half] {
+                    #expect(try source.withFloats(layout.name, in: part) { Array($0) } == Array(values[part]))
+                }
+                for part in [0..<layout.count + 1, -1..<1] {
+                    #expect(throws: SafetensorsError.self) { try source.withFloats(layout.name, in: part) { $0.count } }
+                }
+            }
+        }
         #expect(throws: SafetensorsError.self) { try mapped.withFloats("nobody") { $0.count } }
         #expect(throws: SafetensorsError.self) {
             try MappedSafetensors(path: path, offset: Int64(offset), length: Int64(bytes.count) + 4)

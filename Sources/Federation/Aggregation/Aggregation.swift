@@ -14,8 +14,8 @@ package struct AggregationInput {
     }
 }
 
-/// Makes the next global of a round's updates, tensor by tensor: memory grows neither with the clients nor with the
-/// model.
+/// Makes the next global of a round's updates, block by block of each tensor: memory grows neither with the clients nor
+/// with the model.
 package enum Aggregation {
     /// The result does not depend on the order of `inputs`.
     ///
@@ -38,26 +38,36 @@ package enum Aggregation {
         }
         for input in sorted { try UpdateValidation.checkLayouts(input.source.layouts, base: base.layouts) }
         let writer = try SafetensorsWriter(base.layouts)
+        let longest = base.layouts.map(\.count).max() ?? 0
+        let length = min(blockLength(clients: sorted.count), max(longest, 1))
+        // Copied, so that no more than one client's file is mapped at a time.
+        let copies = UnsafeMutableBufferPointer<Float>.allocate(capacity: sorted.count * length)
+        copies.initialize(repeating: 0)
+        defer { copies.deallocate() }
         try writer.write(to: sink) { layout, output in
-            try base.withFloats(layout.name) { baseValues in
-                try withAll(sorted[...], layout.name, []) { values in
-                    strategy.combine(layout, base: baseValues, inputs: values, into: output)
+            for start in stride(from: 0, to: layout.count, by: length) {
+                let block = start..<min(start + length, layout.count)
+                let inputs = try sorted.enumerated().map { index, input in
+                    let copy = UnsafeMutableBufferPointer(
+                        rebasing: copies[index * length..<index * length + block.count])
+                    try input.source.withFloats(layout.name, in: block) { _ = copy.update(fromContentsOf: $0) }
+                    return WeightedValues(client: input.client, weight: input.weight, values: .init(copy))
+                }
+                try base.withFloats(layout.name, in: block) { values in
+                    strategy.combine(layout, base: values, inputs: inputs, into: .init(rebasing: output[block]))
                 }
             }
         }
     }
 
-    /// Opens one tensor of every input, one inside the other, since each pointer lives only during its call.
-    private static func withAll(
-        _ inputs: ArraySlice<AggregationInput>, _ name: String, _ opened: [WeightedValues],
-        _ body: ([WeightedValues]) throws -> Void
-    ) throws {
-        guard let input = inputs.first else { return try body(opened) }
-        try input.source.withFloats(name) { values in
-            let next = WeightedValues(client: input.client, weight: input.weight, values: values)
-            try withAll(inputs.dropFirst(), name, opened + [next], body)
-        }
+    /// Values of a tensor that are combined at once: fewer of each client where there are many, and not so few that
+    /// opening them costs more than reading them.
+    private static func blockLength(clients: Int) -> Int {
+        let share = FederationLimits.averagingBytes / (clients + 1) / MemoryLayout<Float>.size
+        return max(share / minimumBlockLength, 1) * minimumBlockLength
     }
+
+    private static let minimumBlockLength = 8_192
 }
 
 /// Cuts models apart and puts them together: what trains, what is frozen, the whole version.

@@ -1,7 +1,7 @@
 package import Tensors
 package import Wire
 
-/// One client's values of one tensor, with the client's weight.
+/// One client's values of a block of one tensor, with the client's weight.
 package struct WeightedValues {
     package let client: PartyName
     /// Examples; at least 1.
@@ -9,12 +9,15 @@ package struct WeightedValues {
     package let values: UnsafeBufferPointer<Float>
 }
 
-/// How updates become the next global, tensor by tensor. A further strategy overrides this one method, or wraps another
+/// How updates become the next global, value by value. A further strategy overrides this one method, or wraps another
 /// one.
 package protocol AggregationStrategy: Sendable {
+    /// Combines a block of one tensor; the result may not depend on where blocks begin.
+    ///
     /// - Parameters:
-    ///   - base: the round's global, the same shape.
-    ///   - inputs: at least one, sorted by client; all of one shape.
+    ///   - layout: of the whole tensor.
+    ///   - base: the round's global, the same block.
+    ///   - inputs: at least one, sorted by client; the same block of each.
     ///   - output: every value of it is to be written.
     func combine(
         _ layout: TensorLayout, base: UnsafeBufferPointer<Float>, inputs: [WeightedValues],
