@@ -35,7 +35,6 @@ static void ck_scale_shift(const float *x, long rows, long channels, const float
 }
 
 static void ck_moments(const float *x, long rows, long channels, double *sums) {
-  memset(sums, 0, (size_t)(2 * channels) * sizeof(double));
   for (long first = 0, end; first < rows; first = end) {
     end = band_end(first, rows, channels);
     long c = 0;
@@ -75,30 +74,40 @@ static void ck_column_sums(const float *x, long rows, long channels, double *sum
   }
 }
 
-static void ck_gradient_sums(const float *x, const float *dy, const float *active, long rows, long channels,
+/// Whether a gradient passes the ReLU behind the normalisation, at place `i` of channel `c`. The product and sum are those of
+/// `ck_scale_shift`, contracted alike: a value that was rounded to zero there is zero here.
+CK_INLINE int counts(const ck_active *active, float x, long i, long c) {
+  if (active->y) return active->y[i] > 0;
+  return !active->scale || x * active->scale[c] + active->shift[c] > 0;
+}
+
+static void ck_gradient_sums(const float *x, const float *dy, const ck_active *active, long rows, long channels,
                              const float *mean, const float *inv_std, float *masked, double *sums) {
+  const float *y = active->y, *scale = active->scale, *shift = active->shift;
   memset(sums, 0, (size_t)(2 * channels) * sizeof(double));
   for (long first = 0, end; first < rows; first = end) {
     end = band_end(first, rows, channels);
     long c = 0;
     for (; c + CK_LANES <= channels; c += CK_LANES) {
       vec m = load(mean + c), v = load(inv_std + c);
+      vec a = scale ? load(scale + c) : (vec)(0.0f), b = scale ? load(shift + c) : (vec)(0.0f);
       wide s = load_wide(sums + c), q = load_wide(sums + channels + c);
       for (long r = first; r < end; r++) {
         long i = r * channels + c;
-        vec gradient = load(dy + i);
-        if (active) gradient = where(load(active + i) > 0.0f, gradient);
+        vec gradient = load(dy + i), value = load(x + i);
+        if (y) gradient = where(load(y + i) > 0.0f, gradient);
+        if (scale) gradient = where(value * a + b > 0.0f, gradient);
         if (masked) store(masked + i, gradient);
         wide g = widen(gradient);
         s += g;
-        q += g * widen((load(x + i) - m) * v);
+        q += g * widen((value - m) * v);
       }
       store_wide(sums + c, s);
       store_wide(sums + channels + c, q);
     }
     for (; c < channels; c++) {
       for (long i = first * channels + c; i < end * channels; i += channels) {
-        float gradient = !active || active[i] > 0 ? dy[i] : 0;
+        float gradient = counts(active, x[i], i, c) ? dy[i] : 0;
         if (masked) masked[i] = gradient;
         sums[c] += (double)gradient;
         sums[channels + c] += (double)gradient * (double)((x[i] - mean[c]) * inv_std[c]);
@@ -107,25 +116,28 @@ static void ck_gradient_sums(const float *x, const float *dy, const float *activ
   }
 }
 
-static void ck_normal_gradient(const float *x, const float *dy, const float *active, long rows, long channels,
-                               const float *mean, const float *factor, const float *shift, const float *slope,
+static void ck_normal_gradient(const float *x, const float *dy, const ck_active *active, long rows, long channels,
+                               const float *mean, const float *factor, const float *offset, const float *slope,
                                float *dx) {
+  const float *y = active->y, *scale = active->scale, *shift = active->shift;
   for (long first = 0, end; first < rows; first = end) {
     end = band_end(first, rows, channels);
     long c = 0;
     for (; c + CK_LANES <= channels; c += CK_LANES) {
-      vec m = load(mean + c), f = load(factor + c), s = load(shift + c), k = load(slope + c);
+      vec m = load(mean + c), f = load(factor + c), s = load(offset + c), k = load(slope + c);
+      vec a = scale ? load(scale + c) : (vec)(0.0f), b = scale ? load(shift + c) : (vec)(0.0f);
       for (long r = first; r < end; r++) {
         long i = r * channels + c;
-        vec gradient = load(dy + i);
-        if (active) gradient = where(load(active + i) > 0.0f, gradient);
-        store(dx + i, f * (gradient - s - (load(x + i) - m) * k));
+        vec gradient = load(dy + i), value = load(x + i);
+        if (y) gradient = where(load(y + i) > 0.0f, gradient);
+        if (scale) gradient = where(value * a + b > 0.0f, gradient);
+        store(dx + i, f * (gradient - s - (value - m) * k));
       }
     }
     for (; c < channels; c++) {
       for (long i = first * channels + c; i < end * channels; i += channels) {
-        float gradient = !active || active[i] > 0 ? dy[i] : 0;
-        dx[i] = factor[c] * (gradient - shift[c] - (x[i] - mean[c]) * slope[c]);
+        float gradient = counts(active, x[i], i, c) ? dy[i] : 0;
+        dx[i] = factor[c] * (gradient - offset[c] - (x[i] - mean[c]) * slope[c]);
       }
     }
   }

@@ -84,7 +84,7 @@ struct StepRun {
                 input: read(step.input), weight: parameter(step.weight),
                 bias: step.bias.map { UnsafePointer(parameter($0)) },
                 epilogue: Epilogue(residual: step.residual.map { read($0) }, relu: step.appliesReLU),
-                output: write(step.output), workspace: write(step.workspace))
+                output: write(step.output), moments: step.moments.map { write($0) }, workspace: write(step.workspace))
         case .convolutionWeightGradient(let step):
             convolutionWeightGradient(step)
         case .convolutionInputGradient(let step):

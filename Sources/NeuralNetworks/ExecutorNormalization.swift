@@ -9,9 +9,15 @@ extension StepRun {
         let (mean, inverse) = (write(step.mean), write(step.inverseDeviation))
         if step.usesBatch {
             let variance = inverse
-            Kernels.channelMoments(
-                x: read(step.input), rows: rows(step.shape), channels: channels, mean: mean, variance: variance,
-                workspace: write(step.workspace), context: context)
+            if step.hasSums {
+                Kernels.channelMoments(
+                    rows: rows(step.shape), channels: channels, mean: mean, variance: variance,
+                    summedIn: write(step.workspace))
+            } else {
+                Kernels.channelMoments(
+                    x: read(step.input), rows: rows(step.shape), channels: channels, mean: mean, variance: variance,
+                    workspace: write(step.workspace), context: context)
+            }
             updateRunning(step, mean: mean, variance: variance)
         } else {
             mean.update(from: parameter(step.runningMean), count: channels)
@@ -53,18 +59,18 @@ extension StepRun {
 
     func normalizeGradientSums(_ step: NormalizeBackwardStep) {
         let forward = step.forward
-        let activation = forward.appliesReLU ? read(forward.output) : nil
         guard forward.usesBatch else {
             // Nothing to sum: the statistics are constants, and neither weight nor bias trains.
-            if let activation {
+            if forward.appliesReLU {
                 Kernels.reluBackward(
-                    y: activation, dy: read(step.outputGradient), count: rows(forward.shape) * forward.shape.channels,
+                    y: read(forward.output), dy: read(step.outputGradient),
+                    count: rows(forward.shape) * forward.shape.channels,
                     dx: write(step.outputGradient), context: context)
             }
             return
         }
         Kernels.channelGradientSums(
-            x: read(forward.input), dy: read(step.outputGradient), activation: activation, rows: rows(forward.shape),
+            x: read(forward.input), dy: read(step.outputGradient), passed: passed(forward), rows: rows(forward.shape),
             channels: forward.shape.channels, mean: read(forward.mean), invStd: read(forward.inverseDeviation),
             masked: step.masksInPlace ? write(step.outputGradient) : nil, sumDy: write(step.sumGradient),
             sumDyXhat: write(step.sumGradientNormalized),
@@ -73,14 +79,21 @@ extension StepRun {
         gradient(forward.weight).update(from: read(step.sumGradientNormalized), count: forward.shape.channels)
     }
 
+    private func passed(_ forward: NormalizeStep) -> PassedReLU {
+        guard forward.appliesReLU else { return .everything }
+        return forward.readsOutputBackward
+            ? .positive(read(forward.output))
+            : .positiveScaled(scale: read(forward.scale), shift: read(forward.shift))
+    }
+
     func normalizeInputGradient(_ step: NormalizeBackwardStep, inputGradient: UnsafeMutablePointer<Float>) {
         let forward = step.forward
         let channels = forward.shape.channels
-        let activation = forward.appliesReLU && !step.masksInPlace ? read(forward.output) : nil
+        let isMasked = step.masksInPlace || !forward.appliesReLU
         if forward.usesBatch {
             Kernels.batchNormInputGradient(
                 x: read(forward.input), dy: read(step.outputGradient),
-                activation: activation,
+                passed: isMasked ? .everything : passed(forward),
                 rows: rows(forward.shape), channels: channels,
                 mean: read(forward.mean), invStd: read(forward.inverseDeviation), gamma: parameter(forward.weight),
                 sumDy: read(step.sumGradient), sumDyXhat: read(step.sumGradientNormalized), dx: inputGradient,
@@ -94,7 +107,8 @@ extension StepRun {
             scale[channel] = weight[channel] / (variance[channel] + BatchNorm.epsilon).squareRoot()
         }
         Kernels.scaleGradient(
-            dy: read(step.outputGradient), activation: activation, rows: rows(forward.shape), channels: channels,
+            dy: read(step.outputGradient), activation: isMasked ? nil : read(forward.output), rows: rows(forward.shape),
+            channels: channels,
             scale: scale, dx: inputGradient, workspace: write(step.workspace), context: context)
     }
 }

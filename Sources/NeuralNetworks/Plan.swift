@@ -127,6 +127,8 @@ struct PlanBuilder {
     /// Whether the loss's gradient by each node's value is wanted.
     let needsGradient: [Bool]
 
+    /// Where convolutions leave the sums of their outputs' moments.
+    var momentSums: [Int: BufferID] = [:]
     var steps: [Step] = []
     var folds: [FoldedNormalization] = []
     var intervals: [Interval] = []

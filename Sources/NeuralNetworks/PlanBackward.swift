@@ -100,9 +100,11 @@ extension PlanBuilder {
             masksInPlace: forward.appliesReLU && isShared, sumGradient: vectors[0],
             sumGradientNormalized: vectors[1],
             scale: vectors[2], workspace: channelWorkspace(forward.shape))
-        let kept = forward.usesBatch ? [forward.input, forward.mean, forward.inverseDeviation] : []
+        let kept =
+            forward.usesBatch
+            ? [forward.input, forward.mean, forward.inverseDeviation, forward.scale, forward.shift] : []
         let touched = [gradient, step.workspace] + vectors + kept
-        let mask = forward.appliesReLU ? [forward.output] : []
+        let mask = forward.readsOutputBackward ? [forward.output] : []
         let laterMask = step.masksInPlace ? [] : mask
         if forward.usesBatch || step.masksInPlace {
             emit(.normalizeGradientSums(step), touching: touched + mask)

@@ -16,8 +16,14 @@ extension PlanBuilder {
             if let fused = folded(node) { return buildFolded(node, fused, input: input) }
             let output = buffer(count(node))
             values[node] = output
-            let step = convolutionStep(node, input: input, output: output)
-            emit(.convolution(step), touching: [input, output, step.workspace])
+            var step = convolutionStep(node, input: input, output: output)
+            if step.convolution.sumsMoments, let next = onlyConsumer(of: node),
+                graph.nodes[next].operation == .batchNorm, mode.trains(graph.nodes[next])
+            {
+                momentSums[node] = channelWorkspace(description.shape)
+                step.moments = momentSums[node]
+            }
+            emit(.convolution(step), touching: [input, output, step.workspace] + (step.moments.map { [$0] } ?? []))
         case .batchNorm:
             buildNormalization(node)
         case .relu:
@@ -107,7 +113,9 @@ extension PlanBuilder {
             shape: shape, weight: slots[0], bias: slots[1], runningMean: slots[2], runningVariance: slots[3],
             usesBatch: usesBatch, appliesReLU: fused.appliesReLU, input: input,
             residual: fused.residual.map { value($0) }, output: output, mean: vectors[0],
-            inverseDeviation: vectors[1], scale: vectors[2], shift: vectors[3], workspace: channelWorkspace(shape))
+            inverseDeviation: vectors[1], scale: vectors[2], shift: vectors[3],
+            workspace: (usesBatch ? momentSums[source] : nil) ?? channelWorkspace(shape),
+            hasSums: usesBatch && momentSums[source] != nil)
         values[fused.end] = output
         normalizations[fused.end] = (fused, step)
         fusedAway.formUnion(fused.inner)

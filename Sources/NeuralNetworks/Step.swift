@@ -50,6 +50,8 @@ struct ConvolutionStep: Sendable {
     /// Forward: added to the output, before the ReLU.
     var residual: BufferID?
     var appliesReLU = false
+    /// Forward: takes the sums of the output's moments, for the BatchNorm behind it.
+    var moments: BufferID?
     /// Input gradient: added to what the buffer holds.
     var accumulates = false
 }
@@ -86,6 +88,12 @@ struct NormalizeStep: Sendable {
     let scale: BufferID
     let shift: BufferID
     let workspace: BufferID
+    /// Whether the convolution before it has left the moments' sums in the workspace.
+    let hasSums: Bool
+
+    /// Whether the backward pass needs the output to see where the ReLU let values pass. Otherwise it computes that from the
+    /// input, which it reads anyhow, by scale and shift, which are kept.
+    var readsOutputBackward: Bool { appliesReLU && (residual != nil || !usesBatch) }
 }
 
 /// The backward pass of a ``NormalizeStep``.

@@ -52,20 +52,28 @@ package struct Convolution: Sendable {
         return max(forward, input, winogradSums?.workspaceCount ?? weightSums.workspaceCount)
     }
 
+    /// Whether ``forward(input:weight:bias:epilogue:output:moments:workspace:)`` can leave the sums of its output's moments, with
+    /// no less to do for each worker.
+    package var sumsMoments: Bool { isPlainProduct && RowBlocks(pixels).count >= 3 * context.workers }
+
     /// `output = input * weight + bias`, see ``Reference/convolution(_:input:weight:bias:output:)``.
     /// - Parameters:
     ///   - bias: `[outputChannels]`, or nil for none.
     ///   - epilogue: what is done to the sums; a residual has the output's shape and does not overlap it.
+    ///   - moments: takes sums for ``Kernels/channelMoments(rows:channels:mean:variance:summedIn:)``,
+    ///     ``Kernels/reductionWorkspaceCount(channels:)`` floats; needs ``sumsMoments``. Nil for none.
     ///   - workspace: ``workspaceCount`` floats.
     package func forward(
         input: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
-        epilogue: Epilogue = .none, output: UnsafeMutablePointer<Float>, workspace: UnsafeMutablePointer<Float>
+        epilogue: Epilogue = .none, output: UnsafeMutablePointer<Float>, moments: UnsafeMutablePointer<Float>? = nil,
+        workspace: UnsafeMutablePointer<Float>
     ) {
+        precondition(moments == nil || sumsMoments, "this convolution cannot sum its output")
         guard shape.batch > 0 else { return }
         if isPlainProduct {
             return Kernels.matrixMultiply(
                 m: pixels, n: shape.outputChannels, k: shape.inputChannels, a: input, b: weight, transposeB: true,
-                bias: bias, c: output, epilogue: epilogue, workspace: workspace, context: context)
+                bias: bias, c: output, epilogue: epilogue, moments: moments, workspace: workspace, context: context)
         }
         if let bias {
             for c in 0..<biasCount { workspace[c] = c < shape.outputChannels ? bias[c] : 0 }

@@ -45,6 +45,11 @@ struct KernelTable: @unchecked Sendable {
         }
     }
 
+    /// Adds to the sums of columns and of their squares, see `ck_kernels.moments`.
+    func moments(_ x: UnsafePointer<Float>, rows: Int, channels: Int, sums: UnsafeMutablePointer<Double>) {
+        functions.pointee.moments(x, rows, channels, sums)
+    }
+
     /// Splits the channels of `pixels` into blocks, see `ck_kernels.stage_blocks`.
     func stageBlocks(
         _ source: UnsafePointer<Float>, stride: Int, pixels: Int, channels: Int, block: Int,

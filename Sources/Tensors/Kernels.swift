@@ -19,35 +19,50 @@ package enum Kernels {
         2 * 2 * channels * maximumBlocks + 2
     }
 
-    private static let maximumBlocks = 32
+    static let maximumBlocks = 32
 
-    /// How the rows of a reduction are cut: by their number only.
-    private static func blockRows(_ rows: Int) -> Int { max(256, (rows + maximumBlocks - 1) / maximumBlocks) }
-
-    /// Sums `width` float64 values over `rows`: `partial` fills one block's sums, which are then added in the order of
-    /// the blocks into the first block. Returns the totals, which lie in `workspace`.
+    /// Sums `width` float64 values over `rows`: `partial` fills one block's sums, which are then added up. Returns the
+    /// totals, which lie in `workspace`.
     static func reduce(
         rows: Int, width: Int, elements: Int, context: ComputeContext, workspace: UnsafeMutablePointer<Float>,
         partial: @Sendable (_ first: Int, _ count: Int, _ sums: UnsafeMutablePointer<Double>) -> Void
     ) -> UnsafeMutablePointer<Double> {
         let sums = SharedPointer(alignedDoubles(workspace))
-        let size = blockRows(rows)
-        let blocks = max(1, (rows + size - 1) / size)
-        context.parallel(tasks: blocks, flops: elements >= grain ? .max : 0) { block, _ in
-            let first = block * size
-            partial(first, min(size, rows - first), sums.pointer + block * width)
+        let blocks = RowBlocks(rows)
+        context.parallel(tasks: blocks.count, flops: elements >= grain ? .max : 0) { block, _ in
+            let range = blocks[block]
+            partial(range.lowerBound, range.count, sums.pointer + block * width)
         }
-        let total = sums.pointer
-        for block in 1..<max(1, blocks) {
-            let part = total + block * width
-            for i in 0..<width { total[i] += part[i] }
-        }
-        return total
+        return blocks.total(sums.pointer, width: width)
     }
 
-    private static func alignedDoubles(_ workspace: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Double> {
+    static func alignedDoubles(_ workspace: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Double> {
         let raw = UnsafeMutableRawPointer(workspace).alignedUp(for: Double.self)
         return raw.assumingMemoryBound(to: Double.self)
+    }
+}
+
+/// How the rows of a reduction are cut: by their number only. Each block has sums of its own, which are added in the order of
+/// the blocks: workers do not matter.
+struct RowBlocks: Sendable {
+    private let rows, size: Int
+
+    init(_ rows: Int) {
+        self.rows = rows
+        size = max(256, (rows + Kernels.maximumBlocks - 1) / Kernels.maximumBlocks)
+    }
+
+    var count: Int { max(1, (rows + size - 1) / size) }
+
+    subscript(block: Int) -> Range<Int> { block * size..<min(rows, (block + 1) * size) }
+
+    /// Adds all blocks' sums, `width` each, to the first one's, and returns those.
+    func total(_ sums: UnsafeMutablePointer<Double>, width: Int) -> UnsafeMutablePointer<Double> {
+        for block in 1..<count {
+            let part = sums + block * width
+            for i in 0..<width { sums[i] += part[i] }
+        }
+        return sums
     }
 }
 

@@ -15,12 +15,13 @@ extension Kernels {
     ///   - b: `[k][n]`, or `[n][k]` with `transposeB`.
     ///   - bias: `[n]`, added to every row (not together with `accumulate`).
     ///   - epilogue: what is done to the sums; a residual is `[m][n]`.
+    ///   - moments: takes the sums over `c`'s columns, see ``Convolution``; or nil.
     ///   - workspace: ``matrixMultiplyWorkspaceCount(n:k:context:)`` floats.
     package static func matrixMultiply(
         m: Int, n: Int, k: Int, a: UnsafePointer<Float>, transposeA: Bool = false, b: UnsafePointer<Float>,
         transposeB: Bool = false, bias: UnsafePointer<Float>? = nil, c: UnsafeMutablePointer<Float>,
-        accumulate: Bool = false, epilogue: Epilogue = .none, workspace: UnsafeMutablePointer<Float>,
-        context: ComputeContext
+        accumulate: Bool = false, epilogue: Epilogue = .none, moments: UnsafeMutablePointer<Float>? = nil,
+        workspace: UnsafeMutablePointer<Float>, context: ComputeContext
     ) {
         precondition(bias == nil || !accumulate, "a bias starts a sum; it cannot be added to one")
         guard m > 0, n > 0 else { return }
@@ -28,7 +29,7 @@ extension Kernels {
         let product = MatrixProduct(
             table: table, m: m, n: n, k: k, a: a, aRowStride: transposeA ? 1 : k, aDepthStride: transposeA ? m : 1,
             b: b, transposeB: transposeB, bias: bias, c: c, accumulate: accumulate, epilogue: epilogue,
-            packed: workspace,
+            moments: moments.map { alignedDoubles($0) }, packed: workspace,
             strips: workspace + (n + table.width - 1) / table.width * table.width * k)
         product.run(context)
     }

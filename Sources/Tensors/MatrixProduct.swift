@@ -28,6 +28,8 @@ struct MatrixProduct: @unchecked Sendable {
     let c: UnsafeMutablePointer<Float>
     let accumulate: Bool
     let epilogue: Epilogue
+    /// Where the sums of each column and of its squares go, `2 * n` for each of ``RowBlocks``; or nil.
+    let moments: UnsafeMutablePointer<Double>?
     /// Scratch: `b` in panels `[panel][k][width]`; a strip of `a` for each worker.
     let packed, strips: UnsafeMutablePointer<Float>
 
@@ -51,19 +53,33 @@ struct MatrixProduct: @unchecked Sendable {
     func run(_ context: ComputeContext) {
         let flops = 2 * m * n * k
         context.parallel(tasks: panels, flops: flops / 4) { panel, _ in pack(panel) }
-        let stripRows = MatrixProduct.stripTiles * table.rows
+        if let moments = moments.map({ SharedPointer($0) }) {
+            let blocks = RowBlocks(m)
+            return context.parallel(tasks: blocks.count, flops: flops) { block, worker in
+                let sums = moments.pointer + block * 2 * n
+                sums.update(repeating: 0, count: 2 * n)
+                multiply(blocks[block], worker: worker, sums: sums)
+            }
+        }
         let strips = (m + stripRows - 1) / stripRows
         // Several strips a task, so that a strip can read ahead for the next.
         let stripsPerTask = max(1, min(8, strips / (4 * context.workers)))
         let rows = stripsPerTask * stripRows
         context.parallel(tasks: (m + rows - 1) / rows, flops: flops) { task, worker in
-            let end = min(m, (task + 1) * rows)
-            var first = task * rows
-            while first < end {
-                let next = min(end, first + stripRows)
-                multiply(first..<next, next: next < end ? next : nil, worker: worker)
-                first = next
-            }
+            multiply(task * rows..<min(m, (task + 1) * rows), worker: worker, sums: nil)
+        }
+    }
+
+    private var stripRows: Int { MatrixProduct.stripTiles * table.rows }
+
+    /// Rows strip by strip; a strip is summed while it lies in the second cache.
+    private func multiply(_ rows: Range<Int>, worker: Int, sums: UnsafeMutablePointer<Double>?) {
+        var first = rows.lowerBound
+        while first < rows.upperBound {
+            let next = min(rows.upperBound, first + stripRows)
+            multiply(first..<next, next: next < rows.upperBound ? next : nil, worker: worker)
+            if let sums { table.moments(c + first * n, rows: next - first, channels: n, sums: sums) }
+            first = next
         }
     }
 

@@ -6,7 +6,7 @@ import CKernels
 /// Rules that make the result independent of workers and scheduling:
 /// 1. The pictures are cut into slots by the shape alone; a slot's sums run in the order of its pictures and bands.
 /// 2. The slots are added in their order.
-/// 3. Channels are cut into groups by the shape alone, where the weights are too large for several slots.
+/// 3. Where slots are few, channels are cut into groups, one a task. A tile's sum does not depend on its group.
 ///
 /// Few input channels (a first layer) are folded with the kernel's columns, as in ``StagedProduct``.
 struct WeightGradient: Sendable {
@@ -25,9 +25,10 @@ struct WeightGradient: Sendable {
     /// Output rows that are staged together, and whole pictures where one is small.
     let bandRows, groupPictures: Int
 
-    /// Floats of all slots together, and tasks that a machine of many cores can share.
+    /// Floats of all slots together, and slots that a machine of many cores can share.
     private static let slotsCount = 1 << 20
-    private static let tasksWanted = 16
+    private static let slotsWanted = 16
+    private static let tasksPerWorker = 4
     /// Pixels whose panel of output gradients stays in the first cache.
     private static let pixelsAtOnce = 192
     private static let stageLimit = 64 << 10
@@ -52,10 +53,10 @@ struct WeightGradient: Sendable {
         panels = (shape.outputChannels + table.width - 1) / table.width
 
         let slotCount = taps * blocks * panels * table.gradientRows * table.width
-        slots = max(1, min(WeightGradient.slotsCount / slotCount, WeightGradient.tasksWanted, shape.batch))
-        panelGroups = min(panels, (WeightGradient.tasksWanted + slots - 1) / slots)
-        let tasks = slots * panelGroups
-        blockGroups = isFolded ? 1 : min(blocks, (WeightGradient.tasksWanted + tasks - 1) / tasks)
+        slots = max(1, min(WeightGradient.slotsCount / slotCount, WeightGradient.slotsWanted, shape.batch))
+        (blockGroups, panelGroups) = WeightGradient.groups(
+            wanted: (WeightGradient.tasksPerWorker * workers + slots - 1) / slots, blocks: isFolded ? 1 : blocks,
+            panels: panels, inputCost: depth * rowStep * columnStep, gradientCost: shape.outputChannels)
 
         bandRows = max(1, min(shape.outputHeight, WeightGradient.pixelsAtOnce / shape.outputWidth))
         let pixels = shape.outputHeight * shape.outputWidth
@@ -64,6 +65,18 @@ struct WeightGradient: Sendable {
             bandRows < shape.outputHeight
             ? 1
             : max(1, min(WeightGradient.pixelsAtOnce / pixels, WeightGradient.stageLimit / pictureCount, shape.batch))
+    }
+
+    /// Cuts the channels into `wanted` groups or so. Every group of panels lays out the input for itself, and every group of
+    /// blocks the output gradient: the cheapest cut is taken.
+    private static func groups(
+        wanted: Int, blocks: Int, panels: Int, inputCost: Int, gradientCost: Int
+    ) -> (blocks: Int, panels: Int) {
+        let cuts = (1...max(1, min(blocks, wanted))).map { (blocks: $0, panels: min(panels, (wanted + $0 - 1) / $0)) }
+        let most = cuts.map { min(wanted, $0.blocks * $0.panels) }.max() ?? 1
+        return cuts.filter { $0.blocks * $0.panels >= most }
+            .min { $0.panels * inputCost + $0.blocks * gradientCost < $1.panels * inputCost + $1.blocks * gradientCost }
+            ?? (1, 1)
     }
 
     /// Floats of scratch memory.

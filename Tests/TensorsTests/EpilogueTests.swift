@@ -37,6 +37,46 @@ import Testing
         }
     }
 
+    /// Ragged strips, blocks of rows that end within one, and more blocks than the smallest.
+    @Test(
+        "the sums of an output's moments are those of a pass over it, bit for bit",
+        arguments: [(3, 17), (2, 64), (9, 30)])
+    func moments(batch: Int, edge: Int) {
+        let shape = ConvolutionShape(
+            batch: batch, inputHeight: edge, inputWidth: edge, inputChannels: 20, outputChannels: 37, kernelHeight: 1,
+            kernelWidth: 1, stride: 1, padTop: 0, padLeft: 0, padBottom: 0, padRight: 0)
+        let material = ConvolutionTests.Material(shape, reference: false)
+        let (rows, channels) = (batch * edge * edge, shape.outputChannels)
+        for instructionSet in supportedInstructionSets {
+            for workers in 1...2 {
+                let context = ComputeContext(workers: workers, instructionSet: instructionSet)
+                let convolution = Convolution(shape, context: context)
+                guard convolution.sumsMoments else { continue }
+                let (output, plain) = (GuardedBuffer(shape.outputCount), GuardedBuffer(shape.outputCount))
+                let workspace = GuardedBuffer(convolution.workspaceCount)
+                let sums = GuardedBuffer(Kernels.reductionWorkspaceCount(channels: channels))
+                let results = (0..<4).map { _ in GuardedBuffer(channels) }
+                convolution.forward(
+                    input: material.input, weight: material.weight, bias: material.bias, output: output.base,
+                    moments: sums.base, workspace: workspace.base)
+                Kernels.channelMoments(
+                    rows: rows, channels: channels, mean: results[0].base, variance: results[1].base,
+                    summedIn: sums.base)
+                convolution.forward(
+                    input: material.input, weight: material.weight, bias: material.bias, output: plain.base,
+                    workspace: workspace.base)
+                Kernels.channelMoments(
+                    x: plain.base, rows: rows, channels: channels, mean: results[2].base, variance: results[3].base,
+                    workspace: sums.base, context: context)
+                #expect(output.isSound && output.bits == plain.bits)
+                #expect(results.allSatisfy(\.isSound) && sums.guardsAreIntact && workspace.guardsAreIntact)
+                #expect(results[0].bits + results[1].bits == results[2].bits + results[3].bits)
+            }
+        }
+        let one = ComputeContext(workers: 1)
+        #expect(Convolution(shape, context: one).sumsMoments, "nothing was compared")
+    }
+
     @Test("ReLU lets NaN through")
     func nonFinite() {
         var material = ConvolutionTests.Material(Self.shapes[0], reference: false)

@@ -140,24 +140,26 @@ import Testing
         )
         let (mean, invStd) = (generator.floats(channels), generator.floats(channels))
         for context in contexts() {
-            func run(_ dy: UnsafePointer<Float>, _ activation: UnsafePointer<Float>?) -> [UInt32] {
+            func run(_ dy: UnsafePointer<Float>, _ passed: PassedReLU) -> [UInt32] {
                 let (first, second, dx) = (
                     GuardedBuffer(channels), GuardedBuffer(channels), GuardedBuffer(rows * channels)
                 )
                 let workspace = GuardedBuffer(Kernels.reductionWorkspaceCount(channels: channels))
                 Kernels.channelGradientSums(
-                    x: x, dy: dy, activation: activation, rows: rows, channels: channels, mean: mean, invStd: invStd,
+                    x: x, dy: dy, passed: passed, rows: rows, channels: channels, mean: mean, invStd: invStd,
                     sumDy: first.base, sumDyXhat: second.base, workspace: workspace.base, context: context)
                 Kernels.batchNormInputGradient(
-                    x: x, dy: dy, activation: activation, rows: rows, channels: channels, mean: mean, invStd: invStd,
+                    x: x, dy: dy, passed: passed, rows: rows, channels: channels, mean: mean, invStd: invStd,
                     gamma: mean, sumDy: first.base, sumDyXhat: second.base, dx: dx.base, workspace: workspace.base,
                     context: context)
                 #expect(first.isSound && second.isSound && dx.isSound && workspace.guardsAreIntact)
                 return first.bits + second.bits + dx.bits
             }
+            let output = GuardedBuffer(y)
+            let positive = PassedReLU.positive(output.base)
             let masked = GuardedBuffer(rows * channels)
             Kernels.reluBackward(y: y, dy: dy, count: rows * channels, dx: masked.base, context: context)
-            #expect(run(dy, y) == run(masked.base, nil))
+            #expect(run(dy, positive) == run(masked.base, .everything))
             #expect(masked.isSound)
 
             // The sums' pass leaves the masked gradient in place on demand, and its sums are the same.
@@ -165,11 +167,23 @@ import Testing
             let (first, second) = (GuardedBuffer(channels), GuardedBuffer(channels))
             let workspace = GuardedBuffer(Kernels.reductionWorkspaceCount(channels: channels))
             Kernels.channelGradientSums(
-                x: x, dy: inPlace.base, activation: y, rows: rows, channels: channels, mean: mean, invStd: invStd,
+                x: x, dy: inPlace.base, passed: positive, rows: rows, channels: channels, mean: mean,
+                invStd: invStd,
                 masked: inPlace.base, sumDy: first.base, sumDyXhat: second.base, workspace: workspace.base,
                 context: context)
             #expect(inPlace.isSound && inPlace.bits == masked.bits)
-            #expect(run(dy, y).starts(with: first.bits + second.bits))
+            #expect(run(dy, positive).starts(with: first.bits + second.bits))
+
+            // Whether the output is read or made again from the input, the bits are the same: also where the sum is next to zero.
+            let nearZero = mean.indices.map { -x[$0] * invStd[$0] }
+            for scales in [generator.floats(channels), invStd] {
+                let (scale, shift) = (GuardedBuffer(scales), GuardedBuffer(nearZero))
+                Kernels.scaleShift(
+                    x: x, rows: rows, channels: channels, scale: scale.base, shift: shift.base, relu: true,
+                    output: output.base, context: context)
+                #expect(run(dy, .positiveScaled(scale: scale.base, shift: shift.base)) == run(dy, positive))
+                #expect(scale.isSound && shift.isSound)
+            }
 
             // With constant statistics only the scale is left.
             let scaled = GuardedBuffer(dy)

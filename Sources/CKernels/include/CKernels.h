@@ -136,6 +136,14 @@ typedef struct {
   float epsilon;
 } ck_update;
 
+/// Where a ReLU behind a normalisation let values pass: where its output `y` is positive, or where `x*scale + shift` is (per
+/// channel, as `scale_shift` computes it), which saves reading the output; everywhere where both are NULL.
+typedef struct {
+  const float *y;
+  const float *scale;
+  const float *shift;
+} ck_active;
+
 /// One instruction set's kernels: constants, so any number of threads may read them.
 #if defined(__clang__)
 typedef struct __attribute__((swift_attr("@Sendable"))) {
@@ -184,17 +192,18 @@ typedef struct {
   /// `out = x*scale + shift (+ residual)`, then `max(0, .)` if `relu`; NaN stays NaN. `out` may be `x` or `residual`.
   void (*scale_shift)(const float *x, long rows, long channels, const float *scale, const float *shift,
                       const float *residual, int relu, float *out);
-  /// `sums[c]` = sum of x, `sums[channels + c]` = sum of x squared, over the rows, in float64.
+  /// `sums[c]` += sum of x, `sums[channels + c]` += sum of x squared, over the rows, in float64, row by row: it does not matter
+  /// in how many calls.
   void (*moments)(const float *x, long rows, long channels, double *sums);
   /// `sums[c]` = sum of x over the rows, in float64.
   void (*column_sums)(const float *x, long rows, long channels, double *sums);
-  /// `sums[c]` = sum of dy, `sums[channels + c]` = sum of dy * (x - mean) * inv_std, in float64. Where `active` (a ReLU's
-  /// output) is given, dy counts as zero where it is not positive; `masked`, where given, takes what counts, and may be dy.
-  void (*gradient_sums)(const float *x, const float *dy, const float *active, long rows, long channels,
+  /// `sums[c]` = sum of dy, `sums[channels + c]` = sum of dy * (x - mean) * inv_std, in float64. Where the ReLU let nothing
+  /// pass, dy counts as zero; `masked`, where given, takes what counts, and may be dy.
+  void (*gradient_sums)(const float *x, const float *dy, const ck_active *active, long rows, long channels,
                         const float *mean, const float *inv_std, float *masked, double *sums);
-  /// `dx = factor * (dy - shift - (x - mean)*slope)`, all four per channel; `active` as above. `dx` may be any input.
-  void (*normal_gradient)(const float *x, const float *dy, const float *active, long rows, long channels,
-                          const float *mean, const float *factor, const float *shift, const float *slope, float *dx);
+  /// `dx = factor * (dy - offset - (x - mean)*slope)`, all four per channel; `active` as above. `dx` may be any input.
+  void (*normal_gradient)(const float *x, const float *dy, const ck_active *active, long rows, long channels,
+                          const float *mean, const float *factor, const float *offset, const float *slope, float *dx);
   /// `dx = y > 0 ? dy : 0`. `dx` may be `dy`.
   void (*relu_gradient)(const float *y, const float *dy, long count, float *dx);
   /// `sum += x`.
