@@ -13,7 +13,9 @@ package struct LocalTraining {
     package let round: Int
     package let global: Model
     package let pictures: LocalPictures
+    /// Of the memory, what the pictures leave.
     package let context: ComputeContext
+    private let pictureBytes: Int
     /// What is trained and measured on: the pictures, or their features.
     private let training: any PictureSource
     private let validation: any PictureSource
@@ -33,7 +35,9 @@ package struct LocalTraining {
         self.round = round
         self.global = global
         self.pictures = pictures
-        self.context = context
+        pictureBytes = LoadedDataset.bytes(
+            count: pictures.training.count + pictures.validation.count, imageSize: plan.imageSize)
+        self.context = context.leaving(pictureBytes)
         training = features?.training ?? pictures.training
         validation = features?.validation ?? pictures.validation
         let optimizer: Optimizer =
@@ -80,8 +84,7 @@ package struct LocalTraining {
         let tensors = try Trainer.plannedPeakBytes(
             model: global, options: options, pictures: pictures.training.count, boundary: training.boundary,
             context: context)
-        let count = pictures.training.count + pictures.validation.count
-        return tensors + LoadedDataset.bytes(count: count, imageSize: plan.imageSize)
+        return tensors + pictureBytes
     }
 
     /// A trainer at the start of the round, or where a checkpoint of this very round left off. A checkpoint of anything

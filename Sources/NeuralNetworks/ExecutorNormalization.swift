@@ -5,6 +5,15 @@ extension StepRun {
 
     /// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` (Ioffe and Szegedy 2015, algorithm 1).
     func normalize(_ step: NormalizeStep) {
+        if !step.isRepeated { findScale(step) }
+        Kernels.scaleShift(
+            x: read(step.input), rows: rows(step.shape), channels: step.shape.channels, scale: read(step.scale),
+            shift: read(step.shift), relu: step.appliesReLU, residual: step.residual.map { read($0) },
+            output: write(step.output), context: context)
+    }
+
+    /// The layer as a scale and a shift of each channel, from the batch's moments or the running ones.
+    private func findScale(_ step: NormalizeStep) {
         let channels = step.shape.channels
         let (mean, inverse) = (write(step.mean), write(step.inverseDeviation))
         if step.usesBatch {
@@ -30,10 +39,6 @@ extension StepRun {
             scale[channel] = weight[channel] * inverse[channel]
             shift[channel] = bias[channel] - mean[channel] * scale[channel]
         }
-        Kernels.scaleShift(
-            x: read(step.input), rows: rows(step.shape), channels: channels, scale: scale, shift: shift,
-            relu: step.appliesReLU, residual: step.residual.map { read($0) }, output: write(step.output),
-            context: context)
     }
 
     /// The running variance takes the unbiased estimate, the normalisation the biased one, as in PyTorch.

@@ -9,6 +9,8 @@ package struct PlanMode: Equatable, Sendable {
     package var dropout: Float
     /// Keep every value, and compute the gradient by the pictures: to look into a network, not to train one.
     package var isProbe: Bool
+    /// Drop what the backward pass can compute again, see `PlanRecomputation.swift`.
+    var recomputes = false
     /// Stop at the last node's value: no softmax.
     var endsInFeatures = false
 
@@ -74,7 +76,10 @@ struct Plan: Sendable {
         var builder = PlanBuilder(graph, batch: batch, mode: mode, layout: layout, context: context)
         builder.buildForward()
         let probabilities = mode.endsInFeatures ? builder.value(graph.output) : builder.buildLoss()
-        if mode.isTraining { builder.buildBackward() }
+        if mode.isTraining {
+            builder.dropRecomputable()
+            builder.buildBackward()
+        }
         var intervals = builder.intervals
         // The caller's: takes no room.
         intervals[Self.inputBuffer].count = 0

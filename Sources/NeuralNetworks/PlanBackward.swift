@@ -8,7 +8,7 @@ extension PlanBuilder {
         for node in graph.nodes.indices.reversed() where needsGradient[node] {
             guard let gradient = gradients[node] else { continue }
             if let (fused, step) = normalizations[node] {
-                buildBackward(fused, step, gradient: gradient)
+                buildBackward(fused, forBackward(fused, step), gradient: gradient)
             } else {
                 buildBackward(node, gradient: gradient)
             }
@@ -24,13 +24,13 @@ extension PlanBuilder {
             return
         case .convolution:
             if mode.trains(description) {
-                let step = convolutionStep(node, input: value(source), output: gradient)
+                let step = convolutionStep(node, input: valueAgain(source), output: gradient)
                 emit(.convolutionWeightGradient(step), touching: [step.input, step.output, step.workspace])
             }
             buildInputGradient(node, source: source, gradient: gradient)
         case .dense:
             if mode.trains(description) {
-                let step = denseStep(node, input: value(source), output: gradient)
+                let step = denseStep(node, input: valueAgain(source), output: gradient)
                 emit(.denseWeightGradient(step), touching: [step.input, step.output, step.workspace])
             }
             contribute(to: source) { builder, target in
@@ -38,7 +38,7 @@ extension PlanBuilder {
                 builder.emit(.denseInputGradient(step), touching: [target, gradient, step.workspace])
             }
         case .relu:
-            let output = value(node)
+            let output = valueAgain(node)
             emit(
                 .reluBackward(output: output, gradient: gradient, count: count(node)), touching: [output, gradient])
             pass(gradient, of: node, to: source)

@@ -78,10 +78,10 @@ struct NormalizeStep: Sendable {
     /// True: the batch's moments, and the running ones are updated. False: the running ones, as constants.
     let usesBatch: Bool
     let appliesReLU: Bool
-    let input: BufferID
+    var input: BufferID
     let residual: BufferID?
     /// May be `input`.
-    let output: BufferID
+    var output: BufferID
     /// `[C]` each. Mean and inverse deviation are kept for the backward pass where `usesBatch`.
     let mean: BufferID
     let inverseDeviation: BufferID
@@ -90,10 +90,18 @@ struct NormalizeStep: Sendable {
     let workspace: BufferID
     /// Whether the convolution before it has left the moments' sums in the workspace.
     let hasSums: Bool
+    /// Whether moments, scale and shift are there from the first time.
+    var isRepeated = false
 
     /// Whether the backward pass needs the output to see where the ReLU let values pass. Otherwise it computes that from the
     /// input, which it reads anyhow, by scale and shift, which are kept.
     var readsOutputBackward: Bool { appliesReLU && (residual != nil || !usesBatch) }
+
+    func again(input: BufferID, output: BufferID) -> NormalizeStep {
+        var step = self
+        (step.input, step.output, step.isRepeated) = (input, output, true)
+        return step
+    }
 }
 
 /// The backward pass of a ``NormalizeStep``.

@@ -6,7 +6,8 @@ package import Tensors
 /// after any step and resumed gives the same bytes as never having stopped; 3. only parameters in trained parts change,
 /// and the running statistics of their BatchNorm layers; 4. FedProx's term pulls parameters towards the model that the
 /// trainer was made with, and never touches running statistics; 5. after `init`, no step allocates tensor memory, and none
-/// takes more than the context allows: where BatchNorm does not train, batches are cut into parts for that.
+/// takes more than the context allows: where memory is short, layers are computed twice, or, where BatchNorm does not train, batches
+/// are cut into parts.
 ///
 /// An instance belongs to one thread at a time.
 package final class Trainer {
@@ -43,6 +44,7 @@ package final class Trainer {
         schedule = setup.schedule
         plans = setup.plans
         partSize = setup.partSize
+        recomputes = setup.recomputes
         memory = TrainingMemory(setup.sizes)
         setup.layout.load(model.tensors, into: memory.values)
         // Every plan folds alike: which layers can be folded does not depend on the batch.
@@ -52,6 +54,8 @@ package final class Trainer {
 
     /// Pictures that pass the network at once; fewer than a batch where memory is short.
     package var picturesAtOnce: Int { partSize }
+    /// Whether memory is short and layers are computed twice; changes no byte of the result.
+    package let recomputes: Bool
 
     /// Bytes of tensor memory: parameters, gradients, optimiser state, two batches of pictures, and the largest plan's
     /// activations. Known before the first step, and not exceeded.

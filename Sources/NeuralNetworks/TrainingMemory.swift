@@ -8,6 +8,8 @@ struct TrainingSetup {
     /// Pictures that pass the network at once: a batch, or a part of one where the whole would take more memory than the
     /// context allows. Gradients of parts are summed; what that changes is rounding.
     let partSize: Int
+    /// Whether the forward pass is done twice, for the same reason, where BatchNorm trains.
+    let recomputes: Bool
     /// Parts are chosen as if there were so many workers, each with its own scratch memory: a machine with fewer makes the
     /// same parts, and so the same bytes.
     private static let assumedWorkers = 16
@@ -21,7 +23,7 @@ struct TrainingSetup {
         let classes = model.specification.classes.count
         try options.check(classes: classes)
         let graph = try model.specification.graph(after: data.boundary)
-        let mode = PlanMode(
+        var mode = PlanMode(
             trainedParts: Set(try model.specification.parts(from: options.trainFrom)),
             freezesBatchNorm: options.frozenBatchNorm, dropout: options.dropout)
         labels = (0..<data.count).map { data.label($0) }
@@ -32,10 +34,10 @@ struct TrainingSetup {
         schedule = try Schedule(
             count: data.count, batchSize: options.batchSize, trainsBatchNorm: mode.trainsBatchNorm(in: graph),
             seed: options.seed)
-        let layout = ParameterLayout(graph) { mode.trains(graph.nodes[$0]) }
+        let layout = ParameterLayout(graph) { [mode] in mode.trains(graph.nodes[$0]) }
         self.layout = layout
         let schedule = schedule
-        let compiled = { (part: Int, context: ComputeContext) in
+        let compiled = { (part: Int, mode: PlanMode, context: ComputeContext) in
             let plans = schedule.partSizes(part).map {
                 Plan(graph, batch: $0, mode: mode, layout: layout, context: context)
             }
@@ -46,15 +48,21 @@ struct TrainingSetup {
             return (plans, sizes)
         }
         var part = schedule.batchSizes[0]
-        // Moments of a part would not be those of the batch.
-        if !mode.trainsBatchNorm(in: graph) {
+        if mode.trainsBatchNorm(in: graph) {
+            // Moments of a part would not be those of the batch.
+            var frugal = mode
+            frugal.recomputes = true
+            let bytes = compiled(part, mode, context).1.bytes
+            if bytes > context.memoryLimit, compiled(part, frugal, context).1.bytes < bytes { mode = frugal }
+        } else {
             let many = ComputeContext(
                 workers: max(Self.assumedWorkers, context.workers), instructionSet: context.instructionSet,
                 convolutionMethod: context.convolutionMethod)
-            while part > 1, compiled(part, many).1.bytes > context.memoryLimit { part = (part + 1) / 2 }
+            while part > 1, compiled(part, mode, many).1.bytes > context.memoryLimit { part = (part + 1) / 2 }
         }
+        recomputes = mode.recomputes
         partSize = part
-        (plans, sizes) = compiled(part, context)
+        (plans, sizes) = compiled(part, mode, context)
     }
 }
 

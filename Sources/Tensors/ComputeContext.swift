@@ -31,6 +31,13 @@ package struct ComputeContext: Sendable {
         self.memoryLimit = memoryLimit ?? MachineMemory.usual
     }
 
+    /// The same with less memory: what something else takes beside the tensors.
+    package func leaving(_ bytes: Int) -> ComputeContext {
+        ComputeContext(
+            workers: workers, instructionSet: instructionSet, convolutionMethod: convolutionMethod,
+            memoryLimit: max(0, memoryLimit - bytes))
+    }
+
     package static var onlineProcessors: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
     /// Runs `body` once for every task in `0..<tasks`, on up to `workers` threads, and returns when all are done.

@@ -245,13 +245,38 @@ import Testing
         #expect(throws: NetworkError.self) {
             try predictProbabilities(model: model, data: data, context: limited(refused))
         }
-        // BatchNorm trains: a batch cannot be cut.
+        // BatchNorm trains: a batch cannot be cut, and with no memory at all a plan is as small as it gets.
         let needed = try Trainer.plannedPeakBytes(
-            model: model, options: options(), pictures: data.count, context: context)
+            model: model, options: options(), pictures: data.count, context: limited(0))
         #expect(throws: NetworkError.self) {
             try Trainer(model: model, options: options(), data: data, context: limited(needed - 1))
         }
         _ = try Trainer(model: model, options: options(), data: data, context: limited(needed))
+    }
+
+    @Test(
+        "where memory is short and BatchNorm trains, layers are computed twice, and the bytes are the same",
+        arguments: [("resnet18", "stem"), ("resnet50", "layer1"), ("smallcnn", "stem"), ("resnet18+mlp", "stem")])
+    func recomputation(_ architecture: String, trainFrom: String) throws {
+        let specification = try ModelSpecification(
+            architecture: try #require(Architecture(rawValue: architecture)), classes: ["a", "b", "c", "d"],
+            imageSize: 160)
+        let model = try Model(initializing: specification, seed: 3)
+        let data = SyntheticPictures(count: 14, size: 160)
+        // The larger head's own BatchNorm trains always.
+        let options = TrainingOptions(
+            epochs: 1, batchSize: 12, trainFrom: trainFrom, frozenBatchNorm: architecture.hasSuffix("+mlp"),
+            dropout: 0.2,
+            seed: 5)
+        let usual = try Trainer(model: model, options: options, data: data, context: context)
+        let limit = usual.plannedPeakBytes - 1
+        let frugal = try Trainer(
+            model: model, options: options, data: data, context: ComputeContext(workers: 2, memoryLimit: limit))
+        #expect(frugal.recomputes && !usual.recomputes && frugal.plannedPeakBytes <= limit)
+        for trainer in [usual, frugal] { #expect(try trainer.run(shouldStop: { false })) }
+        for trainer in [usual, frugal] { try trainer.recomputeBatchNormStatistics() }
+        #expect(frugal.model == usual.model && frugal.statistics == usual.statistics)
+        #expect(frugal.model != model)
     }
 
     @Test(

@@ -31,9 +31,9 @@ final class World {
     }
 
     /// DESIGN's first lines. Small steps and one epoch, so that a round takes a moment.
-    func makeHomes(size: Int = 32) throws {
+    func makeHomes(size: Int = 32, batchSize: Int = 8) throws {
         try succeed("server", "init", "--home", "S", "--name", "ministry")
-        try configure("S", "learning_rate: 0.001\nbatch_size: 8\nlocal_epochs: 1")
+        try configure("S", "learning_rate: 0.001\nbatch_size: \(batchSize)\nlocal_epochs: 1")
         try succeed(
             "model", "init", "--home", "S", "--arch", "smallcnn", "--classes", Material.classes, "--size", "\(size)",
             "--seed", "1")
