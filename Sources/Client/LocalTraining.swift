@@ -37,7 +37,7 @@ package struct LocalTraining {
         self.pictures = pictures
         pictureBytes = LoadedDataset.bytes(
             count: pictures.training.count + pictures.validation.count, imageSize: plan.imageSize)
-        self.context = context.leaving(pictureBytes)
+        self.context = context.with(memoryLimit: context.memoryLimit - pictureBytes)
         training = features?.training ?? pictures.training
         validation = features?.validation ?? pictures.validation
         let optimizer: Optimizer =

@@ -31,11 +31,10 @@ package struct ComputeContext: Sendable {
         self.memoryLimit = memoryLimit ?? MachineMemory.usual
     }
 
-    /// The same with less memory: what something else takes beside the tensors.
-    package func leaving(_ bytes: Int) -> ComputeContext {
+    package func with(memoryLimit: Int) -> ComputeContext {
         ComputeContext(
             workers: workers, instructionSet: instructionSet, convolutionMethod: convolutionMethod,
-            memoryLimit: max(0, memoryLimit - bytes))
+            memoryLimit: memoryLimit)
     }
 
     package static var onlineProcessors: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }

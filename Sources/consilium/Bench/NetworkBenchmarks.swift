@@ -2,7 +2,8 @@ import NeuralNetworks
 import Tensors
 import Wire
 
-/// Whole networks: a training step with all layers, a forward pass, and a step of layer4 and head on kept features.
+/// Whole networks: a training step with all layers, also in little memory, a forward pass, and a step of layer4 and head on
+/// kept features.
 enum NetworkBenchmarks {
     static func networks(
         _ architectures: [Architecture], batch: Int, size: Int, _ context: ComputeContext
@@ -18,16 +19,29 @@ enum NetworkBenchmarks {
             }
             let options = TrainingOptions(epochs: 100_000, batchSize: batch)
             let pictures = Pictures(count: batch, classes: specification.classes.count)
-            return [
+            let training = { (name: String, options: TrainingOptions, context: ComputeContext, request: JSONValue?) in
                 Benchmark(
-                    group: .networks, name: "\(architecture.rawValue) training step", work: Double(batch),
-                    unit: .pictures, request: request("training step"),
+                    group: .networks, name: "\(architecture.rawValue) training step\(name)", work: Double(batch),
+                    unit: .pictures, request: request,
                     plannedBytes: {
                         try Trainer.plannedPeakBytes(
                             model: Model(initializing: specification, seed: 1), options: options, pictures: batch,
                             context: context)
                     },
-                    prepare: { try steps(Model(initializing: specification, seed: 1), options, pictures, context) }),
+                    prepare: { try steps(Model(initializing: specification, seed: 1), options, pictures, context) })
+            }
+            // The least that is possible; training with less is refused.
+            let twice = try context.with(
+                memoryLimit: Trainer.plannedPeakBytes(
+                    model: Model(initializing: specification, seed: 1), options: options, pictures: batch,
+                    context: context.with(memoryLimit: 0)))
+            var constant = options
+            constant.frozenBatchNorm = true
+            return [
+                training("", options, context, request("training step")),
+                training(", layers computed twice", options, twice, nil),
+                training(
+                    ", constant statistics, at most 1.2 GB", constant, context.with(memoryLimit: 1_200_000_000), nil),
                 Benchmark(
                     group: .networks, name: "\(architecture.rawValue) forward", work: Double(batch), unit: .pictures,
                     request: request("forward"),
