@@ -131,7 +131,7 @@ extension ClientRun {
             known != nil || report.phase == .final || state.requests.contains { $0.session == manifest.session }
         switch Freshness.judge(
             global: Envelope(delivery), model: model, taken: known.map { ($0.global.round, $0.global.model) },
-            isExpected: isExpected, isOver: known.map { $0.ended != nil && !isFirstFinal(report, $0) } ?? false)
+            isExpected: isExpected, isOver: known.map { isOver($0, for: report, in: delivery.id) } ?? false)
         {
         case .accept: break
         case .duplicate, .reject(.rollback), .reject(.sessionOver):
@@ -174,9 +174,12 @@ extension ClientRun {
         try mailbox.commit(delivery, .accepted)
     }
 
-    /// The finished model of a session that this hospital left, or that was aborted, may still be offered to it.
-    private func isFirstFinal(_ report: RoundReport, _ session: ClientSession) -> Bool {
-        report.phase == .final && !session.global.isFinal
+    /// The finished model of a session that this hospital left, or that was aborted, may still be offered to it. And the very
+    /// bundle that is on record comes again where a run was stopped before it could be committed: what was not done then is
+    /// done now.
+    private func isOver(_ session: ClientSession, for report: RoundReport, in bundle: Digest) -> Bool {
+        let isFirstFinal = report.phase == .final && !session.global.isFinal
+        return session.ended != nil && !isFirstFinal && session.global.bundle != bundle
     }
 
     /// A session's plan never changes.

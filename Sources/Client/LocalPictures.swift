@@ -29,7 +29,14 @@ package struct LocalPictures: Sendable {
         _ folder: FilePath, specification: ModelSpecification, augmentation: Federation.Augmentation,
         validation: Double, seed: UInt64, files: any FileSystem, context: ComputeContext
     ) throws -> LocalPictures {
-        let scan = try Dataset.scan(folder, classes: specification.classes, files: files)
+        let scan: DatasetScan
+        do throws(ImageError) {
+            scan = try Dataset.scan(folder, classes: specification.classes, files: files)
+        } catch {
+            // A folder that its disk withholds is not one without pictures.
+            guard error.reason == .storageFailed else { throw error }
+            throw ClientError(.temporary, error.description, hint: "the next run tries again")
+        }
         // Half of the machine: the network and the rest of the hospital's work need the other half.
         try LoadedDataset.requireMemory(scan, imageSize: specification.imageSize, available: MachineMemory.bytes / 2)
         let whole = LoadedDataset(

@@ -99,7 +99,10 @@ package enum Dataset {
         do {
             return try files.list(folder).filter { !$0.name.hasPrefix(".") && !litter.contains($0.name) }
         } catch {
-            throw ImageError(.folderUnreadable, "data folder: \(error)")
+            let isNoFolder = error.isMissing || error.code == .notDirectory
+            throw ImageError(
+                isNoFolder ? .folderMissing : ImageError.isStorageFault(error) ? .storageFailed : .folderUnreadable,
+                "data folder: \(error)")
         }
     }
 

@@ -1,3 +1,4 @@
+import Files
 import Wire
 
 /// What went wrong with a picture or a data folder, on what, and what to do. Lower case, no full stop, one line.
@@ -8,10 +9,10 @@ package struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Reason: String, Sendable, CaseIterable {
         // One picture.
         case unreadable, notAnImage, empty, truncated, corrupt, unsupported, tooLarge, outOfMemory
-        /// The disk, the share or the process's limits, not the picture: it may be read the next time.
+        /// The disk, the share or the process's limits, not the picture or the folder: it may be read the next time.
         case storageFailed
         // A data folder.
-        case folderUnreadable, noClasses, tooFewClasses, missingClass, unknownClass
+        case folderMissing, folderUnreadable, noClasses, tooFewClasses, missingClass, unknownClass
         // Splitting and synthesizing.
         case invalidOption, invalidGroups, outputExists, cannotWrite
     }
@@ -25,4 +26,7 @@ package struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     package var description: String { detail }
+
+    /// Whether the disk or the share withholds what may well be there.
+    static func isStorageFault(_ error: FileError) -> Bool { error.isTransient || error.isUnreachable }
 }

@@ -27,13 +27,7 @@ struct ImageReading: Sendable {
     }
 
     private static func reason(of error: FileError) -> ImageError.Reason {
-        switch error.code {
-        case .fileTooLarge: .tooLarge
-        case .ioError, .tooManyOpenFiles, .tooManyOpenFilesInSystem, .socketNotConnected, .staleNFSFileHandle,
-            .timedOut:
-            .storageFailed
-        default: error.isUnreachable ? .storageFailed : .unreadable
-        }
+        error.code == .fileTooLarge ? .tooLarge : ImageError.isStorageFault(error) ? .storageFailed : .unreadable
     }
 
     /// Calls `body` once for each item of the scan, from several threads and in no order.

@@ -1,11 +1,11 @@
 import Files
-import Wire
+package import Wire
 
 /// The latest moment that is known to be past: the newest verified `created`, and this home's own last run.
 ///
 /// A clock that runs a day or more before it would let expired bundles in and date our own ones wrongly, so that the run
 /// stops. A `created` in the future never raises it: one client with a wrong clock must not stop a server.
-struct ClockFloor: Equatable {
+package struct ClockFloor: Equatable {
     /// How far the clock may be behind the floor, and a `created` ahead of the clock, in seconds.
     static let tolerance: Int64 = 86_400
     /// How much the floor must rise to be worth a write, in seconds: an idle run writes nothing.
@@ -17,7 +17,7 @@ struct ClockFloor: Equatable {
         floor = max(floor, min(moment, now))
     }
 
-    func check(now: Timestamp) throws(MailboxError) {
+    package func check(now: Timestamp) throws(MailboxError) {
         guard now.seconds >= floor.seconds - Self.tolerance else {
             throw MailboxError(
                 .clock, "the clock says \(now.rfc3339), but this home has already seen \(floor.rfc3339)",
@@ -25,7 +25,7 @@ struct ClockFloor: Equatable {
         }
     }
 
-    static func load(from home: Home) throws(MailboxError) -> ClockFloor {
+    package static func load(from home: Home) throws(MailboxError) -> ClockFloor {
         let path = home.clockPath
         guard try onDisk({ () throws(FileError) in try home.files.exists(path) }) else {
             return ClockFloor(floor: home.record.created)

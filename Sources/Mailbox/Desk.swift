@@ -91,7 +91,7 @@ package struct Desk: Sendable {
             case .regular where TemporaryName.isUnfinished(entry.name) || entry.name.hasSuffix(Desk.reasonSuffix):
                 continue
             case .regular:
-                look(at: path, entry.name, state, group, &scan, isAccepted)
+                try look(at: path, entry.name, state, group, &scan, isAccepted)
             default:
                 scan.refuse(path, "is not a plain file and was not opened")
             }
@@ -101,11 +101,16 @@ package struct Desk: Sendable {
     private func look(
         at path: FilePath, _ name: String, _ state: DeskState, _ group: String?, _ scan: inout DeskScan,
         _ isAccepted: (Digest) -> Bool
-    ) {
+    ) throws(MailboxError) {
         let bundle: VerifiedBundle
         do {
             bundle = try BundleReader.open(path, files: home.files).verified()
         } catch {
+            if let cause = error.cause {
+                // Nothing is decided by half a desk: what the disk withholds just now may be the rejection.
+                guard !cause.isTransient else { throw MailboxError(cause) }
+                return scan.refuse(path, "cannot be looked at (\(cause))")
+            }
             return scan.refuse(path, "does not verify (\(error)); it was edited or is no bundle")
         }
         guard isAccepted(bundle.id) else {

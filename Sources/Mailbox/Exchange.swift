@@ -84,6 +84,12 @@ package struct Exchange: Equatable, Sendable {
         return found
     }
 
+    /// Whether there is something here that has a client's name.
+    func names(_ client: PartyName, _ files: any FileSystem) throws(FileError) -> Bool {
+        guard layout == .perClient else { return false }
+        return try files.status(root.appending(client.text)) != nil
+    }
+
     private func folder(of client: PartyName) -> FilePath {
         layout == .flat ? root : root.appending(client.text)
     }

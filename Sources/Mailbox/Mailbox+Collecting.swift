@@ -25,6 +25,25 @@ extension Mailbox {
         return pass.summary
     }
 
+    /// A name that a person gave, so that a slip of the pen does not look like an empty stick. Who is not enrolled yet is known
+    /// by the folder that somebody made for it.
+    ///
+    /// - Throws: `input` where nobody is known by that name and nothing in the exchange has it.
+    package func requireKnown(_ client: PartyName, in exchange: Exchange) throws(MailboxError) {
+        let known = Set(
+            trust.parties.map(\.name) + ledger.outgoing.values.flatMap(\.recipients)
+                + ledger.incoming.values.map(\.sender)
+        ).subtracting([home.name])
+        guard !known.contains(client) else { return }
+        guard try !onDisk({ () throws(FileError) in try exchange.names(client, files) }) else { return }
+        let names = known.map(\.text)
+        let near = didYouMean(client.text, among: names).map { "did you mean \($0)?" }
+        throw MailboxError(
+            .input, "nobody is called \(client) here, and nothing of that name lies in \(exchange.root)",
+            hint: near
+                ?? (names.isEmpty ? "nobody is enrolled yet" : "known are \(names.sorted().joined(separator: ", "))"))
+    }
+
     /// The folders to look into.
     private func sources(
         in exchange: Exchange, only: PartyName?, _ summary: inout ExchangeSummary

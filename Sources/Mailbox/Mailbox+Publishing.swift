@@ -46,8 +46,10 @@ extension Mailbox {
                 problems.append(obstacle)
                 continue
             }
+            // By its number, which no other bundle outside of sessions has. By its time, a second one within the same second
+            // would be the first one sent again, and acknowledge nothing.
             try send(
-                key: "receipt/\(party.name)/\(now.seconds)", kind: .receipt, to: [party.name],
+                key: "receipt/\(party.name)/\(ledger.next(in: .none).seq)", kind: .receipt, to: [party.name],
                 retention: .days(Self.receiptDays), payload: [])
         }
     }

@@ -11,31 +11,43 @@ import Testing
 /// A broken picture is skipped, and training goes on; a disk that fails is no broken picture: nothing is trained without
 /// what it withholds.
 @Suite struct LocalPicturesTests {
+    @Test(arguments: ["a", "b"]) func aFailingFolderIsTheDisksFault(name: String) throws {
+        for code in [Errno.ioError, .tooManyOpenFiles, .socketNotConnected, .readOnlyFileSystem] {
+            let error = #expect(throws: ClientError.self) { try Self.load(FailingPictures(name: name, code: code)) }
+            #expect(error?.code == .temporary)
+            #expect(error?.message.hasPrefix("data folder: cannot list ") == true, "\(String(describing: error))")
+        }
+        let error = #expect(throws: ImageError.self) {
+            try Self.load(FailingPictures(name: name, code: .permissionDenied))
+        }
+        #expect(error?.reason == .folderUnreadable)
+    }
+
     @Test(arguments: [
         (Errno.ioError, true), (.tooManyOpenFiles, true), (.socketNotConnected, true), (.staleNFSFileHandle, true),
         (.permissionDenied, false),
     ])
     func aFailingDiskIsNoBrokenPicture(code: Errno, stops: Bool) throws {
         let files = FailingPictures(name: "3.png", code: code)
-        let folder = try Self.pictures()
-        defer { try? LocalFileSystem().removeTree(folder) }
-        let specification = try ModelSpecification(
-            architecture: try #require(Architecture(rawValue: "smallcnn")), classes: ["a", "b"], imageSize: 32)
-        func load() throws -> LocalPictures {
-            try LocalPictures.load(
-                folder, specification: specification,
-                augmentation: .init(
-                    rotation: 0, zoom: 0, shift: 0, horizontalFlip: false, brightness: 0, contrast: 0),
-                validation: 0.2, seed: 1, files: files, context: ComputeContext(workers: 2))
-        }
         if stops {
-            let error = #expect(throws: ClientError.self) { try load() }
+            let error = #expect(throws: ClientError.self) { try Self.load(files) }
             #expect(error?.code == .temporary)
             #expect(
                 error?.message.hasPrefix("1 of the 12 pictures cannot be read") == true, "\(String(describing: error))")
         } else {
-            #expect(try load().skipped.count == 1)
+            #expect(try Self.load(files).skipped.count == 1)
         }
+    }
+
+    private static func load(_ files: any FileSystem) throws -> LocalPictures {
+        let folder = try pictures()
+        defer { try? LocalFileSystem().removeTree(folder) }
+        let specification = try ModelSpecification(
+            architecture: try #require(Architecture(rawValue: "smallcnn")), classes: ["a", "b"], imageSize: 32)
+        return try LocalPictures.load(
+            folder, specification: specification,
+            augmentation: .init(rotation: 0, zoom: 0, shift: 0, horizontalFlip: false, brightness: 0, contrast: 0),
+            validation: 0.2, seed: 1, files: files, context: ComputeContext(workers: 2))
     }
 
     private static func pictures() throws -> FilePath {
@@ -54,7 +66,7 @@ import Testing
     }
 }
 
-/// The local file system, but for one file that does not open.
+/// The local file system, but for one file that does not open, or one folder that cannot be listed.
 private struct FailingPictures: FileSystem {
     let name: String
     let code: Errno
@@ -82,7 +94,8 @@ private struct FailingPictures: FileSystem {
     }
     func removeDirectory(_ path: FilePath) throws(FileError) { try local.removeDirectory(path) }
     func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
-        try local.entries(folder, limit: limit)
+        if folder.lastComponent?.string == name { throw FileError("list", folder, code) }
+        return try local.entries(folder, limit: limit)
     }
     func status(_ path: FilePath) throws(FileError) -> FileStatus? { try local.status(path) }
     func synchronizeDirectory(_ folder: FilePath) throws(FileError) { try local.synchronizeDirectory(folder) }

@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import SystemPackage
 import Testing
 import Wire
 
@@ -160,6 +162,25 @@ import Wire
         try world.visit("a")
         told = try outbox()
         #expect(told.hasPrefix("ok "), "\(told)")
+    }
+
+    /// It tells the time of a home where a run is at work, and leaves to the next run what a stopped one left behind.
+    @Test func doctorOnlyLooks() throws {
+        let world = try World.enrolled()
+        try world.write("left", to: "a/mailbox/spool/1.tar")
+        let before = try Snapshot(world.path("a"))
+        func clock() throws -> Substring? {
+            try world.run("doctor", "--home", "a").output.split(separator: "\n").first { $0.contains("clock:") }
+        }
+        #expect(try clock() == "ok   clock: \(world.now.rfc3339)")
+        guard let lock = try LocalFileSystem().lock(FilePath(world.path("a/mailbox/lock"))) else {
+            throw TestTrouble("somebody else holds the home")
+        }
+        #expect(try clock() == "ok   clock: \(world.now.rfc3339)")
+        _ = consume lock
+        #expect(before.changes(to: try Snapshot(world.path("a"))) == [])
+        world.advance(days: -2)
+        #expect(try clock()?.hasPrefix("MEND clock: the clock says") == true)
     }
 
     @Test func anEditedAuditIsNoticed() throws {

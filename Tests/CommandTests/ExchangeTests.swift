@@ -72,6 +72,34 @@ import Wire
         #expect(nothing.output == "nothing to carry\n")
     }
 
+    /// A slip of the pen is no stick with nothing on it.
+    @Test(arguments: ["sync", "verify-media"]) func aNameThatIsNobodysIsSaid(command: String) throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        try world.shell("mkdir stick flat flat/inbox flat/outbox")
+        for share in ["stick", "flat"] {
+            let outcome = try world.run("exchange", command, "--home", "S", "--share", share, "--for", "hospitl-a")
+            #expect(outcome.status == 66 && outcome.output.isEmpty, "\(outcome)")
+            #expect(
+                outcome.errors.hasPrefix(
+                    "consilium: nobody is called hospitl-a here, and nothing of that name lies in"),
+                "\(outcome)")
+            #expect(outcome.errors.hasSuffix("\nhint: did you mean hospital-a?\n"), "\(outcome)")
+        }
+        #expect(world.names("stick").isEmpty)
+        let atHome = try world.run("exchange", command, "--home", "a", "--share", "stick", "--for", "hospital-b")
+        #expect(atHome.status == 64 && atHome.errors.contains("--for is for a server's home"), "\(atHome)")
+    }
+
+    /// A new hospital is known by what it sends.
+    @Test(arguments: ["stick/hospital-a/inbox", "stick/inbox"])
+    func anEnrolmentIsCollectedForAHospitalThatIsNotKnownYet(folder: String) throws {
+        let world = try World.initialised()
+        try world.shell("mkdir -p stick/outbox \(folder) && cp a/outbox/* \(folder)/")
+        let outcome = try world.succeed("exchange", "sync", "--home", "S", "--share", "stick", "--for", "hospital-a")
+        #expect(outcome.output.contains("collected enrol-hospital-a-"), "\(outcome)")
+    }
+
     /// A share that is away stops nothing but the carrying.
     @Test func aShareThatIsAwayIsOneLine() throws {
         let world = try World.enrolled()

@@ -55,7 +55,7 @@ import Testing
         #expect(failure(folder)?.reason == .tooFewClasses)
         #expect(try Dataset.scan(folder.path, minimumClasses: 1).items.count == 1)
         try LocalFileSystem().removeTree(folder.path)
-        #expect(failure(folder)?.reason == .folderUnreadable)
+        #expect(failure(folder)?.reason == .folderMissing)
     }
 
     @Test("an empty class is a warning")

@@ -126,7 +126,7 @@ import Testing
                 _ = try Dataset.scan(path)
                 Issue.record("\(path) was taken for a data folder")
             } catch {
-                #expect(error.reason == .folderUnreadable && error.description.contains(path.string))
+                #expect(error.reason == .folderMissing && error.description.contains(path.string))
             }
         }
     }

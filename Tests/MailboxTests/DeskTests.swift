@@ -58,6 +58,27 @@ import Wire
         #expect(both.refusals.count == 1 && both.refusals[0].contains("rejected wins"))
     }
 
+    /// What a disk withholds may be the rejection: nothing is decided then, and nobody is told that a file was edited.
+    @Test func aFailingDiskIsNoEditedFile() throws {
+        try QuickFileSystem().copyFile(from: pending, to: desk.folder(.approved).appending("copy.tar"))
+        try QuickFileSystem().copyFile(from: pending, to: desk.folder(.rejected).appending("copy.tar"))
+        let mailbox = try opened(world.server)
+        var limit = 0
+        while true {
+            limit += 1
+            let hook = FaultyFileSystem.Hook(failing: limit, .onceWithError)
+            guard let home = try? Home.open(world.server.root, files: FaultyFileSystem(hook)) else { continue }
+            do {
+                let scan = try Desk.requests(home).scan(isAccepted: mailbox.isAccepted)
+                #expect(!hook.hasFailed, "operation \(limit): \(scan.refusals)")
+                break
+            } catch {
+                #expect(error.kind == .temporary, "operation \(limit): \(error)")
+            }
+        }
+        #expect(limit > 10)
+    }
+
     @Test func anEditedFileIsRefused() throws {
         var bytes = try content(pending)
         bytes[600] ^= 1

@@ -105,6 +105,19 @@ import Wire
         #expect(try names(outbox) == [])
     }
 
+    /// Cron's run and a person's within one second: what came in between is acknowledged too.
+    @Test func receiptsWithinOneSecondAreTwo() throws {
+        for number in 1...2 {
+            let request = try send(try opened(world.hospitalA), "request/\(number)")
+            let server = try carry(world.hospitalA, world.server, at: 1)
+            try server.sendReceipts()
+            #expect(server.outgoing.count == number)
+            let receipt = try #require(server.outgoing.last)
+            let bundle = try BundleReader.open(server.sentPath(receipt), files: QuickFileSystem()).verified()
+            #expect(bundle.manifest.acks == [request.id])
+        }
+    }
+
     @Test func aRepeatedBundleIsAcknowledgedAgainAfterADayOnly() throws {
         _ = try send(try opened(world.hospitalA), "request/1")
         for (day, receipts) in [(1, 1), (1, 1), (3, 2)] as [(Int64, Int)] {

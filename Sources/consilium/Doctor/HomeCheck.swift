@@ -42,7 +42,6 @@ struct HomeCheck {
                 "encryption", "ask them for the line of 'consilium key show' and add it to trust/recipients", encryption
             ),
             check("desks", "chmod go-w the folder: whoever may write there decides", desks),
-            // Before the next one, which takes the home's lock for a moment and so clears what is the home's own.
             check("leftovers", "remove the .part files if nobody is copying there just now", leftovers),
             check("clock", "set the clock", clock),
             check("audit", "keep the file and ask who changed it", audit),
@@ -147,8 +146,8 @@ struct HomeCheck {
     }
 
     private func clock() throws -> (good: Bool, text: String) {
-        let held = try Mailbox.open(home, now: now) != nil
-        return (true, held ? "\(now.rfc3339)" : "another run is at work just now")
+        try ClockFloor.load(from: home).check(now: now)
+        return (true, now.rfc3339)
     }
 
     private func audit() throws -> (good: Bool, text: String) {

@@ -39,13 +39,17 @@ struct ExchangeSyncCommand: ParsableCommand, UsesShares {
     func touchesShare() -> Bool { true }
 
     func run() throws {
-        let only = try client.map { try partyName($0) }
         let root = Environment.path(share)
         guard let mailbox = try Mailbox.open(try home.open(watching: root), now: try Environment.now()) else {
             throw CommandFailure.busy
         }
+        let only = try servedClient(client, mailbox.home)
         let exchange = try Exchange.detect(root, home: mailbox.home)
         let collected = try mailbox.collect(from: exchange, only: only)
+        // In a folder that all share, who is not enrolled yet is known by what came.
+        if let only, collected.copied.isEmpty, collected.problems.isEmpty {
+            try mailbox.requireKnown(only, in: exchange)
+        }
         let delivered = try mailbox.deliver(to: exchange, only: only, byHand: true)
         try mailbox.finish()
         if output.json {

@@ -24,12 +24,13 @@ struct ExchangeVerifyMediaCommand: ParsableCommand, UsesShares {
     func touchesShare() -> Bool { true }
 
     func run() throws {
-        let only = try client.map { try partyName($0) }
         let root = Environment.path(share)
         guard let mailbox = try Mailbox.open(try home.open(watching: root), now: try Environment.now()) else {
             throw CommandFailure.busy
         }
+        let only = try servedClient(client, mailbox.home)
         let exchange = try Exchange.detect(root, home: mailbox.home)
+        if let only { try mailbox.requireKnown(only, in: exchange) }
         let report = try mailbox.verifyMedia(exchange, only: only)
         if output.json { Console.print(json: json(report)) } else { show(report, root) }
         guard report.isGood else { throw SilentExit(status: .badData) }

@@ -137,7 +137,9 @@ private func status(of error: ImageError) -> ExitStatus {
     switch error.reason {
     case .invalidOption: .usage
     case .outputExists: .cannotCreate
-    case .cannotWrite: .inputOutput
+    case .folderMissing: .missingInput
+    case .cannotWrite, .folderUnreadable: .inputOutput
+    case .storageFailed: .temporary
     default: .badData
     }
 }

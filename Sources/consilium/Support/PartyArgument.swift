@@ -1,7 +1,19 @@
+import Mailbox
 import Wire
 
 /// A client's name from the command line.
 func partyName(_ text: String) throws -> PartyName {
     guard let name = PartyName(text) else { throw CommandFailure(.usage, "'\(text)' is not the name of a party") }
     return name
+}
+
+/// The client that a server's exchange is for, from `--for`.
+func servedClient(_ text: String?, _ home: Home) throws -> PartyName? {
+    guard let text else { return nil }
+    guard home.role == .server else {
+        throw CommandFailure(
+            .usage, "--for is for a server's home; this is \(home.name)'s, which exchanges with \(home.record.server)",
+            hint: "leave it out")
+    }
+    return try partyName(text)
 }

@@ -68,6 +68,8 @@ struct Journey {
             try #require(world.names("S/enrolments/pending", "ENR").count == 1)
         },
         Tick(name: "enrol", home: "S", command: serve) {
+            // Faults are numbered within a thread.
+            try $0.configure("a", "threads: 1")
             try $0.carry("a", to: "S")
         } follow: {
             try $0.approveEnrolment()
@@ -151,9 +153,24 @@ struct Journey {
         "client", "init", "--home", "a", "--name", "hospital-a", "--invite", "invite.tar", "--data", "pictures",
     ]
 
+    /// What a hospital's `history/rounds.jsonl` says to its reader; nil where there is none yet. A line is written before what
+    /// says that it is written, so that a run which was killed in between writes it again, and the reader takes one.
+    static func history(_ world: World) throws -> String? {
+        guard world.exists("a/history/rounds.jsonl") else { return nil }
+        return try world.succeed("client", "history", "--home", "a", "--json").output
+    }
+
+    static func isHistory(_ name: String) -> Bool { name == "a/history/rounds.jsonl" }
+
     /// The folders before and after each undisturbed tick, in two runs of it.
     struct Stage: Sendable {
         let before: String
+        let begin: Snapshot
+        let history: String?
+        /// What the command said.
+        let said: String
+        /// A folder as after the tick.
+        let undisturbed: String
         let after: Snapshot
         let again: Snapshot
     }
@@ -167,17 +184,28 @@ struct Journey {
             let before = try Scratch.folder()
             try world.shell("cp -a . '\(before)'")
             let twin = try World.copy(of: before)
+            var said = ""
             for world in [twin, world] {
                 let outcome = try world.run(tick.command)
                 guard outcome.status == 0 else { throw TestTrouble("\(tick.name): \(outcome)") }
+                said = world.words(of: outcome)
             }
-            stages[tick.name] = Stage(before: before, after: try Snapshot(world.root), again: try Snapshot(twin.root))
+            stages[tick.name] = Stage(
+                before: before, begin: try Snapshot(before), history: try history(world), said: said,
+                undisturbed: twin.root,
+                after: try Snapshot(world.root), again: try Snapshot(twin.root))
         }
         return stages
     }
 }
 
 extension World {
+    /// What a command said, without what differs from run to run: digests, random numbers and this folder's path.
+    func words(of outcome: Outcome) -> String {
+        (outcome.output + outcome.errors).replacing(root, with: "").replacing(
+            /[0-9a-f]{8,64}|SHA256:[A-Za-z0-9+\/=]+/, with: "#")
+    }
+
     fileprivate func makeModel() throws {
         try succeed(
             "model", "init", "--home", "S", "--arch", "smallcnn", "--classes", Material.classes, "--size", "32")

@@ -1,19 +1,38 @@
 import Foundation
 import Glibc
 
-/// Temporary folders, all under one that goes when the process ends.
+/// Temporary folders, all under two that go when the process ends.
 enum Scratch {
+    private static let base = ProcessInfo.processInfo.environment["TMPDIR"]
+
     private static let root: String = {
-        let base = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+        let made = makeRoot(in: base ?? "/tmp")
+        atexit { try? FileManager.default.removeItem(atPath: Scratch.root) }
+        return made
+    }()
+
+    private static let memory: String = {
+        guard base == nil, access("/dev/shm", W_OK) == 0 else { return root }
+        let made = makeRoot(in: "/dev/shm")
+        atexit { try? FileManager.default.removeItem(atPath: Scratch.memory) }
+        return made
+    }()
+
+    private static func makeRoot(in base: String) -> String {
         var template = Array("\(base)/consilium-tests-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { preconditionFailure("cannot make a temporary folder in \(base)") }
-        atexit { try? FileManager.default.removeItem(atPath: Scratch.root) }
         return template.withUnsafeBufferPointer { buffer in
             buffer.baseAddress.map { String(cString: $0) } ?? base
         }
-    }()
+    }
 
-    static func folder() throws -> String {
+    static func folder() throws -> String { try folder(in: root) }
+
+    /// In memory, where the system has such a place and `TMPDIR` names no other: for tests that flush thousands of files to a
+    /// disk which nobody unplugs. Whoever makes it removes it.
+    static func folderInMemory() throws -> String { try folder(in: memory) }
+
+    private static func folder(in root: String) throws -> String {
         let path = "\(root)/\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         return path
