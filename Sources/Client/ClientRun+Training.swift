@@ -168,12 +168,13 @@ extension ClientRun {
     }
 
     private func afterPublishing(_ id: RandomID, round: Int) throws {
-        state.change(session: id) { $0.answeredRound = max($0.answeredRound, round) }
-        try saveState()
+        // First, since a run that is stopped on the way comes here again, and no more once the state has the round.
         try files.remove(checkpointPath(id))
         try files.remove(updatePath(id))
         // A newer update makes the earlier rounds' ones useless.
         try mailbox.withdraw { $0.kind == .update && $0.session == id && $0.round < round }
+        state.change(session: id) { $0.answeredRound = max($0.answeredRound, round) }
+        try saveState()
     }
 
     // MARK: parts

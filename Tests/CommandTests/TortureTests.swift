@@ -146,6 +146,15 @@ struct TortureTests {
             }
             return self.isComparable(name) && !(hasPutOff && tellsOfReceipts)
         }
+        // A picture that may not be opened is left out, said and counted: another training, and another fit, but a whole one.
+        let isWithoutAPicture =
+            hasPutOff && point.isPermissionDenied
+            && ["pictures cannot be read and are skipped", "is installed as sent, not fitted"].contains {
+                disturbed.output.contains($0)
+            }
+        func isOfPictures(_ name: String) -> Bool {
+            Journey.isHistory(name) || name.hasSuffix("/metrics.json") || name.hasPrefix("a/models/")
+        }
         func names(_ snapshot: Snapshot) -> [String] {
             snapshot.entries.keys.filter(isComparable).map { $0.replacing(/[0-9a-f]{8,64}/, with: "#") }.sorted()
         }
@@ -157,6 +166,7 @@ struct TortureTests {
         let difference = Array(names(end).difference(from: names(stage.after)))
         #expect(difference.isEmpty, "\(step): \(difference)")
         for (name, digest) in stage.stable where isComparable(name) && !Journey.isHistory(name) {
+            if isWithoutAPicture, isOfPictures(name) { continue }
             let isSame =
                 try end.entries[name]?.digest == digest
                 || hasPutOff && Self.remembering.contains(name)
@@ -164,7 +174,7 @@ struct TortureTests {
             #expect(isSame, "\(step): \(name) is not as in an undisturbed run")
         }
         let isSameHistory = try Journey.history(world) == stage.history
-        #expect(isSameHistory, "\(step): the hospital's history is not as in an undisturbed run")
+        #expect(isSameHistory || isWithoutAPicture, "\(step): the hospital's history is not as in an undisturbed run")
         #expect(throws: Never.self, "\(step), what follows") { try tick.follow(world) }
         if world.exists("S/audit/audit.jsonl") {
             let audit = try world.run("server", "audit", "--home", "S")

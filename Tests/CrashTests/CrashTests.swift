@@ -27,10 +27,14 @@ import Wire
         let changes: [Int]
         let operations: [Int]
         let root: FilePath
-        let base: FilePath
+        /// The one reference lives as long as the process, and is never deinitialised.
+        private static let base: FilePath = {
+            atexit { try? LocalFileSystem().removeTree(Reference.base) }
+            return Story.scratch()
+        }()
 
         init() throws {
-            base = Story.scratch()
+            let base = Self.base
             root = base.appending("work")
             let files = LocalFileSystem()
             try files.makeDirectories(base)
@@ -57,8 +61,6 @@ import Wire
         static func time(of step: Int, again: Bool = false) -> Timestamp {
             Story.start.adding(seconds: Int64(step + 1) * 3600 + (again ? 600 : 0))
         }
-
-        deinit { try? LocalFileSystem().removeTree(base) }
     }
 
     static let reference = Result { try Reference() }
@@ -145,6 +147,28 @@ import Wire
             let home = try story.home(.alpha)
             #expect(try ClientState.load(from: home).requests.count == 1, "operation \(operation)")
             #expect(try LocalFileSystem().list(home.outbox).count { $0.name.hasPrefix("request-") } == 1)
+        }
+    }
+
+    /// Once an update is sent its bundle is kept, and no copy beside it, which after the last round nobody would remove.
+    @Test func anUpdateThatIsSentLeavesNoCopyWhereverItsRunWasStopped() throws {
+        let reference = try Self.reference.get()
+        let step = try #require(Story.steps.firstIndex { $0.name == "alpha trains" })
+        // From the end back to a little before the state says that the round is answered.
+        var earlier = 0
+        for operation in (0..<reference.changes[step]).reversed() where earlier < 20 {
+            try LocalFileSystem().removeTree(reference.root)
+            try copyTree(reference.snapshots[step], to: reference.root)
+            let story = Story(root: reference.root)
+            let disk = SimulatedDisk(.stop(at: operation))
+            _ = try? Story.steps[step].run(story, disk, Reference.time(of: step))
+            let home = try story.home(.alpha)
+            earlier += try ClientState.load(from: home).sessions.first?.answeredRound == 1 ? 0 : 1
+            _ = try Story.steps[step].run(story, LocalFileSystem(), Reference.time(of: step, again: true))
+            let session = try #require(try ClientState.load(from: home).sessions.first)
+            #expect(session.answeredRound == 1, "operation \(operation)")
+            let names = try LocalFileSystem().list(home.session(session.id)).map(\.name)
+            #expect(!names.contains("update.safetensors"), "operation \(operation)")
         }
     }
 
