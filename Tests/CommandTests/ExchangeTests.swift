@@ -68,6 +68,9 @@ import Wire
         #expect(collected["collected"].texts.contains { $0.hasPrefix("update-") })
         try world.serve()
         #expect(try world.session("spring")["answered"].texts == ["hospital-a"])
+        // The update is acknowledged, though another receipt was made in this very second.
+        let last = try world.succeed("exchange", "sync", "--home", "S", "--share", "stick", "--for", "hospital-a")
+        #expect(last.output.hasPrefix("delivered receipt-ministry-to-hospital-a-"), "\(last)")
         let nothing = try world.succeed("exchange", "sync", "--home", "S", "--share", "stick", "--for", "hospital-a")
         #expect(nothing.output == "nothing to carry\n")
     }
