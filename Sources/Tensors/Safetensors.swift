@@ -37,6 +37,8 @@ package enum Safetensors {
     /// Little-endian values at any alignment, as Float.
     static func floats(_ bytes: UnsafeRawBufferPointer, as type: SafetensorsHeader.ElementType) -> [Float] {
         let count = bytes.count / type.size
+        // An empty array has no storage of its own, and the initializer would write to the one that all share.
+        guard count > 0 else { return [] }
         return [Float](unsafeUninitializedCapacity: count) { values, initialized in
             for index in 0..<count {
                 let value: Float

@@ -1,6 +1,18 @@
-import Synchronization
+import Foundation
 import Tensors
 import Testing
+
+/// A lock that ThreadSanitizer sees: of a contended `Mutex` it does not see the library's part, and reports a race.
+private final class Locked<Value>: @unchecked Sendable {
+    private let lock = NSLock()
+    private var value: Value
+
+    init(_ value: Value) { self.value = value }
+
+    func withLock<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
+        try lock.withLock { try body(&value) }
+    }
+}
 
 /// Rules of ``ComputeContext`` and ``AlignedArena``:
 /// 1. Every task runs exactly once, and never two at a time with one worker number.
@@ -10,8 +22,8 @@ import Testing
     @Test("runs every task once", arguments: [1, 2, 5], [0, 1, 2, 100])
     func tasks(workers: Int, tasks: Int) {
         let context = ComputeContext(workers: workers)
-        let runs = Mutex([Int](repeating: 0, count: tasks))
-        let busy = Mutex([Bool](repeating: false, count: workers))
+        let runs = Locked([Int](repeating: 0, count: tasks))
+        let busy = Locked([Bool](repeating: false, count: workers))
         context.parallel(tasks: tasks) { task, worker in
             let free = busy.withLock { busy in
                 defer { busy[worker] = true }
@@ -26,7 +38,7 @@ import Testing
 
     @Test("cuts ranges without gaps", arguments: [0, 1, 15, 16, 17, 1000, 12345])
     func ranges(count: Int) {
-        let found = Mutex([Range<Int>]())
+        let found = Locked([Range<Int>]())
         ComputeContext(workers: 3).parallel(count: count, grain: 10) { range in found.withLock { $0.append(range) } }
         let ranges = found.withLock { $0.sorted { $0.lowerBound < $1.lowerBound } }
         #expect(ranges.reduce(0) { $1.lowerBound == $0 && !$1.isEmpty ? $1.upperBound : -1 } == count)
