@@ -23,7 +23,7 @@ struct TrainingSetup {
         let classes = model.specification.classes.count
         try options.check(classes: classes)
         let graph = try model.specification.graph(after: data.boundary)
-        var mode = PlanMode(
+        let mode = PlanMode(
             trainedParts: Set(try model.specification.parts(from: options.trainFrom)),
             freezesBatchNorm: options.frozenBatchNorm, dropout: options.dropout)
         labels = (0..<data.count).map { data.label($0) }
@@ -34,7 +34,7 @@ struct TrainingSetup {
         schedule = try Schedule(
             count: data.count, batchSize: options.batchSize, trainsBatchNorm: mode.trainsBatchNorm(in: graph),
             seed: options.seed)
-        let layout = ParameterLayout(graph) { [mode] in mode.trains(graph.nodes[$0]) }
+        let layout = ParameterLayout(graph) { mode.trains(graph.nodes[$0]) }
         self.layout = layout
         let schedule = schedule
         let compiled = { (part: Int, mode: PlanMode, context: ComputeContext) in
@@ -48,21 +48,24 @@ struct TrainingSetup {
             return (plans, sizes)
         }
         var part = schedule.batchSizes[0]
-        if mode.trainsBatchNorm(in: graph) {
-            // Moments of a part would not be those of the batch.
-            var frugal = mode
-            frugal.recomputes = true
-            let bytes = compiled(part, mode, context).1.bytes
-            if bytes > context.memoryLimit, compiled(part, frugal, context).1.bytes < bytes { mode = frugal }
-        } else {
+        if !mode.trainsBatchNorm(in: graph) {
             let many = ComputeContext(
                 workers: max(Self.assumedWorkers, context.workers), instructionSet: context.instructionSet,
                 convolutionMethod: context.convolutionMethod)
             while part > 1, compiled(part, mode, many).1.bytes > context.memoryLimit { part = (part + 1) / 2 }
         }
-        recomputes = mode.recomputes
+        var chosen = compiled(part, mode, context)
+        var recomputes = false
+        if mode.trainsBatchNorm(in: graph), chosen.1.bytes > context.memoryLimit {
+            // Moments of a part would not be those of the batch.
+            var frugal = mode
+            frugal.recomputes = true
+            let less = compiled(part, frugal, context)
+            if less.1.bytes < chosen.1.bytes { (chosen, recomputes) = (less, true) }
+        }
         partSize = part
-        (plans, sizes) = compiled(part, mode, context)
+        self.recomputes = recomputes
+        (plans, sizes) = chosen
     }
 }
 

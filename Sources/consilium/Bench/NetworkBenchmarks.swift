@@ -19,29 +19,31 @@ enum NetworkBenchmarks {
             }
             let options = TrainingOptions(epochs: 100_000, batchSize: batch)
             let pictures = Pictures(count: batch, classes: specification.classes.count)
-            let training = { (name: String, options: TrainingOptions, context: ComputeContext, request: JSONValue?) in
+            func planned(_ options: TrainingOptions, _ context: ComputeContext) throws -> Int {
+                try Trainer.plannedPeakBytes(
+                    model: Model(initializing: specification, seed: 1), options: options, pictures: batch,
+                    context: context)
+            }
+            func training(
+                _ name: String, _ options: TrainingOptions, request: JSONValue? = nil,
+                in context: @escaping () throws -> ComputeContext
+            ) -> Benchmark {
                 Benchmark(
                     group: .networks, name: "\(architecture.rawValue) training step\(name)", work: Double(batch),
-                    unit: .pictures, request: request,
-                    plannedBytes: {
-                        try Trainer.plannedPeakBytes(
-                            model: Model(initializing: specification, seed: 1), options: options, pictures: batch,
-                            context: context)
-                    },
-                    prepare: { try steps(Model(initializing: specification, seed: 1), options, pictures, context) })
+                    unit: .pictures, request: request, plannedBytes: { try planned(options, context()) },
+                    prepare: { try steps(Model(initializing: specification, seed: 1), options, pictures, context()) })
             }
-            // The least that is possible; training with less is refused.
-            let twice = try context.with(
-                memoryLimit: Trainer.plannedPeakBytes(
-                    model: Model(initializing: specification, seed: 1), options: options, pictures: batch,
-                    context: context.with(memoryLimit: 0)))
             var constant = options
             constant.frozenBatchNorm = true
             return [
-                training("", options, context, request("training step")),
-                training(", layers computed twice", options, twice, nil),
-                training(
-                    ", constant statistics, at most 1.2 GB", constant, context.with(memoryLimit: 1_200_000_000), nil),
+                training("", options, request: request("training step")) { context },
+                // The least that is possible; training with less is refused.
+                training(", layers computed twice", options) {
+                    try context.with(memoryLimit: planned(options, context.with(memoryLimit: 0)))
+                },
+                training(", constant statistics, at most 1.2 GB", constant) {
+                    context.with(memoryLimit: 1_200_000_000)
+                },
                 Benchmark(
                     group: .networks, name: "\(architecture.rawValue) forward", work: Double(batch), unit: .pictures,
                     request: request("forward"),
