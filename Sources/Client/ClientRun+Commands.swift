@@ -110,10 +110,12 @@ extension ClientRun {
         return offer
     }
 
+    /// A person may have taken the file away; what was decided counts all the same.
     private func move(_ offer: Offer, to decision: DeskState) throws {
         let desk = Desk.updates(home)
         let scan = try desk.scan { _ in true }
-        if let item = scan.item(id: offer.bundle) { try desk.move(item, to: decision) }
+        guard let item = scan.item(id: offer.bundle) else { return try scan.requireWhole() }
+        try desk.move(item, to: decision)
     }
 
     /// Approves or refuses the plan PLAN-N.
@@ -129,6 +131,8 @@ extension ClientRun {
         let scan = try desk.scan { _ in true }
         if let item = scan.items.first(where: { $0.manifest.session == session.id }) {
             try desk.move(item, to: approve ? .approved : .rejected)
+        } else {
+            try scan.requireWhole()
         }
         try decide(session, consent: approve ? .granted : .refused, actor: actor)
     }

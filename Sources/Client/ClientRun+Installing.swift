@@ -30,6 +30,7 @@ extension ClientRun {
         if !asSent {
             do {
                 let training = try fitting(model, offer)
+                tellSkipped(training.pictures)
                 if let fitted = try training.fitted() {
                     model = fitted
                     notes.append("BatchNorm statistics of \(training.pictures.training.count) own pictures")

@@ -233,7 +233,7 @@ extension ClientRun {
     }
 
     /// One line for the count; the files' names are for 'data check' on the hospital's own terminal.
-    private func tellSkipped(_ pictures: LocalPictures) {
+    func tellSkipped(_ pictures: LocalPictures) {
         for warning in pictures.warnings {
             if state.announce("pictures-\(warning)") { attention(warning) } else { detail(warning) }
         }

@@ -109,7 +109,7 @@ package struct Desk: Sendable {
             if let cause = error.cause {
                 // Nothing is decided by half a desk: what the disk withholds just now may be the rejection.
                 guard !cause.isTransient else { throw MailboxError(cause) }
-                return scan.refuse(path, "cannot be looked at (\(cause))")
+                return scan.withhold(path, cause)
             }
             return scan.refuse(path, "does not verify (\(error)); it was edited or is no bundle")
         }
@@ -194,8 +194,16 @@ package struct DeskScan: Sendable {
     /// Their plans, by group.
     package fileprivate(set) var planFiles: [String: FilePath] = [:]
 
+    /// The first file that the disk would not open, and why.
+    private var withheld: FileError?
+
     package func items(_ state: DeskState) -> [DeskItem] { items.filter { $0.state == state } }
     package func item(id: Digest) -> DeskItem? { items.first { $0.id == id } }
+
+    /// Nothing is taken to be gone from a desk of which the disk withholds a file: that may be the one.
+    package func requireWhole() throws(MailboxError) {
+        if let withheld { throw MailboxError(withheld) }
+    }
 
     /// Finds what a person typed: `REQ-1`, `REQ-1-hospital-a` or the file's name.
     package func item(named text: String) -> DeskItem? {
@@ -206,6 +214,11 @@ package struct DeskScan: Sendable {
     package func nextNumber(prefix: String, after used: Int = 0) -> Int {
         let numbers = (items + superseded).compactMap { $0.deskName?.prefix == prefix ? $0.deskName?.number : nil }
         return max(used, numbers.max() ?? 0) + 1
+    }
+
+    fileprivate mutating func withhold(_ path: FilePath, _ cause: FileError) {
+        withheld = withheld ?? cause
+        refuse(path, "cannot be looked at (\(cause))")
     }
 
     fileprivate mutating func refuse(_ path: FilePath, _ what: String) {

@@ -119,7 +119,9 @@ extension ServerRun {
     @discardableResult
     private func move(_ record: DeskRecords.RequestRecord, to state: DeskState, group: String?) throws -> FilePath {
         let desk = Desk.requests(home)
-        guard let item = try desk.scan(isAccepted: { isKnown($0) }).item(id: record.id) else {
+        let scan = try desk.scan { isKnown($0) }
+        guard let item = scan.item(id: record.id) else {
+            try scan.requireWhole()
             throw ServerError(
                 .missing, "the file of \(record.label) is in none of the desk's folders",
                 hint: "copy archive/\(record.id).tar to requests/pending/\(record.fileName)")

@@ -181,6 +181,22 @@ import Wire
         #expect(installed.metadata["fitted"]?.hasSuffix(" own pictures") == true)
     }
 
+    /// A fit that had to do without a picture says so.
+    @Test func aPictureThatBreaksBeforeTheModelIsInstalledIsTold() throws {
+        let world = try World.enrolled()
+        try world.shell("cp -a '\(try Material.pictures.get())/client-1' pictures")
+        try world.write(
+            try world.text("a/consilium.yaml").replacing(/(?m)^data: .*$/, with: "data: ../pictures"),
+            to: "a/consilium.yaml")
+        try world.startSession(rounds: 1)
+        try world.journey()
+        try world.visit("a")
+        try world.shell("printf 'no picture' > pictures/glioma/broken.png")
+        let outcome = try world.succeed("client", "accept", "--home", "a", "1")
+        #expect(
+            outcome.output.hasPrefix("1 pictures cannot be read and are skipped; 'consilium data check' names them\n"))
+    }
+
     /// A model can be installed where the pictures are not at hand; then it stays as it came, and the admin is told.
     @Test func aModelIsInstalledAsSentWhereItCannotBeFitted() throws {
         let world = try World.enrolled()
