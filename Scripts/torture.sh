@@ -4,7 +4,8 @@
 #
 #   Scripts/torture.sh [SUITE...]        default: all suites that know CONSILIUM_TORTURE
 #
-# CONSILIUM_TORTURE=100 tries so many points of each tick, and CONSILIUM_SEED=2 with it others than the test run's.
+# CONSILIUM_TORTURE=100 tries so many points of each tick, and CONSILIUM_SEED=2 with it others than the test run's;
+# CONSILIUM_TICKS=train,final keeps TortureTests to those ticks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -20,6 +20,12 @@ struct TortureTests {
     /// Another seed tries other points.
     private static let seed = ProcessInfo.processInfo.environment["CONSILIUM_SEED"].flatMap { UInt64($0) } ?? 1
 
+    /// All ticks, or those that `CONSILIUM_TICKS` names, with commas between them.
+    private static let ticks: [Journey.Tick] = {
+        let wish = ProcessInfo.processInfo.environment["CONSILIUM_TICKS"]?.split(separator: ",")
+        return Journey.ticks.filter { tick in wish?.contains { $0 == tick.name } ?? true }
+    }()
+
     /// All, or some that lie evenly and differ from tick to tick and from seed to seed.
     private func chosen(_ points: [Strace.Point], of tick: Journey.Tick) -> [Strace.Point] {
         guard points.count > Self.wanted else { return points }
@@ -27,7 +33,7 @@ struct TortureTests {
         return (0..<Self.wanted).map { points[(offset + $0 * points.count / Self.wanted) % points.count] }
     }
 
-    @Test(arguments: Journey.ticks) func aKillAtAnyCallIsSurvived(tick: Journey.Tick) throws {
+    @Test(arguments: ticks) func aKillAtAnyCallIsSurvived(tick: Journey.Tick) throws {
         let stage = try #require(Journey.stages.get()[tick.name])
         let counts = try Strace.count(
             Strace.writing, of: tick.command, home: tick.home, in: try World.copy(of: stage.before, isPassing: true))
@@ -47,7 +53,7 @@ struct TortureTests {
         FaultRecords.record(points: killed)
     }
 
-    @Test(arguments: Journey.ticks) func anErrorOfTheDiskAtAnyCallIsSurvived(tick: Journey.Tick) throws {
+    @Test(arguments: ticks) func anErrorOfTheDiskAtAnyCallIsSurvived(tick: Journey.Tick) throws {
         let stage = try #require(Journey.stages.get()[tick.name])
         let counts = try Strace.count(
             Set(Strace.writing + Strace.reading).sorted(), of: tick.command, home: tick.home,

@@ -20,6 +20,9 @@ import Wire
         return wish == 1 ? .max : wish ?? 10
     }()
 
+    /// Another seed tries other points, and so many seeds as there are samples in all of them try every one once.
+    private static let seed = ProcessInfo.processInfo.environment["CONSILIUM_SEED"].flatMap { Int($0) } ?? 0
+
     /// The story undisturbed: its end, each step's beginning as a folder, and how many operations each step has.
     final class Reference: Sendable {
         let end: StoryEnd
@@ -117,7 +120,7 @@ import Wire
     private func points(_ counts: [Int], offset: Int) -> [(step: Int, operation: Int)] {
         let all = counts.enumerated().flatMap { step, count in (0..<count).map { (step: step, operation: $0) } }
         let stride = max(1, all.count / Self.sample)
-        return Swift.stride(from: offset % stride, to: all.count, by: stride).map { all[$0] }
+        return Swift.stride(from: (offset + Self.seed % stride) % stride, to: all.count, by: stride).map { all[$0] }
     }
 
     @Test(arguments: PowerLoss.Way.allCases)
