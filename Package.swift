@@ -85,7 +85,8 @@ let package = Package(
             name: "FilesTests", dependencies: ["FaultRecords", "Files", "SupportForTests", systemPackage],
             swiftSettings: strict),
         .testTarget(
-            name: "BundlesTests", dependencies: ["FaultRecords", "Bundles", "Files", "Wire", crypto, systemPackage],
+            name: "BundlesTests",
+            dependencies: ["FaultRecords", "Bundles", "Files", "Wire", "SupportForTests", crypto, systemPackage],
             swiftSettings: strict),
         .testTarget(
             name: "TensorsTests", dependencies: ["FaultRecords", "Tensors", "CKernels", "Wire"], swiftSettings: strict),
@@ -116,7 +117,7 @@ let package = Package(
             name: "ClientTests",
             dependencies: [
                 "FaultRecords", "Client", "Federation", "Images", "NeuralNetworks", "Tensors", "Files", "Wire",
-                systemPackage,
+                "SupportForTests", systemPackage,
             ], swiftSettings: strict),
         .testTarget(
             name: "CommandTests",
@@ -133,7 +134,7 @@ let package = Package(
                 "Server", "Client", "Mailbox", "Federation", "Bundles", "NeuralNetworks", "Images", "Tensors", "Files",
                 "Wire", systemPackage,
             ], swiftSettings: strict),
-        // Real file systems that are made for tests, and one that does not answer.
+        // Real file systems that are made for tests, and one that does not answer; the base of those that misbehave.
         .target(
             name: "SupportForTests", dependencies: ["Files", systemPackage], path: "Tests/SupportForTests",
             swiftSettings: strict),

@@ -2,6 +2,7 @@ import Bundles
 import Crypto
 import Files
 import Foundation
+import SupportForTests
 import SystemPackage
 
 /// Puts together age files, good and bad, from the specification and by another road than the program's own writer.
@@ -78,10 +79,10 @@ enum AgeProbe {
 
 /// The local file system without waiting for the disk, with a look at every operation before it happens and, if asked for,
 /// another file in the place of those that are opened for reading by a name.
-final class AgeFileSystem: FileSystem {
+final class AgeFileSystem: ForwardingFileSystem {
     typealias Hook = @Sendable (_ operation: String, _ path: FilePath) throws(FileError) -> Void
 
-    private let base = LocalFileSystem()
+    let base: any FileSystem = LocalFileSystem()
     fileprivate let hook: Hook
     private let sources: [String: @Sendable () -> any ReadableFile]
 
@@ -99,31 +100,8 @@ final class AgeFileSystem: FileSystem {
         try hook("create", path)
         return HookedWritable(try base.create(path, permissions: permissions), path, self)
     }
-    func openForAppending(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try hook("append", path)
-        return try base.openForAppending(path, permissions: permissions)
-    }
-    func rename(_ from: FilePath, to: FilePath) throws(FileError) {
-        try hook("rename", from)
-        try base.rename(from, to: to)
-    }
-    func unlink(_ path: FilePath) throws(FileError) {
-        try hook("unlink", path)
-        try base.unlink(path)
-    }
-    func makeDirectory(_ path: FilePath, permissions: UInt32) throws(FileError) {
-        try base.makeDirectory(path, permissions: permissions)
-    }
-    func removeDirectory(_ path: FilePath) throws(FileError) { try base.removeDirectory(path) }
-    func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
-        try base.entries(folder, limit: limit)
-    }
-    func status(_ path: FilePath) throws(FileError) -> FileStatus? {
-        try hook("lstat", path)
-        return try base.status(path)
-    }
-    func synchronizeDirectory(_ folder: FilePath) throws(FileError) { try hook("fsync folder", folder) }
-    func lock(_ path: FilePath) throws(FileError) -> FileLock? { try base.lock(path) }
+    func synchronizeDirectory(_ folder: FilePath) throws(FileError) { try hook("flush folder", folder) }
+    func pass(_ operation: String, _ path: FilePath) throws(FileError) { try hook(operation, path) }
 }
 
 private final class HookedReadable: ReadableFile {
@@ -163,7 +141,7 @@ private final class HookedWritable: WritableFile {
         try system.hook("write", path)
         return count
     }
-    func synchronize() throws(FileError) { try system.hook("fsync", path) }
+    func synchronize() throws(FileError) { try system.hook("flush", path) }
     func close() throws(FileError) {
         try system.hook("close", path)
         try file.close()

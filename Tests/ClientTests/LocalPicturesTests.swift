@@ -4,6 +4,7 @@ import Files
 import Glibc
 import Images
 import NeuralNetworks
+import SupportForTests
 import SystemPackage
 import Tensors
 import Testing
@@ -67,37 +68,13 @@ import Testing
 }
 
 /// The local file system, but for one file that does not open, or one folder that cannot be listed.
-private struct FailingPictures: FileSystem {
+private struct FailingPictures: ForwardingFileSystem {
     let name: String
     let code: Errno
-    private let local = LocalFileSystem()
+    let base: any FileSystem = LocalFileSystem()
 
-    init(name: String, code: Errno) {
-        self.name = name
-        self.code = code
+    func pass(_ operation: String, _ path: FilePath) throws(FileError) {
+        guard path.lastComponent?.string == name, ["open", "list"].contains(operation) else { return }
+        throw FileError(operation, path, code)
     }
-
-    func openForReading(_ path: FilePath) throws(FileError) -> any ReadableFile {
-        if path.lastComponent?.string == name { throw FileError("open", path, code) }
-        return try local.openForReading(path)
-    }
-    func create(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try local.create(path, permissions: permissions)
-    }
-    func openForAppending(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try local.openForAppending(path, permissions: permissions)
-    }
-    func rename(_ from: FilePath, to: FilePath) throws(FileError) { try local.rename(from, to: to) }
-    func unlink(_ path: FilePath) throws(FileError) { try local.unlink(path) }
-    func makeDirectory(_ path: FilePath, permissions: UInt32) throws(FileError) {
-        try local.makeDirectory(path, permissions: permissions)
-    }
-    func removeDirectory(_ path: FilePath) throws(FileError) { try local.removeDirectory(path) }
-    func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
-        if folder.lastComponent?.string == name { throw FileError("list", folder, code) }
-        return try local.entries(folder, limit: limit)
-    }
-    func status(_ path: FilePath) throws(FileError) -> FileStatus? { try local.status(path) }
-    func synchronizeDirectory(_ folder: FilePath) throws(FileError) { try local.synchronizeDirectory(folder) }
-    func lock(_ path: FilePath) throws(FileError) -> FileLock? { try local.lock(path) }
 }

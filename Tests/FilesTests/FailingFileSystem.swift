@@ -1,10 +1,11 @@
 import Files
+import SupportForTests
 import Synchronization
 import SystemPackage
 
 /// A local file system that lets the N-th operation fail, counted from 0, or counts operations only.
-final class FailingFileSystem: FileSystem {
-    private let local = LocalFileSystem()
+final class FailingFileSystem: ForwardingFileSystem {
+    let base: any FileSystem = LocalFileSystem()
     private let failing: Int?
     private let code: Errno
     /// Writes only half of what they were asked, to show that callers go on.
@@ -22,7 +23,7 @@ final class FailingFileSystem: FileSystem {
     var log: [String] { state.withLock { $0.log } }
     var hasFailed: Bool { failing.map { $0 < count } ?? false }
 
-    fileprivate func step(_ operation: String, _ path: FilePath) throws(FileError) {
+    func pass(_ operation: String, _ path: FilePath) throws(FileError) {
         let number = state.withLock { state in
             state.log.append(operation)
             state.count += 1
@@ -32,58 +33,23 @@ final class FailingFileSystem: FileSystem {
     }
 
     func openForReading(_ path: FilePath) throws(FileError) -> any ReadableFile {
-        try step("open", path)
-        return FailingReadableFile(try local.openForReading(path), path, self)
+        try pass("open", path)
+        return FailingReadableFile(try base.openForReading(path), path, self)
     }
 
     func create(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try step("create", path)
-        return FailingWritableFile(try local.create(path, permissions: permissions), path, self, halvesWrites)
+        try pass("create", path)
+        return FailingWritableFile(try base.create(path, permissions: permissions), path, self, halvesWrites)
     }
 
     func openForAppending(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try step("append", path)
-        return FailingWritableFile(try local.openForAppending(path, permissions: permissions), path, self, halvesWrites)
-    }
-
-    func rename(_ from: FilePath, to: FilePath) throws(FileError) {
-        try step("rename", from)
-        try local.rename(from, to: to)
-    }
-
-    func unlink(_ path: FilePath) throws(FileError) {
-        try step("unlink", path)
-        try local.unlink(path)
-    }
-
-    func makeDirectory(_ path: FilePath, permissions: UInt32) throws(FileError) {
-        try step("mkdir", path)
-        try local.makeDirectory(path, permissions: permissions)
-    }
-
-    func removeDirectory(_ path: FilePath) throws(FileError) {
-        try step("rmdir", path)
-        try local.removeDirectory(path)
-    }
-
-    func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
-        try step("list", folder)
-        return try local.entries(folder, limit: limit)
-    }
-
-    func status(_ path: FilePath) throws(FileError) -> FileStatus? {
-        try step("lstat", path)
-        return try local.status(path)
-    }
-
-    func synchronizeDirectory(_ folder: FilePath) throws(FileError) {
-        try step("fsync folder", folder)
-        try local.synchronizeDirectory(folder)
+        try pass("append", path)
+        return FailingWritableFile(try base.openForAppending(path, permissions: permissions), path, self, halvesWrites)
     }
 
     func lock(_ path: FilePath) throws(FileError) -> FileLock? {
-        try step("lock", path)
-        return try local.lock(path)
+        try pass("lock", path)
+        return try base.lock(path)
     }
 }
 
@@ -99,12 +65,12 @@ private final class FailingReadableFile: ReadableFile {
     }
 
     func status() throws(FileError) -> FileStatus {
-        try system.step("fstat", path)
+        try system.pass("fstat", path)
         return try file.status()
     }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int {
-        try system.step("read", path)
+        try system.pass("read", path)
         let part = UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(max(1, buffer.count / 2)))
         return try file.read(into: part, at: offset)
     }
@@ -124,18 +90,18 @@ private final class FailingWritableFile: WritableFile {
     }
 
     func writeSome(_ bytes: UnsafeRawBufferPointer) throws(FileError) -> Int {
-        try system.step("write", path)
+        try system.pass("write", path)
         let part = halves ? UnsafeRawBufferPointer(rebasing: bytes.prefix(max(1, bytes.count / 2))) : bytes
         return try file.writeSome(part)
     }
 
     func synchronize() throws(FileError) {
-        try system.step("fsync", path)
+        try system.pass("flush", path)
         try file.synchronize()
     }
 
     func close() throws(FileError) {
-        try system.step("close", path)
+        try system.pass("close", path)
         try file.close()
     }
 }

@@ -31,7 +31,7 @@ struct WritingTests {
         try withTemporaryFolder { folder in
             let files = FailingFileSystem()
             try files.writeFile(folder.appending("file"), old)
-            #expect(files.log == ["create", "write", "fsync", "close", "open", "fstat", "rename", "fsync folder"])
+            #expect(files.log == ["create", "write", "flush", "close", "open", "fstat", "rename", "flush folder"])
         }
     }
 

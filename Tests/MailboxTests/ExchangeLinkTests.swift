@@ -2,6 +2,7 @@ import Bundles
 import Files
 import Glibc
 import Mailbox
+import SupportForTests
 import SystemPackage
 import Testing
 import Wire

@@ -1,4 +1,5 @@
 import Files
+import SupportForTests
 import Synchronization
 import SystemPackage
 

@@ -1,35 +1,24 @@
 import Files
+import SupportForTests
 import Synchronization
 import SystemPackage
 
 /// The local file system without waiting for the disk.
-struct QuickFileSystem: FileSystem {
-    private let base = LocalFileSystem()
+struct QuickFileSystem: ForwardingFileSystem {
+    let base: any FileSystem = LocalFileSystem()
 
-    func openForReading(_ path: FilePath) throws(FileError) -> any ReadableFile { try base.openForReading(path) }
     func create(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
         HookedFile(try base.create(path, permissions: permissions), hook: nil, path: path)
     }
     func openForAppending(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
         HookedFile(try base.openForAppending(path, permissions: permissions), hook: nil, path: path)
     }
-    func rename(_ from: FilePath, to: FilePath) throws(FileError) { try base.rename(from, to: to) }
-    func unlink(_ path: FilePath) throws(FileError) { try base.unlink(path) }
-    func makeDirectory(_ path: FilePath, permissions: UInt32) throws(FileError) {
-        try base.makeDirectory(path, permissions: permissions)
-    }
-    func removeDirectory(_ path: FilePath) throws(FileError) { try base.removeDirectory(path) }
-    func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
-        try base.entries(folder, limit: limit)
-    }
-    func status(_ path: FilePath) throws(FileError) -> FileStatus? { try base.status(path) }
     func synchronizeDirectory(_ folder: FilePath) throws(FileError) {}
-    func lock(_ path: FilePath) throws(FileError) -> FileLock? { try base.lock(path) }
 }
 
 /// Lets the N-th operation fail: once, as a disk does, or with all that follow, as for a process that was killed there. A
 /// write that fails has written half of its bytes.
-struct FaultyFileSystem: FileSystem {
+struct FaultyFileSystem: ForwardingFileSystem {
     enum Mode: CaseIterable { case onceWithError, killed }
 
     final class Hook: Sendable {
@@ -52,49 +41,21 @@ struct FaultyFileSystem: FileSystem {
     }
 
     let hook: Hook
-    private let base = QuickFileSystem()
+    let base: any FileSystem = LocalFileSystem()
 
     init(_ hook: Hook) { self.hook = hook }
 
-    func openForReading(_ path: FilePath) throws(FileError) -> any ReadableFile {
-        try hook.step("open", path)
-        return try base.openForReading(path)
-    }
+    func pass(_ operation: String, _ path: FilePath) throws(FileError) { try hook.step(operation, path) }
+
     func create(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try hook.step("create", path)
-        return HookedFile(try LocalFileSystem().create(path, permissions: permissions), hook: hook, path: path)
+        try pass("create", path)
+        return HookedFile(try base.create(path, permissions: permissions), hook: hook, path: path)
     }
     func openForAppending(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try hook.step("open", path)
-        return HookedFile(
-            try LocalFileSystem().openForAppending(path, permissions: permissions), hook: hook, path: path)
+        try pass("append", path)
+        return HookedFile(try base.openForAppending(path, permissions: permissions), hook: hook, path: path)
     }
-    func rename(_ from: FilePath, to: FilePath) throws(FileError) {
-        try hook.step("rename", from)
-        try base.rename(from, to: to)
-    }
-    func unlink(_ path: FilePath) throws(FileError) {
-        try hook.step("remove", path)
-        try base.unlink(path)
-    }
-    func makeDirectory(_ path: FilePath, permissions: UInt32) throws(FileError) {
-        try hook.step("create folder", path)
-        try base.makeDirectory(path, permissions: permissions)
-    }
-    func removeDirectory(_ path: FilePath) throws(FileError) {
-        try hook.step("remove folder", path)
-        try base.removeDirectory(path)
-    }
-    func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
-        try hook.step("list", folder)
-        return try base.entries(folder, limit: limit)
-    }
-    func status(_ path: FilePath) throws(FileError) -> FileStatus? {
-        try hook.step("look at", path)
-        return try base.status(path)
-    }
-    func synchronizeDirectory(_ folder: FilePath) throws(FileError) { try hook.step("flush folder", folder) }
-    func lock(_ path: FilePath) throws(FileError) -> FileLock? { try base.lock(path) }
+    func synchronizeDirectory(_ folder: FilePath) throws(FileError) { try pass("flush folder", folder) }
 }
 
 /// A file that does not wait for the disk, and fails when its hook says so.
@@ -133,9 +94,9 @@ final class OpenLog: Sendable {
 }
 
 /// Remembers which files are opened for reading.
-struct WatchingFileSystem: FileSystem {
+struct WatchingFileSystem: ForwardingFileSystem {
     let log: OpenLog
-    private let base = QuickFileSystem()
+    let base: any FileSystem = QuickFileSystem()
 
     init(log: OpenLog) { self.log = log }
 
@@ -143,29 +104,11 @@ struct WatchingFileSystem: FileSystem {
         log.add(path)
         return try base.openForReading(path)
     }
-    func create(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try base.create(path, permissions: permissions)
-    }
-    func openForAppending(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try base.openForAppending(path, permissions: permissions)
-    }
-    func rename(_ from: FilePath, to: FilePath) throws(FileError) { try base.rename(from, to: to) }
-    func unlink(_ path: FilePath) throws(FileError) { try base.unlink(path) }
-    func makeDirectory(_ path: FilePath, permissions: UInt32) throws(FileError) {
-        try base.makeDirectory(path, permissions: permissions)
-    }
-    func removeDirectory(_ path: FilePath) throws(FileError) { try base.removeDirectory(path) }
-    func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
-        try base.entries(folder, limit: limit)
-    }
-    func status(_ path: FilePath) throws(FileError) -> FileStatus? { try base.status(path) }
-    func synchronizeDirectory(_ folder: FilePath) throws(FileError) { try base.synchronizeDirectory(folder) }
-    func lock(_ path: FilePath) throws(FileError) -> FileLock? { try base.lock(path) }
 }
 
 /// One folder seems to hold a crowd of files, which are gone when one looks closer.
-final class CrowdedFileSystem: FileSystem {
-    private let base = QuickFileSystem()
+final class CrowdedFileSystem: ForwardingFileSystem {
+    let base: any FileSystem = QuickFileSystem()
     private let folder: FilePath
     private let names: Int
     private let count = Atomic<Int>(0)
@@ -178,19 +121,6 @@ final class CrowdedFileSystem: FileSystem {
     /// How many of the crowd were looked at.
     var looks: Int { count.load(ordering: .relaxed) }
 
-    func openForReading(_ path: FilePath) throws(FileError) -> any ReadableFile { try base.openForReading(path) }
-    func create(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try base.create(path, permissions: permissions)
-    }
-    func openForAppending(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try base.openForAppending(path, permissions: permissions)
-    }
-    func rename(_ from: FilePath, to: FilePath) throws(FileError) { try base.rename(from, to: to) }
-    func unlink(_ path: FilePath) throws(FileError) { try base.unlink(path) }
-    func makeDirectory(_ path: FilePath, permissions: UInt32) throws(FileError) {
-        try base.makeDirectory(path, permissions: permissions)
-    }
-    func removeDirectory(_ path: FilePath) throws(FileError) { try base.removeDirectory(path) }
     func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
         guard folder == self.folder else { return try base.entries(folder, limit: limit) }
         return (0..<min(limit, names)).compactMap { number in
@@ -201,6 +131,4 @@ final class CrowdedFileSystem: FileSystem {
         if path.removingLastComponent() == folder { count.add(1, ordering: .relaxed) }
         return try base.status(path)
     }
-    func synchronizeDirectory(_ folder: FilePath) throws(FileError) {}
-    func lock(_ path: FilePath) throws(FileError) -> FileLock? { try base.lock(path) }
 }

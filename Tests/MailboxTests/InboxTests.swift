@@ -3,6 +3,7 @@ import FaultRecords
 import Files
 import Glibc
 import Mailbox
+import SupportForTests
 import SystemPackage
 import Testing
 import Wire

@@ -1,6 +1,7 @@
 import Bundles
 import Files
 import Mailbox
+import SupportForTests
 import SystemPackage
 import Testing
 import Wire

@@ -173,57 +173,14 @@ import Wire
 }
 
 /// Answers on a share as a guard does whose patience has ended.
-private struct SilentFileSystem: FileSystem {
+private struct SilentFileSystem: ForwardingFileSystem {
     let folder: FilePath
     /// Whether what is in the system's memory is still told.
     let answersStatus: Bool
-    private let base = QuickFileSystem()
+    let base: any FileSystem = QuickFileSystem()
 
-    init(folder: FilePath, answersStatus: Bool) {
-        self.folder = folder
-        self.answersStatus = answersStatus
+    func pass(_ operation: String, _ path: FilePath) throws(FileError) {
+        guard path.starts(with: folder), !(answersStatus && operation == "look at") else { return }
+        throw .unreachable(folder, .timedOut, hint: "no answer")
     }
-
-    private func answer(_ path: FilePath) throws(FileError) {
-        if path.starts(with: folder) { throw .unreachable(folder, .timedOut, hint: "no answer") }
-    }
-
-    func openForReading(_ path: FilePath) throws(FileError) -> any ReadableFile {
-        try answer(path)
-        return try base.openForReading(path)
-    }
-    func create(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try answer(path)
-        return try base.create(path, permissions: permissions)
-    }
-    func openForAppending(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        try answer(path)
-        return try base.openForAppending(path, permissions: permissions)
-    }
-    func rename(_ from: FilePath, to: FilePath) throws(FileError) {
-        try answer(to)
-        try base.rename(from, to: to)
-    }
-    func unlink(_ path: FilePath) throws(FileError) {
-        try answer(path)
-        try base.unlink(path)
-    }
-    func makeDirectory(_ path: FilePath, permissions: UInt32) throws(FileError) {
-        try answer(path)
-        try base.makeDirectory(path, permissions: permissions)
-    }
-    func removeDirectory(_ path: FilePath) throws(FileError) {
-        try answer(path)
-        try base.removeDirectory(path)
-    }
-    func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
-        try answer(folder)
-        return try base.entries(folder, limit: limit)
-    }
-    func status(_ path: FilePath) throws(FileError) -> FileStatus? {
-        if !answersStatus { try answer(path) }
-        return try base.status(path)
-    }
-    func synchronizeDirectory(_ folder: FilePath) throws(FileError) { try answer(folder) }
-    func lock(_ path: FilePath) throws(FileError) -> FileLock? { try base.lock(path) }
 }

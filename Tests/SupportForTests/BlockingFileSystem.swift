@@ -5,8 +5,8 @@ package import SystemPackage
 
 /// A file system whose operations below one folder do not come back until they are let go, as on a mount whose other side is
 /// gone.
-package final class BlockingFileSystem: FileSystem {
-    private let local = LocalFileSystem()
+package final class BlockingFileSystem: ForwardingFileSystem {
+    package let base: any FileSystem = LocalFileSystem()
     private let folder: FilePath
     private let isBlocked = Mutex(false)
     private let waiting = Atomic<Int>(0)
@@ -27,7 +27,9 @@ package final class BlockingFileSystem: FileSystem {
         while held > 0 { usleep(1000) }
     }
 
-    fileprivate func pass(_ path: FilePath) {
+    package func pass(_ operation: String, _ path: FilePath) { wait(path) }
+
+    fileprivate func wait(_ path: FilePath) {
         guard path.starts(with: folder) else { return }
         entered.add(1, ordering: .relaxed)
         waiting.add(1, ordering: .relaxed)
@@ -36,46 +38,17 @@ package final class BlockingFileSystem: FileSystem {
     }
 
     package func openForReading(_ path: FilePath) throws(FileError) -> any ReadableFile {
-        pass(path)
-        return BlockingReadableFile(try local.openForReading(path), path, self)
+        wait(path)
+        return BlockingReadableFile(try base.openForReading(path), path, self)
     }
     package func create(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        pass(path)
-        return BlockingWritableFile(try local.create(path, permissions: permissions), path, self)
+        wait(path)
+        return BlockingWritableFile(try base.create(path, permissions: permissions), path, self)
     }
     package func openForAppending(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        pass(path)
-        return BlockingWritableFile(try local.openForAppending(path, permissions: permissions), path, self)
+        wait(path)
+        return BlockingWritableFile(try base.openForAppending(path, permissions: permissions), path, self)
     }
-    package func rename(_ from: FilePath, to: FilePath) throws(FileError) {
-        pass(to)
-        try local.rename(from, to: to)
-    }
-    package func unlink(_ path: FilePath) throws(FileError) {
-        pass(path)
-        try local.unlink(path)
-    }
-    package func makeDirectory(_ path: FilePath, permissions: UInt32) throws(FileError) {
-        pass(path)
-        try local.makeDirectory(path, permissions: permissions)
-    }
-    package func removeDirectory(_ path: FilePath) throws(FileError) {
-        pass(path)
-        try local.removeDirectory(path)
-    }
-    package func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
-        pass(folder)
-        return try local.entries(folder, limit: limit)
-    }
-    package func status(_ path: FilePath) throws(FileError) -> FileStatus? {
-        pass(path)
-        return try local.status(path)
-    }
-    package func synchronizeDirectory(_ folder: FilePath) throws(FileError) {
-        pass(folder)
-        try local.synchronizeDirectory(folder)
-    }
-    package func lock(_ path: FilePath) throws(FileError) -> FileLock? { try local.lock(path) }
 }
 
 private final class BlockingReadableFile: ReadableFile {
@@ -90,11 +63,11 @@ private final class BlockingReadableFile: ReadableFile {
     }
 
     func status() throws(FileError) -> FileStatus {
-        system.pass(path)
+        system.wait(path)
         return try base.status()
     }
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(FileError) -> Int {
-        system.pass(path)
+        system.wait(path)
         return try base.read(into: buffer, at: offset)
     }
 }
@@ -111,15 +84,15 @@ private final class BlockingWritableFile: WritableFile {
     }
 
     func writeSome(_ bytes: UnsafeRawBufferPointer) throws(FileError) -> Int {
-        system.pass(path)
+        system.wait(path)
         return try base.writeSome(bytes)
     }
     func synchronize() throws(FileError) {
-        system.pass(path)
+        system.wait(path)
         try base.synchronize()
     }
     func close() throws(FileError) {
-        system.pass(path)
+        system.wait(path)
         try base.close()
     }
 }
