@@ -80,7 +80,7 @@ let package = Package(
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
 
         .target(name: "FaultRecords", path: "Tests/FaultRecords", swiftSettings: strict),
-        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
+        .testTarget(name: "WireTests", dependencies: ["Wire", "SupportForTests"], swiftSettings: strict),
         .testTarget(
             name: "FilesTests", dependencies: ["FaultRecords", "Files", "SupportForTests", systemPackage],
             swiftSettings: strict),
@@ -89,7 +89,8 @@ let package = Package(
             dependencies: ["FaultRecords", "Bundles", "Files", "Wire", "SupportForTests", crypto, systemPackage],
             swiftSettings: strict),
         .testTarget(
-            name: "TensorsTests", dependencies: ["FaultRecords", "Tensors", "CKernels", "Wire"], swiftSettings: strict),
+            name: "TensorsTests", dependencies: ["FaultRecords", "Tensors", "CKernels", "Wire", "SupportForTests"],
+            swiftSettings: strict),
         .testTarget(
             name: "NeuralNetworksTests", dependencies: ["FaultRecords", "NeuralNetworks", "Tensors", "Wire"],
             exclude: ["Golden"], swiftSettings: strict),
@@ -97,7 +98,8 @@ let package = Package(
             name: "ImagesTests", dependencies: ["FaultRecords", "Images", "Files", "Tensors", "Wire", systemPackage],
             swiftSettings: strict),
         .testTarget(
-            name: "FederationTests", dependencies: ["FaultRecords", "Federation", "Configuration", "Tensors", "Wire"],
+            name: "FederationTests",
+            dependencies: ["FaultRecords", "Federation", "Configuration", "Tensors", "Wire", "SupportForTests"],
             swiftSettings: strict),
         .testTarget(
             name: "MailboxTests",
@@ -110,8 +112,7 @@ let package = Package(
             name: "FuzzTests",
             dependencies: [
                 "FaultRecords", "FuzzTargets", "Federation", "Configuration", "Bundles", "Images", "Tensors", "Files",
-                "Wire",
-                systemPackage,
+                "Wire", "SupportForTests", systemPackage,
             ], exclude: ["Corpus"], swiftSettings: strict),
         .testTarget(
             name: "ClientTests",
@@ -134,7 +135,8 @@ let package = Package(
                 "Server", "Client", "Mailbox", "Federation", "Bundles", "NeuralNetworks", "Images", "Tensors", "Files",
                 "Wire", systemPackage,
             ], swiftSettings: strict),
-        // Real file systems that are made for tests, and one that does not answer; the base of those that misbehave.
+        // Real file systems that are made for tests, and one that does not answer; the base of those that misbehave;
+        // and numbers from a seed.
         .target(
             name: "SupportForTests", dependencies: ["Files", systemPackage], path: "Tests/SupportForTests",
             swiftSettings: strict),

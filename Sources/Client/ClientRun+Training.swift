@@ -2,7 +2,6 @@ import Bundles
 import Configuration
 import Federation
 import Files
-import Glibc
 import Images
 import Logging
 import Mailbox
@@ -246,9 +245,4 @@ extension ClientRun {
     }
 }
 
-/// Seconds of a clock that nobody sets; for budgets only.
-private func monotonicSeconds() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec)
-}
+private func monotonicSeconds() -> Int64 { MonotonicClock.nanoseconds() / 1_000_000_000 }

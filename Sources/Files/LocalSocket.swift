@@ -16,7 +16,7 @@ package enum LocalSocket {
     package static func ask(
         _ question: [UInt8], at path: FilePath, seconds: Int, limit: Int
     ) throws(FileError) -> [UInt8] {
-        let socket = try OpenSocket.connected(to: path, deadline: now() + Double(seconds))
+        let socket = try OpenSocket.connected(to: path, deadline: MonotonicClock.seconds() + Double(seconds))
         try socket.write(frame(question))
         let head = try socket.read(4)
         let count = head.reduce(0) { $0 << 8 | Int($1) }
@@ -28,12 +28,6 @@ package enum LocalSocket {
 
     private static func frame(_ bytes: [UInt8]) -> [UInt8] {
         (0..<4).map { UInt8(truncatingIfNeeded: bytes.count >> (24 - 8 * $0)) } + bytes
-    }
-
-    fileprivate static func now() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }
 
@@ -78,7 +72,7 @@ private struct OpenSocket: ~Copyable {
             }
             if result == 0 { return }
             // A full queue of waiting connections: a Unix socket cannot be polled for that.
-            guard errno == EAGAIN || errno == EINTR, LocalSocket.now() < deadline else {
+            guard errno == EAGAIN || errno == EINTR, MonotonicClock.seconds() < deadline else {
                 throw FileError("connect to", path, Errno(rawValue: errno))
             }
             usleep(20_000)
@@ -120,7 +114,7 @@ private struct OpenSocket: ~Copyable {
 
     private func wait(for events: Int16) throws(FileError) {
         while true {
-            let left = deadline - LocalSocket.now()
+            let left = deadline - MonotonicClock.seconds()
             guard left > 0 else { throw FileError("talk to", path, .timedOut) }
             var poller = pollfd(fd: descriptor, events: events, revents: 0)
             let ready = poll(&poller, 1, Int32(left * 1000) + 1)

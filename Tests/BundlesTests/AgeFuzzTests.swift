@@ -1,4 +1,5 @@
 import Bundles
+import SupportForTests
 import Testing
 
 /// Damage to whole age files and, behind a right MAC, to their headers.
@@ -38,7 +39,7 @@ enum AgeFuzz {
 struct AgeFuzzTests {
     @Test("every damage is refused or without effect, and reaches every layer")
     func damage() throws {
-        var random = Random(state: 20)
+        var random = SplitMix64(seed: 20)
         let words = ["-> ", "X25519", "scrypt", "---", "\n", "\r\n", "=", "age-encryption.org/v1\n", "A", " "]
         let met = try AgeFuzz.run(rounds: 0..<6000) { bytes in
             var bytes = bytes
@@ -58,18 +59,5 @@ struct AgeFuzzTests {
         }
         #expect(
             met.isSuperset(of: [.incomplete, .malformedEncryption, .notForThisIdentity, .badHeaderMAC]), "\(met)")
-    }
-
-    /// SplitMix64 (Steele, Lea, Flood 2014).
-    private struct Random: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9e37_79b9_7f4a_7c15
-            var word = state
-            word = (word ^ word >> 30) &* 0xbf58_476d_1ce4_e5b9
-            word = (word ^ word >> 27) &* 0x94d0_49bb_1331_11eb
-            return word ^ word >> 31
-        }
     }
 }

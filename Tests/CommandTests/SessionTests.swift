@@ -155,6 +155,22 @@ import Wire
         #expect(over.errors.contains("hint: there are spring"))
     }
 
+    /// Without `sessions/` a hospital knows neither that it is enrolled nor what was decided: both come again.
+    @Test func aHospitalThatLostItsSessionsGoesOn() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"], rounds: 2)
+        try world.journey(["a", "b"])
+        try world.shell("rm -rf a/sessions/*")
+        try world.carry("S", to: "a")
+        let lost = try world.succeed("client", "run", "--home", "a")
+        #expect(lost.output.contains("ask for 'server reissue'"), "\(lost)")
+        try world.succeed("server", "reissue", "spring", "hospital-a", "--home", "S")
+        try world.serve()
+        try world.journey(["a", "b"])
+        #expect(try world.history("spring").last?.fate(of: "hospital-a") == "counted")
+        #expect(try world.status("a")["enrolled"] != .null)
+    }
+
     private func files(_ world: World, _ bundle: String) throws -> [String] {
         try world.shell("tar tf '\(try world.opened(bundle))'").output.split(separator: "\n").map(String.init)
     }

@@ -1,4 +1,5 @@
 import Federation
+import SupportForTests
 import Tensors
 import Testing
 import Wire
@@ -71,7 +72,7 @@ private struct CountedSource: TensorSource {
     }
 
     @Test func oneUpdateAloneOrManyEqualOnesAreUnchanged() throws {
-        var generator = SeededGenerator(3)
+        var generator = SplitMix64(seed: 3)
         let values = (0..<3_000).map { _ in Float.random(in: -1e3...1e3, using: &generator) }
         let one = model { abs(values[$0]) }
         let expected = try Safetensors.encode(one)
@@ -80,7 +81,7 @@ private struct CountedSource: TensorSource {
     }
 
     @Test func theBytesDoNotDependOnTheOrderOfArrival() throws {
-        var generator = SeededGenerator(11)
+        var generator = SplitMix64(seed: 11)
         let updates = ["a", "b", "c", "d"].map { name in
             let scale = Float.random(in: 0.001...1_000, using: &generator)
             return (name, Int.random(in: 1...5_000, using: &generator), model { Float(($0 * 7919) % 1013) * scale })

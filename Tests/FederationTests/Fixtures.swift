@@ -1,31 +1,19 @@
 import Federation
+import SupportForTests
 import Tensors
 import Testing
 import Wire
-
-/// SplitMix64, seeded: random event sequences that can be repeated.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(_ seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
-    }
-}
 
 func party(_ name: String) throws -> PartyName { try #require(PartyName(name)) }
 
 /// A digest that depends on the text and stands for a bundle or a model of that name.
 func digest(_ text: String) throws -> Digest {
-    var generator = SeededGenerator(text.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
+    var generator = SplitMix64(seed: text.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
     return try #require(Digest(bytes: (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) }))
 }
 
 func identifier(_ seed: UInt64) -> RandomID {
-    var generator = SeededGenerator(seed)
+    var generator = SplitMix64(seed: seed)
     return RandomID(using: &generator)
 }
 

@@ -1,4 +1,5 @@
 import Federation
+import SupportForTests
 import Testing
 import Wire
 
@@ -6,7 +7,7 @@ import Wire
 @Suite struct SessionPropertyTests {
     static let clients = ["a", "b", "c", "d"]
 
-    private func randomEvent(_ session: Session, using generator: inout SeededGenerator) throws -> SessionEvent {
+    private func randomEvent(_ session: Session, using generator: inout SplitMix64) throws -> SessionEvent {
         let client = try party(try #require(Self.clients.randomElement(using: &generator)))
         let round = max(1, (session.round?.number ?? 1) + Int.random(in: -1...1, using: &generator))
         switch Int.random(in: 0..<20, using: &generator) {
@@ -54,7 +55,7 @@ import Wire
     }
 
     @Test(arguments: 0..<60) func invariantsHoldAfterEveryEvent(seed: UInt64) throws {
-        var generator = SeededGenerator(seed)
+        var generator = SplitMix64(seed: seed)
         let quorums: [JSONValue] = ["all", 1, 2, 0.5]
         let quorum = try #require(quorums.randomElement(using: &generator))
         var session = try running(
@@ -92,7 +93,7 @@ import Wire
 
     /// Sticks overtake each other: the order in which a round's updates arrive changes nothing that is published.
     @Test func arrivalOrderDoesNotMatter() throws {
-        var generator = SeededGenerator(5)
+        var generator = SplitMix64(seed: 5)
         let updates = try Self.clients.flatMap { client in
             try (1...3).map { try update(client, round: 1, sequence: $0, global: scores(correct: 30)) }
         }

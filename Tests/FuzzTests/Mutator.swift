@@ -1,4 +1,5 @@
 import Glibc
+import SupportForTests
 
 /// Damages good input in the ways that find faults in parsers: bits, boundary bytes, pieces cut out, doubled and moved,
 /// words of the format in the wrong place. The same seed makes the same damage, so that a failure can be repeated.
@@ -8,7 +9,7 @@ struct Mutator {
     private let words: [[UInt8]]
 
     init(seed: UInt64, words: [String] = []) {
-        random = SplitMix64(state: seed)
+        random = SplitMix64(seed: seed)
         self.words = words.map { Array($0.utf8) }
     }
 
@@ -44,17 +45,4 @@ enum Effort {
     private static let factor = getenv("CONSILIUM_FUZZ").flatMap { Int(String(cString: $0)) } ?? 1
 
     static func rounds(_ count: Int) -> Range<Int> { 0..<count * max(1, factor) }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var word = state
-        word = (word ^ word >> 30) &* 0xbf58_476d_1ce4_e5b9
-        word = (word ^ word >> 27) &* 0x94d0_49bb_1331_11eb
-        return word ^ word >> 31
-    }
 }

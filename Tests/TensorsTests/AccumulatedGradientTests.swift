@@ -1,3 +1,4 @@
+import SupportForTests
 import Tensors
 import Testing
 
@@ -6,7 +7,7 @@ import Testing
     @Test("adds to what is there", arguments: ConvolutionTests.usual + WinogradTests.usual)
     func adds(shape: ConvolutionShape) {
         let material = ConvolutionTests.Material(shape)
-        var generator = TestGenerator(seed: 31)
+        var generator = SplitMix64(seed: 31)
         let start = generator.floats(shape.inputCount)
         let expected = zip(start, material.inputGradient).map { Double($0) + $1 }
         for instructionSet in supportedInstructionSets {

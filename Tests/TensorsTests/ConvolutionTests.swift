@@ -1,3 +1,4 @@
+import SupportForTests
 import Tensors
 import Testing
 
@@ -44,7 +45,7 @@ import Testing
 
     /// Odd shapes: any kernel from 1 to 7 in either direction, strides to 3, padding different on every side.
     static let random: [ConvolutionShape] = {
-        var generator = TestGenerator(seed: 7)
+        var generator = SplitMix64(seed: 7)
         return (0..<40).map { _ in
             let (kernelHeight, kernelWidth) = (generator.integer(1...7), generator.integer(1...7))
             return ConvolutionShape(
@@ -125,7 +126,7 @@ import Testing
 
         init(_ shape: ConvolutionShape, reference: Bool = true) {
             self.shape = shape
-            var generator = TestGenerator(seed: UInt64(shape.flops &+ shape.inputCount))
+            var generator = SplitMix64(seed: UInt64(shape.flops &+ shape.inputCount))
             input = generator.floats(shape.inputCount)
             weight = generator.floats(shape.weightCount)
             bias = generator.floats(shape.outputChannels)

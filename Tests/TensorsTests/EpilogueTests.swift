@@ -1,3 +1,4 @@
+import SupportForTests
 import Tensors
 import Testing
 
@@ -19,7 +20,7 @@ import Testing
     @Test("Residual and ReLU follow the sums", arguments: shapes, [true, false])
     func residualAndReLU(shape: ConvolutionShape, relu: Bool) {
         let material = ConvolutionTests.Material(shape)
-        var generator = TestGenerator(seed: 77)
+        var generator = SplitMix64(seed: 77)
         let residual = generator.floats(shape.outputCount)
         let wanted = zip(material.output, residual).map { relu ? max(0, $0 + Double($1)) : $0 + Double($1) }
         for instructionSet in supportedInstructionSets {

@@ -1,3 +1,4 @@
+import SupportForTests
 import Tensors
 import Testing
 
@@ -64,7 +65,7 @@ import Testing
 
         init(_ extents: Extents) {
             let (m, n, k) = (extents.m, extents.n, extents.k)
-            var generator = TestGenerator(seed: UInt64(m * n + k))
+            var generator = SplitMix64(seed: UInt64(m * n + k))
             self.extents = extents
             a = generator.floats(m * k)
             b = generator.floats(k * n)

@@ -1,3 +1,4 @@
+import SupportForTests
 import Tensors
 import Testing
 
@@ -20,7 +21,7 @@ import Testing
     @Test("moments", arguments: extents)
     func moments(extents: Extents) {
         let (rows, channels) = (extents.rows, extents.channels)
-        var generator = TestGenerator(seed: 3)
+        var generator = SplitMix64(seed: 3)
         let x = generator.floats(rows * channels).map { 1000 + $0 }
         for context in contexts() {
             let (mean, variance) = (GuardedBuffer(channels), GuardedBuffer(channels))
@@ -43,7 +44,7 @@ import Testing
     func scaleShift(extents: Extents) {
         let (rows, channels) = (extents.rows, extents.channels)
         let count = rows * channels
-        var generator = TestGenerator(seed: 4)
+        var generator = SplitMix64(seed: 4)
         let (x, residual) = (generator.floats(count), generator.floats(count))
         let (scale, shift) = (generator.floats(channels), generator.floats(channels))
         for context in contexts() {
@@ -88,7 +89,7 @@ import Testing
     func backward(extents: Extents) {
         let (rows, channels) = (extents.rows, extents.channels)
         let count = rows * channels
-        var generator = TestGenerator(seed: 5)
+        var generator = SplitMix64(seed: 5)
         let (x, dy) = (generator.floats(count), generator.floats(count))
         let (mean, gamma) = (generator.floats(channels), generator.floats(channels))
         let invStd = generator.floats(channels).map { 1.5 + $0 }
@@ -134,7 +135,7 @@ import Testing
     @Test("a ReLU's mask folds into BatchNorm's backward pass", arguments: extents)
     func foldedMask(extents: Extents) {
         let (rows, channels) = (extents.rows, extents.channels)
-        var generator = TestGenerator(seed: 15)
+        var generator = SplitMix64(seed: 15)
         let (x, dy, y) = (
             generator.floats(rows * channels), generator.floats(rows * channels), generator.floats(rows * channels)
         )
@@ -198,7 +199,7 @@ import Testing
     @Test("gives the same bytes for 1, 2 and 3 workers", arguments: supportedInstructionSets)
     func workersDoNotMatter(instructionSet: InstructionSet) {
         let (rows, channels) = (20_011, 19)
-        var generator = TestGenerator(seed: 6)
+        var generator = SplitMix64(seed: 6)
         let (x, dy) = (generator.floats(rows * channels), generator.floats(rows * channels))
         let (mean, invStd) = (generator.floats(channels), generator.floats(channels))
         let results = (1...3).map { workers in

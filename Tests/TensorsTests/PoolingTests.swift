@@ -1,3 +1,4 @@
+import SupportForTests
 import Tensors
 import Testing
 
@@ -21,7 +22,7 @@ import Testing
 
     @Test("maximum, its place and its gradient", arguments: shapes)
     func maximum(shape: PoolShape) {
-        var generator = TestGenerator(seed: 8)
+        var generator = SplitMix64(seed: 8)
         // Few distinct values: many ties.
         let x = (0..<shape.inputCount).map { _ in Float(generator.integer(-2...2)) }
         let dy = generator.floats(shape.outputCount)
@@ -62,7 +63,7 @@ import Testing
 
     @Test("average and its gradient", arguments: shapes, [true, false])
     func average(shape: PoolShape, countIncludePad: Bool) {
-        var generator = TestGenerator(seed: 9)
+        var generator = SplitMix64(seed: 9)
         let (x, dy) = (generator.floats(shape.inputCount), generator.floats(shape.outputCount))
         var values = [Double]()
         var dx = [Double](repeating: 0, count: shape.inputCount)
@@ -84,7 +85,7 @@ import Testing
 
     @Test("global average", arguments: [(1, 1, 1), (3, 49, 33), (5, 64, 512)])
     func globalAverage(batch: Int, pixels: Int, channels: Int) {
-        var generator = TestGenerator(seed: 10)
+        var generator = SplitMix64(seed: 10)
         let (x, dy) = (generator.floats(batch * pixels * channels), generator.floats(batch * channels))
         var expected = [Double](repeating: 0, count: batch * channels)
         for i in x.indices {
@@ -106,7 +107,7 @@ import Testing
     @Test("gives the same bytes for 1, 2 and 3 workers", arguments: supportedInstructionSets)
     func workersDoNotMatter(instructionSet: InstructionSet) throws {
         let shape = try #require(PoolingTests.shapes.last)
-        var generator = TestGenerator(seed: 11)
+        var generator = SplitMix64(seed: 11)
         let (x, dy) = (generator.floats(shape.inputCount), generator.floats(shape.outputCount))
         let results = (1...3).map { workers in
             let context = ComputeContext(workers: workers, instructionSet: instructionSet)

@@ -1,3 +1,4 @@
+import SupportForTests
 import Tensors
 import Testing
 
@@ -11,7 +12,7 @@ import Testing
 
     @Test("SGD with momentum, weight decay and a proximal term", arguments: [true, false], [true, false])
     func sgd(momentum: Bool, anchored: Bool) {
-        var generator = TestGenerator(seed: 12)
+        var generator = SplitMix64(seed: 12)
         let start = generator.floats(UpdateTests.count)
         let anchor = generator.floats(UpdateTests.count)
         let anchorBuffer = GuardedBuffer(anchor)
@@ -39,7 +40,7 @@ import Testing
 
     @Test("Adam with weight decay and a proximal term", arguments: [true, false])
     func adam(anchored: Bool) {
-        var generator = TestGenerator(seed: 13)
+        var generator = SplitMix64(seed: 13)
         let start = generator.floats(UpdateTests.count)
         let anchor = generator.floats(UpdateTests.count)
         let anchorBuffer = GuardedBuffer(anchor)
@@ -86,7 +87,7 @@ import Testing
 
     @Test("gives the same bytes for 1, 2 and 3 workers", arguments: supportedInstructionSets)
     func workersDoNotMatter(instructionSet: InstructionSet) {
-        var generator = TestGenerator(seed: 14)
+        var generator = SplitMix64(seed: 14)
         let (start, gradient) = (generator.floats(200_003), generator.floats(200_003))
         let results = (1...3).map { workers in
             let context = ComputeContext(workers: workers, instructionSet: instructionSet)
@@ -128,7 +129,7 @@ import Testing
     /// `torch.nn.utils.clip_grad_norm_`, with FedProx's term in the norm; below the limit nothing but that term is added.
     @Test("Clipping scales the whole gradient to the limit", arguments: [true, false], [0.5, 1e5] as [Float])
     func clipping(anchored: Bool, limit: Float) {
-        var generator = TestGenerator(seed: 14)
+        var generator = SplitMix64(seed: 14)
         let count = 70_001
         let (weight, anchor) = (generator.floats(count), generator.floats(count))
         let gradient = generator.floats(count)

@@ -1,3 +1,4 @@
+import SupportForTests
 import Tensors
 import Testing
 
@@ -34,7 +35,7 @@ import Testing
 
     /// Odd shapes with padding of its own on every side.
     static let random: [ConvolutionShape] = {
-        var generator = TestGenerator(seed: 49)
+        var generator = SplitMix64(seed: 49)
         return (0..<40).map { _ in
             ConvolutionShape(
                 batch: generator.integer(1...5), inputHeight: generator.integer(3...19),
@@ -96,7 +97,7 @@ import Testing
     @Test("adds the residual to the finished sums, then clips", arguments: usual.prefix(5), [true, false])
     func epilogue(shape: ConvolutionShape, relu: Bool) {
         let material = ConvolutionTests.Material(shape)
-        var generator = TestGenerator(seed: 77)
+        var generator = SplitMix64(seed: 77)
         let residual = generator.floats(shape.outputCount)
         let wanted = zip(material.output, residual).map { relu ? max(0, $0 + Double($1)) : $0 + Double($1) }
         for instructionSet in supportedInstructionSets {

@@ -1,3 +1,4 @@
+import SupportForTests
 import Testing
 import Wire
 
@@ -116,7 +117,7 @@ struct StrictJSONTests {
 
     @Test("random values survive writing and reading, random bytes never crash the reader")
     func fuzz() throws {
-        var random = SeededGenerator(state: 7)
+        var random = SplitMix64(seed: 7)
         for _ in 0..<2000 {
             let value = randomValue(depth: 4, using: &random)
             var bytes = StrictJSON.serialize(value, pretty: Bool.random(using: &random))
@@ -126,7 +127,7 @@ struct StrictJSONTests {
         }
     }
 
-    private func randomValue(depth: Int, using random: inout SeededGenerator) -> JSONValue {
+    private func randomValue(depth: Int, using random: inout SplitMix64) -> JSONValue {
         switch Int.random(in: 0...(depth > 0 ? 6 : 4), using: &random) {
         case 0: return .null
         case 1: return .bool(Bool.random(using: &random))
@@ -142,22 +143,9 @@ struct StrictJSONTests {
         }
     }
 
-    private func randomScalar(using random: inout SeededGenerator) -> Unicode.Scalar {
+    private func randomScalar(using random: inout SplitMix64) -> Unicode.Scalar {
         while true {
             if let scalar = Unicode.Scalar(UInt32.random(in: 0..<0x11_0000, using: &random)) { return scalar }
         }
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): a short generator with a seed, so that a failure can be repeated.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var word = state
-        word = (word ^ word >> 30) &* 0xbf58_476d_1ce4_e5b9
-        word = (word ^ word >> 27) &* 0x94d0_49bb_1331_11eb
-        return word ^ word >> 31
     }
 }

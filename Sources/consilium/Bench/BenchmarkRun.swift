@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Tensors
 import Wire
@@ -52,9 +53,9 @@ struct BenchmarkRun {
         var ours = BenchmarkResult.Series(name: "consilium", seconds: [])
         var others = able.map { BenchmarkResult.Series(name: $0.name, seconds: []) }
         for _ in 0..<repeats {
-            let start = Self.seconds()
+            let start = MonotonicClock.seconds()
             for _ in 0..<benchmark.runs { try body() }
-            ours.seconds.append((Self.seconds() - start) / Double(benchmark.runs))
+            ours.seconds.append((MonotonicClock.seconds() - start) / Double(benchmark.runs))
             for (index, peer) in able.enumerated() {
                 let answer = try peer.run(benchmark.runs)
                 others[index].seconds.append(answer.seconds)
@@ -66,11 +67,5 @@ struct BenchmarkRun {
         ours.accuracy = try benchmark.score?()
         for (index, peer) in able.enumerated() { others[index].peakBytes = peer.peakBytes }
         return BenchmarkResult(benchmark: benchmark, plannedBytes: planned, ours: ours, peers: others)
-    }
-
-    private static func seconds() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }

@@ -1,4 +1,5 @@
 import Client
+import Files
 import Glibc
 import NeuralNetworks
 import Reports
@@ -56,7 +57,7 @@ final class TrainingProgressLine {
 
     func update(round: Int, rounds: Int, _ progress: TrainingProgress) {
         guard isShown else { return }
-        let now = Self.seconds()
+        let now = MonotonicClock.seconds()
         if began == nil || progress.fraction < beganAt {
             began = now
             beganAt = progress.fraction
@@ -78,17 +79,11 @@ final class TrainingProgressLine {
     /// Pictures that have passed the frozen layers.
     func update(features done: Int, of count: Int) {
         guard isShown else { return }
-        if began == nil { began = Self.seconds() }
+        if began == nil { began = MonotonicClock.seconds() }
         Console.writeProgress("\r\u{1b}[Kfrozen layers: \(done) of \(count) pictures")
     }
 
     func finish() {
         if isShown, began != nil { Console.writeProgress("\r\u{1b}[K") }
-    }
-
-    private static func seconds() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }
