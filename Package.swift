@@ -70,7 +70,7 @@ let package = Package(
             name: "Images", dependencies: ["CImageIO", "Tensors", "Files", "Wire", systemPackage], swiftSettings: strict
         ),
         .target(name: "Tensors", dependencies: ["CKernels", "Wire"], swiftSettings: strict),
-        .target(name: "Files", dependencies: [systemPackage], swiftSettings: strict),
+        .target(name: "Files", dependencies: ["Wire", systemPackage], swiftSettings: strict),
         .target(name: "Wire", swiftSettings: strict + [.strictMemorySafety()]),
 
         .target(name: "CKernels"),

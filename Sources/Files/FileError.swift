@@ -1,4 +1,5 @@
 package import SystemPackage
+import Wire
 
 /// Why a file operation failed: what was tried, on which path, the system's code, and a hint where one helps.
 ///
@@ -18,10 +19,11 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
         self.hint = hint ?? FileError.usualHint(code)
     }
 
+    /// On one line whatever the path is called: names come from foreign hands, and errors go to mails and screens.
     package var description: String {
         let reason = code.description
         let text = reason.prefix(1).lowercased() + reason.dropFirst()
-        return "cannot \(operation) \(path): \(text)" + (hint.map { " (\($0))" } ?? "")
+        return "cannot \(operation) \(path.string.singleLine): \(text)" + (hint.map { " (\($0))" } ?? "")
     }
 
     /// A share that did not answer in time; see ``ShareGuard``. The text is the same whatever was tried.

@@ -12,9 +12,13 @@ package enum RefusalReason: String, CaseIterable, Sendable {
     case revoked
     case wrongFederation = "wrong-federation"
     case wrongRecipient = "wrong-recipient"
+    /// More than a message of its kind has to say.
+    case tooLarge = "too-large"
     /// Encrypted, but not to a key of this home, although nothing says that it is another's.
     case notForThisIdentity = "not-for-this-identity"
     case expired
+    /// It would have to be remembered for longer than anything is good for.
+    case expiresTooLate = "expires-too-late"
     case notYetValid = "not-yet-valid"
     case fastForward = "fast-forward"
     case equivocation
@@ -41,6 +45,11 @@ enum Admission: Equatable {
 /// In this order, so that the reason given is the first that applies: known already; kind and recipient in general; the key:
 /// revoked, unknown, whose, for what, when; federation; recipient; times; number.
 struct AdmissionRules {
+    /// Of a bundle that carries no model, all its files together, in bytes.
+    static let messageBytes: Int64 = 16 << 20
+    /// From a bundle's making to its expiry, in days: twice the longest deadline.
+    static let longestLife: Int64 = 1461
+
     let home: HomeRecord
     /// What this home signs with, and what it signed with before.
     let ownKeys: Set<PublicKey>
@@ -58,11 +67,27 @@ struct AdmissionRules {
         let isSelfSigned = manifest.kind == .enrol && home.role == .server
         let isStranger = trust.signers.entries(for: signer).isEmpty
         if !isSelfSigned, !isStranger, let refusal = judgeKey(manifest, signer) { return refusal }
-        if let refusal = judgeAddress(manifest) ?? judgeTimes(manifest) { return refusal }
+        if let refusal = judgeAddress(manifest) ?? judgeTimes(manifest) ?? judgeSize(manifest) { return refusal }
         if isStranger, !isSelfSigned {
             return .hold("its key \(signer.fingerprint) is not enrolled here")
         }
-        return judgeNumber(manifest, id, signer) ?? .deliver(isSelfSigned: isSelfSigned)
+        let judgement = judgeNumber(manifest, id, signer) ?? .deliver(isSelfSigned: isSelfSigned)
+        // A stranger accuses nobody: whose name stands in his enrolment is his own choice.
+        if isSelfSigned, isStranger, case .equivocation(let first) = judgement { return Self.twice(manifest, first) }
+        return judgement
+    }
+
+    static func twice(_ manifest: Manifest, _ first: Digest) -> Admission {
+        .refuse(.equivocation, "its key has signed another enrolment with the number \(manifest.seq): \(first.short)")
+    }
+
+    private func judgeSize(_ manifest: Manifest) -> Admission? {
+        guard manifest.kind != .global, manifest.kind != .update else { return nil }
+        let size = manifest.files.reduce(0) { $0 + $1.size }
+        guard size > Self.messageBytes else { return nil }
+        return .refuse(
+            .tooLarge,
+            "it has \(size) bytes; a bundle of kind \(manifest.kind.rawValue) has \(Self.messageBytes) at most")
     }
 
     /// A key that is trusted: for this name, this kind, and at that time?
@@ -100,12 +125,20 @@ struct AdmissionRules {
         guard manifest.recipients.contains(home.name) else {
             return .refuse(.wrongRecipient, "it is not addressed to \(home.name)")
         }
+        guard manifest.sender != home.name else {
+            return .refuse(.wrongSender, "it says that it is from \(home.name), which is this home")
+        }
         return nil
     }
 
     private func judgeTimes(_ manifest: Manifest) -> Admission? {
         guard now <= manifest.expires else {
             return .refuse(.expired, "it expired on \(manifest.expires.rfc3339)")
+        }
+        guard manifest.expires <= manifest.created.adding(days: Self.longestLife) else {
+            return .refuse(
+                .expiresTooLate,
+                "it expires on \(manifest.expires.rfc3339), more than \(Self.longestLife) days after it was made")
         }
         guard manifest.created.seconds <= now.seconds + ClockFloor.tolerance else {
             return .refuse(

@@ -74,14 +74,23 @@ package struct AuditLog: Sendable {
     /// Signs what was added since the last head, if anything was. A run does so at its end; what a kill leaves unsigned, the
     /// next one signs.
     ///
-    /// - Throws: ``MailboxError`` where the log is not one that grew out of the last head: that is not signed over.
-    func signHead(_ key: SigningKey, federation: RandomID, party: PartyName, now: Timestamp) throws(MailboxError) {
+    /// - Parameter ownKeys: what this home signs with and ever signed with.
+    /// - Throws: ``MailboxError`` where the log is not one that grew out of the last head, or the head is another's: that is not
+    ///   signed over.
+    func signHead(
+        _ key: SigningKey, ownKeys: Set<PublicKey>, federation: RandomID, party: PartyName, now: Timestamp
+    ) throws(MailboxError) {
         let tail = try readTail()
         guard let line = tail.lines.last else { return }
         let last = try AuditEntry(line: line)
         var at = now
-        // Whoever signed it: the key may be new.
+        // Signed by an earlier key, perhaps: the present one may be new.
         if let (old, signer) = try newestHead(key: nil) {
+            guard ownKeys.contains(signer) else {
+                throw MailboxError(
+                    .state, "the audit's head is signed by \(signer.fingerprint), which was never this home's key",
+                    hint: "keep audit/ as it is, and compare it with a copy that somebody else kept")
+            }
             if old.number == last.number, old.line == SHA256Hash.digest(of: line) {
                 if signer == key.publicKey { return }
                 // A kill between the two files then leaves a good pair, with the old signature or the new one.

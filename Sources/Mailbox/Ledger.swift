@@ -16,7 +16,10 @@ struct Ledger: Equatable {
     static let highestSeqStep: Int64 = 1_000_000
     /// How far numbering jumps when it turns out that this home was restored from a backup.
     static let stepAfterRestore: Int64 = 1000
-    /// How many rejected bundles of one party are remembered.
+    /// Where it jumps no more: half of what others take for a fast-forward, the first time they hear from here.
+    static let highestFloor = highestSeqStep / 2
+    /// How many rejected bundles of one key are remembered, and how many enrolments of all keys together: anybody can make as
+    /// many keys as he likes.
     static let rejectedPerSender = 500
 
     var incoming: [Digest: IncomingRecord] = [:]
@@ -99,9 +102,16 @@ struct Ledger: Equatable {
     }
 
     /// Others have seen numbers that this home does not know it used.
-    mutating func resumeAbove(_ seq: Int64) {
-        let used = sequences.values.reduce(max(sequenceFloor, seq)) { max($0, $1.seq) }
+    ///
+    /// Numbering jumps once for a restored backup, however many bundles show it, and not without end: an enrolled party can
+    /// make up what it says that it has, and must not drive the numbers to where nobody takes them any more.
+    /// - Returns: whether it jumped.
+    @discardableResult
+    mutating func resumeAbove(_ seq: Int64) -> Bool {
+        let used = sequences.values.reduce(seq) { max($0, $1.seq) }
+        guard sequenceFloor == 0 || used > sequenceFloor, used <= Self.highestFloor else { return false }
         sequenceFloor = used + Self.stepAfterRestore
+        return true
     }
 
     /// Notes a bundle that others have from here and that is unknown here, and goes on with numbers above all that may be
@@ -119,7 +129,9 @@ struct Ledger: Equatable {
         let limit = now.adding(seconds: -Self.marginAfterExpiry)
         incoming = incoming.filter { $0.value.expires > limit }
         outgoing = outgoing.filter { $0.value.expires > limit }
-        let rejected = Dictionary(grouping: incoming.values.filter { $0.outcome == .rejected }, by: \.signer)
+        let rejected = Dictionary(grouping: incoming.values.filter { $0.outcome == .rejected }) {
+            $0.kind == .enrol ? "" : $0.signer
+        }
         for records in rejected.values where records.count > Self.rejectedPerSender {
             let oldest = records.sorted { ($0.received, $0.id) < ($1.received, $1.id) }
             for record in oldest.dropLast(Self.rejectedPerSender) { incoming[record.id] = nil }

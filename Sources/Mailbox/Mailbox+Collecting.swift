@@ -67,20 +67,32 @@ extension Mailbox {
         let entries: [DirectoryEntry]
         do {
             guard try exchange.isFolder(folder, files) else { return }
-            entries = try files.list(folder, limit: Self.filesPerRun * 10)
+            entries = try files.list(folder, limit: Self.namesPerRun)
         } catch {
             return pass.summary.add(error)
         }
-        var paths: Set<String> = []
-        for entry in entries
-        where entry.kind == .regular && !entry.name.hasPrefix(".") && !TemporaryName.isUnfinished(entry.name) {
+        let regular = entries.filter {
+            $0.kind == .regular && !$0.name.hasPrefix(".") && !TemporaryName.isUnfinished($0.name)
+        }
+        let paths = Set(regular.map { folder.appending($0.component).string })
+        pass.present.formUnion(paths)
+        var looks = 0
+        // As in the inbox: whoever floods a folder does not choose who waits.
+        for entry in regular.count > Self.filesPerRun ? mixed(regular) : regular where looks < Self.filesPerRun {
             let path = folder.appending(entry.component)
-            paths.insert(path.string)
-            pass.present.insert(path.string)
             do {
                 guard let status = try files.status(path), status.kind == .regular else { continue }
                 let seen = ExchangeCache.Seen(size: status.size, modified: status.modified)
                 if pass.cache.seen[path.string] == seen { continue }
+                looks += 1
+                guard hasRoom(for: status.size) else {
+                    if pass.settling.report(path.string) {
+                        pass.summary.problems.append(
+                            "\(Quarantine.printable(entry.name)) in the exchange has \(status.size) bytes, for which this disk has "
+                                + "no room; it is left where it is")
+                    }
+                    continue
+                }
                 if try collect(path, name: entry.name, of: exchange, &pass) { pass.cache.seen[path.string] = seen }
             } catch let error as FileError where error.path == path || error.isUnreachable {
                 if !error.isMissing { pass.summary.add(error) }
@@ -117,11 +129,8 @@ extension Mailbox {
                 let now = now
                 try updateLedger { $0.sawAgain(bundle.id, now: now) }
             } else {
-                let target = home.inbox.appending(inboxName)
-                // A twin of the same manifest under another signature, which must not replace what lies there.
-                if try files.exists(target), try !files.haveEqualContent(spooled, target) { return false }
-                try files.move(from: spooled, to: target)
-                pass.summary.copied.append(inboxName)
+                let placed = try place(spooled, inInboxAs: inboxName)
+                if placed.isNew { pass.summary.copied.append(placed.name) }
             }
             // Looked at again, since the folder may have become a link while the file was copied.
             if home.role == .server, try exchange.isFolder(path.removingLastComponent(), files) {
@@ -153,6 +162,23 @@ extension Mailbox {
             )
             return true
         }
+    }
+}
+
+extension Mailbox {
+    /// Moves a copy into the inbox under a name that is its own: anybody can sign a manifest that passes by with a key of his
+    /// own, and such a twin must neither replace the true bundle nor keep it out.
+    private func place(_ spooled: FilePath, inInboxAs name: String) throws -> (name: String, isNew: Bool) {
+        var name = name
+        if try files.exists(home.inbox.appending(name)),
+            try !files.haveEqualContent(spooled, home.inbox.appending(name))
+        {
+            name = "\(try SHA256Hash.digest(of: spooled, files: files).digest.short)-\(name)"
+        }
+        let target = home.inbox.appending(name)
+        let isNew = try !files.exists(target)
+        try files.move(from: spooled, to: target)
+        return (name, isNew)
     }
 }
 

@@ -82,8 +82,7 @@ extension Mailbox {
             guard !delivery.isSelfSigned else { return }
             let unknown = ledger.note(acks: manifest.acks, from: delivery.sender, isForUsOnly: isForUsOnly)
             guard !unknown.isEmpty else { return }
-            ledger.resumeAbove(0)
-            resumed = ledger.sequenceFloor
+            if ledger.resumeAbove(0) { resumed = ledger.sequenceFloor }
         }
         if !delivery.isSelfSigned { clock.raise(to: manifest.created, now: now) }
         if let resumed {

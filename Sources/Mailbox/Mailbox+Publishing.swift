@@ -134,7 +134,9 @@ extension Mailbox {
             else { continue }
             let id = SHA256Hash.digest(of: bundle.manifestBytes)
             guard ledger.outgoing(id: id) == nil else { continue }
-            try updateLedger { $0.resumeAbove(manifest.seq) }
+            var hasJumped = false
+            try updateLedger { hasJumped = $0.resumeAbove(manifest.seq) }
+            guard hasJumped else { continue }
             problems.append(
                 "outbox/\(name) was made here but is not remembered: this home was restored from a backup; numbering goes "
                     + "on above \(ledger.sequenceFloor)")

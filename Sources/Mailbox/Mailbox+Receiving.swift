@@ -6,8 +6,12 @@ import Wire
 extension Mailbox {
     /// How many files one run looks at. A flood is worked off over several runs.
     static let filesPerRun = 1000
+    /// What is always tried: a message has less.
+    private static let smallBytes: Int64 = 1 << 20
+    /// Room on our own disk that no larger file is given.
+    private static let reservedBytes: Int64 = 32 << 20
     /// How many names of a folder are read; beyond that the system chooses whose turn it is.
-    private static let namesPerRun = 100_000
+    static let namesPerRun = 100_000
 
     /// Looks at everything in the inbox, and at held bundles whose time has come.
     ///
@@ -18,6 +22,8 @@ extension Mailbox {
     ///
     /// - Parameter retryEarly: also gives out bundles that were committed as ``Verdict/held(_:)`` before.
     package func receive(retryEarly: Bool = false) throws(MailboxError) -> Received {
+        // First: what was put away must not take the room of what comes.
+        try Quarantine(home: home).prune()
         var pass = ReceivingPass(settling: Settling.load(from: home.settlingPath, files: files))
         let before = pass.settling
         try receiveHeld(retryEarly: retryEarly, &pass)
@@ -39,6 +45,13 @@ extension Mailbox {
         return pass.received
     }
 
+    /// Whether a file can be copied here, and decrypted into a second copy, so that others still find room after it. What one
+    /// sender lays down must not end the run before it comes to the others.
+    func hasRoom(for size: Int64) -> Bool {
+        guard let volume = try? files.volume(of: home.root) else { return true }
+        return size <= Self.smallBytes || size <= (volume.available - Self.reservedBytes) / 2
+    }
+
     // MARK: looking
 
     /// The regular files of the inbox, in the order of this run. Unfinished and hidden ones are other programs' business.
@@ -55,8 +68,12 @@ extension Mailbox {
         }
         guard regular.count > Self.filesPerRun else { return regular }
         // Mixed anew in each run, so that whoever floods the inbox does not choose who waits.
+        return mixed(regular)
+    }
+
+    func mixed(_ entries: [DirectoryEntry]) -> [DirectoryEntry] {
         let salt = Array("\(now.seconds)/".utf8)
-        return regular.map { (SHA256Hash.digest(of: salt + Array($0.name.utf8)), $0) }
+        return entries.map { (SHA256Hash.digest(of: salt + Array($0.name.utf8)), $0) }
             .sorted { $0.0 < $1.0 }.map(\.1)
     }
 
@@ -72,6 +89,14 @@ extension Mailbox {
                 if pass.settling.report(entry.name) {
                     problems.append(
                         "inbox/\(Quarantine.printable(entry.name)) has more than \(limit) bytes and was not read")
+                }
+                return
+            }
+            guard hasRoom(for: status.size) else {
+                if pass.settling.report(entry.name) {
+                    problems.append(
+                        "inbox/\(Quarantine.printable(entry.name)) has \(status.size) bytes, for which this disk has no room; it "
+                            + "is left where it is")
                 }
                 return
             }
@@ -123,6 +148,14 @@ extension Mailbox {
                 pass.received.settling += 1
                 return
             }
+        }
+        guard Quarantine(home: home).hasRoom(for: content.size) else {
+            if pass.settling.report(file.name) {
+                problems.append(
+                    "inbox/\(Quarantine.printable(file.name)) is no bundle for here (\(error.reason.rawValue)) and too large for "
+                        + "quarantine/; it is left where it is")
+            }
+            return
         }
         let reason: RefusalReason =
             !isForOthers ? .notABundle : isNamedForAnother(file.name) ? .wrongRecipient : .notForThisIdentity
@@ -196,7 +229,9 @@ extension Mailbox {
             $0.bundle.signer == signer && $0.bundle.manifest.session == manifest.session
                 && $0.bundle.manifest.seq == manifest.seq
         }
-        return rival.map { .equivocation(first: $0.bundle.id) } ?? admission
+        guard let rival else { return admission }
+        let isStranger = trust.signers.entries(for: signer).isEmpty
+        return isStranger ? AdmissionRules.twice(manifest, rival.bundle.id) : .equivocation(first: rival.bundle.id)
     }
 
     func deliver(

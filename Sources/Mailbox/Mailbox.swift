@@ -62,7 +62,8 @@ package final class Mailbox {
 
     /// Ends a run: signs what it added to the audit, and remembers the time, if it is worth a write.
     package func finish() throws(MailboxError) {
-        try AuditLog(home).signHead(identity.signing, federation: home.federation, party: home.name, now: now)
+        try AuditLog(home).signHead(
+            identity.signing, ownKeys: ownKeys, federation: home.federation, party: home.name, now: now)
         clock.raise(to: now, now: now)
         if clock.floor.seconds - savedClock.floor.seconds >= ClockFloor.step { try clock.save(to: home) }
     }

@@ -7,8 +7,9 @@ import Wire
 struct Quarantine {
     /// How many files are kept; the oldest go first.
     static let maximumFiles = 1000
-    /// How many bytes are kept.
+    /// How many bytes are kept, and at most ``share`` of the room that is left on the disk.
     static let maximumBytes: Int64 = 20 << 30
+    private static let share: Int64 = 4
 
     let home: Home
 
@@ -44,19 +45,27 @@ struct Quarantine {
     func prune() throws(MailboxError) {
         try onDisk { () throws(FileError) in
             let entries = try home.files.list(home.quarantine)
-            guard entries.count > 64 else { return }
             var found: [(path: FilePath, status: FileStatus)] = []
             for entry in entries where entry.kind == .regular {
                 let path = home.quarantine.appending(entry.component)
                 if let status = try home.files.status(path) { found.append((path, status)) }
             }
             found.sort { $0.status.modified > $1.status.modified }
+            let limit = limit(holding: found.reduce(0) { $0 + $1.status.size })
             var bytes: Int64 = 0
             for (index, file) in found.enumerated() {
                 bytes += file.status.size
-                if index >= 2 * Self.maximumFiles || bytes > Self.maximumBytes { try home.files.remove(file.path) }
+                if index >= 2 * Self.maximumFiles || bytes > limit { try home.files.remove(file.path) }
             }
         }
+    }
+
+    /// Whether a file of this size would not be pruned at once.
+    func hasRoom(for size: Int64) -> Bool { size <= limit(holding: 0) }
+
+    private func limit(holding bytes: Int64) -> Int64 {
+        guard let volume = try? home.files.volume(of: home.root) else { return Self.maximumBytes }
+        return min(Self.maximumBytes, (volume.available + bytes) / Self.share)
     }
 
     /// A name for our own disk from a foreign one.

@@ -38,9 +38,10 @@ extension ServerRun {
 
     package func readmit(_ client: PartyName, to session: String, actor: String) throws {
         let found = try self.session(named: session)
-        guard mailbox.trust.party(client)?.keys.isEmpty != true else {
+        guard isBelieved(client) else {
             throw ServerError(
-                .notAllowed, "every key of \(client) is revoked", hint: "approve a new enrolment of it first")
+                .notAllowed, "no key of \(client) is believed here any more",
+                hint: "approve a new enrolment of it first")
         }
         try mailbox.forgetEquivocations(of: client, session: found.id)
         try administer(.readmit(client), session, "readmit \(client)", actor)

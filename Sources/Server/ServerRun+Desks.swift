@@ -71,6 +71,7 @@ extension ServerRun {
             attention(
                 "the key \(record.fingerprint) of \(record.name) is enrolled no more: its enrolment was moved to rejected/"
             )
+            if !isBelieved(record.name) { try exclude(record.name, reason: "its enrolment was rejected") }
         }
         records.decide(enrolment: record.id, .rejected, reason: reason, now: now)
         try saveRecords()
@@ -131,10 +132,11 @@ extension ServerRun {
 
     private func approve(_ id: Digest, _ name: String?) throws {
         guard let record = records.request(id) else { return }
-        guard mailbox.trust.party(record.client)?.keys.isEmpty != true else {
+        guard isBelieved(record.client) else {
             announce(
                 "revoked-\(id)",
-                "\(record.label) waits: every key of \(record.client) is revoked; approve a new enrolment of it first")
+                "\(record.label) waits: no key of \(record.client) is believed here any more; approve a new enrolment of it first"
+            )
             return
         }
         let sessionName = name ?? "\(record.label)@\(record.client)"

@@ -209,13 +209,21 @@ extension ServerRun {
         }
         if news.isEmpty { detail("\(text) was revoked before") }
         guard mailbox.trust.party(name)?.keys.isEmpty == true else { return }
-        for session in sessions where session[name]?.standing == .active {
-            try isolated("session \(session.name)") {
-                try apply(.exclude(name, reason: "its key was revoked"), to: session.id)
-            }
-        }
+        try exclude(name, reason: "its key was revoked")
         if !news.isEmpty {
             attention("\(name) has no key left that is believed here; a new enrolment of it waits for your approval")
+        }
+    }
+
+    /// Whether a party has a key that is believed here.
+    func isBelieved(_ name: PartyName) -> Bool { mailbox.trust.party(name)?.keys.isEmpty == false }
+
+    /// From all sessions that it takes part in: they go on without whoever is believed no more.
+    func exclude(_ name: PartyName, reason: String) throws {
+        for session in sessions where session[name]?.standing == .active {
+            try isolated("session \(session.name)") {
+                try apply(.exclude(name, reason: reason), to: session.id)
+            }
         }
     }
 

@@ -155,6 +155,16 @@ import Wire
         }
     }
 
+    /// A size with which one cannot reckon.
+    @Test func aHeaderOfAnImpossibleSizeIsADamagedPart() throws {
+        try withTemporaryFolder { folder in
+            let whole = PartHeader.Whole(name: "f", size: .max, digest: SHA256Hash.digest(of: [1]), parts: 1)
+            let header = PartHeader(whole: whole, number: 1, size: .max, digest: SHA256Hash.digest(of: [1]))
+            try files.writeFile(folder.appending("p"), header.encoded + [1])
+            #expect(refusal([folder], folder)?.reason == .lengthOrHashMismatch)
+        }
+    }
+
     @Test(arguments: ["../x", "a/b", ".hidden", "UPPER", ""])
     func aHeaderNamesAFileAndNothingElse(name: String) {
         let whole = PartHeader.Whole(name: name, size: 1, digest: SHA256Hash.digest(of: [1]), parts: 1)

@@ -24,6 +24,24 @@ import Wire
         #expect(try world.run("server", "approve", "REQ-1", "--home", "S").status == 77)
     }
 
+    /// The session goes on without a hospital whose enrolment is taken back, also where its update has come.
+    @Test func aSessionGoesOnWithoutAHospitalThatIsEnrolledNoMore() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", rounds: 2)
+        try world.visit("b")
+        try world.answer("b")
+        try world.serve()
+        try world.shell("mv S/enrolments/approved/*hospital-b.tar S/enrolments/rejected/")
+        let told = try world.serve()
+        #expect(told.output.contains("hospital-b is enrolled no more"), "\(told)")
+        for _ in 1...2 {
+            let tick = try world.journey(["a", "c"])
+            #expect(!tick.output.contains("nothing is sent"), "\(tick)")
+        }
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.history("spring").last?.fate(of: "hospital-b") != "counted")
+    }
+
     /// The lowest request leads; whoever asked otherwise is asked.
     @Test func aPlanThatDiffersWaitsUntilItIsApproved() throws {
         let world = try World.enrolled()

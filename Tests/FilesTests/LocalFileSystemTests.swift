@@ -115,6 +115,8 @@ struct LocalFileSystemTests {
             full.description
                 == "cannot write /media/stick/a.tar: no space left on device (free some space and run again)")
         #expect(full.isTransient)
+        let hostile = FileError("open", "/inbox/x\nREQ-1 \u{1b}[31m.tar", .permissionDenied)
+        #expect(hostile.description.hasPrefix("cannot open /inbox/x?REQ-1 ?[31m.tar: "))
         let missing = FileError("open", "x", .noSuchFileOrDirectory)
         #expect(missing.description == "cannot open x: no such file or directory")
         #expect(missing.isMissing && !missing.isTransient)

@@ -122,6 +122,27 @@ import Wire
         #expect(try verified(audit) == 3)
     }
 
+    /// Who may write there, and has no key of ours, makes another log with a head of his own: no run signs over it.
+    @Test func aHeadOfAnotherKeyIsNotSignedOver() throws {
+        try add("a", "b")
+        try run()
+        try write("", path)
+        try add("a", "c")
+        let chain = try AuditChain(checking: try content(path), name: "audit.jsonl")
+        let forged = AuditHead(
+            federation: world.federation, party: world.server.name, number: 2,
+            line: try #require(chain.digest(ofLine: 2)),
+            at: start)
+        let head = world.server.audit.appending("head-2.json")
+        try QuickFileSystem().writeFile(head, forged.encoded)
+        try QuickFileSystem().writeFile(
+            FilePath(head.string + ".sig"),
+            try SigningKey.generate().sign(forged.encoded, namespace: AuditHead.namespace))
+        try add("d")
+        #expect(throws: MailboxError.self) { try run() }
+        #expect(try content(head) == forged.encoded)
+    }
+
     @Test func anotherKeysHeadIsNotOurs() throws {
         try add("a")
         try run()
