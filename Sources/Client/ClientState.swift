@@ -26,7 +26,7 @@ package struct ClientState: Equatable, Sendable {
     package internal(set) var sessions: [ClientSession] = []
     /// Final globals that were offered for acceptance.
     package internal(set) var offers: [Offer] = []
-    /// Whether the server has approved the enrolment; nil before it answered.
+    /// Whether the server has approved the enrolment, in so many words or by letting this hospital train; nil before.
     package internal(set) var enrolled: Bool?
     package internal(set) var enrolmentReason = ""
     package internal(set) var announced: Set<String> = []
