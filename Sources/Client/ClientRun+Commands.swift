@@ -86,8 +86,10 @@ extension ClientRun {
 
     package func accept(version: Int, asSent: Bool = false, actor: String) throws {
         let offer = try pendingOffer(version)
+        // What cannot be installed stays on the desk.
+        let installation = try prepare(offer, asSent: asSent)
         try move(offer, to: .approved)
-        try install(offer, asSent: asSent, actor: actor)
+        try install(installation, actor: actor)
     }
 
     package func reject(version: Int, actor: String) throws {
