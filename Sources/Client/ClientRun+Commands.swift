@@ -64,6 +64,10 @@ extension ClientRun {
         guard own.status == .sent || own.status == .approved else {
             throw ClientError(.notAllowed, "the request is \(own.status.rawValue) already")
         }
+        if let ending = state.ending(of: own) {
+            let why = ending.hasPrefix("finished") ? "its session has finished" : "its session is over: \(ending)"
+            throw ClientError(.notAllowed, "the request cannot be withdrawn: \(why)")
+        }
         try sendWithdrawal(request: own.id, session: own.session, reason: reason)
         try audit("withdraw", subject: own.id.hex, detail: reason, actor: actor)
     }

@@ -37,6 +37,12 @@ package struct ClientState: Equatable, Sendable {
 
     package func session(_ id: RandomID) -> ClientSession? { sessions.first { $0.id == id } }
     package func request(_ id: Digest) -> OwnRequest? { requests.first { $0.id == id } }
+    /// Why the session that a request led to is over; nil while it goes on, or has not begun.
+    package func ending(of request: OwnRequest) -> String? { request.session.flatMap { session($0) }?.ended }
+    /// Those that can be withdrawn: nothing answers a withdrawal from a session that is over.
+    package var openRequests: [OwnRequest] {
+        requests.filter { ($0.status == .sent || $0.status == .approved) && ending(of: $0) == nil }
+    }
     package func offer(version: Int) -> Offer? { offers.last { $0.version == version } }
 
     package mutating func sent(request: TrainingRequest, id: Digest, created: Timestamp) {
