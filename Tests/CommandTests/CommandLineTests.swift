@@ -89,6 +89,7 @@ import Wire
     @Test(arguments: [
         ("S", "keep_verions: 3", "keep_verions: is not a known key; did you mean 'keep_versions'?"),
         ("S", "learning_rate: fast", "learning_rate"),
+        ("S", "deadline: 14", "deadline: must be a duration such as 14d, 12h or 30m"),
         ("S", "minimum_clients: [", "consilium.yaml"),
         ("a", "time_bugdet: 8h", "time_bugdet: is not a known key; did you mean 'time_budget'?"),
         ("a", "time_budget: 8 parsecs", "time_budget"),
