@@ -124,6 +124,35 @@ import Wire
         #expect(try world.run("--version").output == "0.1.0\n")
     }
 
+    /// What an example shows can be pasted as it is shown.
+    @Test func examplesCanBePasted() throws {
+        let world = try World.empty()
+        let dump = try world.run("--experimental-dump-help").output
+        let root = try StrictJSON.parse(Array(dump.utf8), maximumBytes: 16 << 20)["command"]
+        var commands = [(root, [String]())]
+        var count = 0
+        while let (command, path) = commands.popLast() {
+            commands += command["subcommands"].items.map { ($0, path + [$0["commandName"].text ?? ""]) }
+            guard let text = command["discussion"].text, let start = text.range(of: "EXAMPLES:\n") else { continue }
+            count += 1
+            let examples = text[start.upperBound...]
+            // The help is wrapped at 80 columns, where a shell does not know that a line goes on.
+            let help = try world.run(path + ["--help"]).output
+            #expect(help.contains(examples), "\(path): \(help)")
+            var goesOn = false
+            for line in examples.split(separator: "\n") {
+                #expect(line.count < 80, "\(path): \(line)")
+                let isCommand = line.hasPrefix("  consilium ")
+                let isCrontab = line.contains(#/^ {2}[0-9*/]+( [0-9*]+){4} consilium /#)
+                #expect(goesOn ? line.hasPrefix("      ") : isCommand || isCrontab, "\(path): \(line)")
+                #expect(line.contains(" # ") || !line.dropFirst(2).contains("   ") || goesOn, "\(path): \(line)")
+                goesOn = line.hasSuffix(" \\")
+            }
+            #expect(!goesOn, "\(path)")
+        }
+        #expect(count > 50)
+    }
+
     /// A key that others can read is refused, whatever the command.
     @Test func aReadableKeyIsRefused() throws {
         let world = try World.enrolled()
