@@ -153,6 +153,23 @@ import Wire
         #expect(count > 50)
     }
 
+    /// A hint names only what there is.
+    @Test(arguments: [
+        (
+            "model init --home a --arch smallcnn --classes a,b",
+            "hint: name a server's home with --home\n"
+        ),
+        (
+            "key distrust --home S SHA256:cDPgk2QdELwyPFQPOjTtaNNnzP/Mt2lEFGkgo1ceFN4",
+            "hint: name a client's home with --home\n"
+        ),
+    ])
+    func aHintForAnotherHomeNamesNoCommandThatIsNotThere(line: String, hint: String) throws {
+        let world = try World.enrolled()
+        let outcome = try world.run(line.split(separator: " ").map(String.init))
+        #expect(outcome.status == 78 && outcome.errors.hasSuffix(hint), "\(outcome)")
+    }
+
     /// A key that others can read is refused, whatever the command.
     @Test func aReadableKeyIsRefused() throws {
         let world = try World.enrolled()
