@@ -170,6 +170,26 @@ import Wire
         #expect(outcome.status == 78 && outcome.errors.hasSuffix(hint), "\(outcome)")
     }
 
+    /// A line of the history that nobody can read is no missing line.
+    @Test func aDamagedHistoryIsNamed() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 2)
+        try world.visit("a")
+        let good = try world.text("a/history/rounds.jsonl")
+        for damaged in ["no history\n", good + "no history\n", "no history\n" + good] {
+            try world.write(damaged, to: "a/history/rounds.jsonl")
+            let outcome = try world.run("client", "history", "--home", "a")
+            #expect(outcome.status == 70 && outcome.errors.contains("a/history/rounds.jsonl"), "\(outcome)")
+        }
+        // A kill tore the last line; the next round's takes its place.
+        try world.write(good + good.prefix(40), to: "a/history/rounds.jsonl")
+        #expect(try world.json("client", "history", "--home", "a")["rounds"].items.count == 1)
+        for home in World.everybody { try world.answer(home) }
+        try world.journey(["b", "c"])
+        try world.visit("a")
+        #expect(try world.json("client", "history", "--home", "a")["rounds"].items.count == 2)
+    }
+
     /// A key that others can read is refused, whatever the command.
     @Test func aReadableKeyIsRefused() throws {
         let world = try World.enrolled()
