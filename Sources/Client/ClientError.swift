@@ -3,6 +3,8 @@ package struct ClientError: Error, Equatable, CustomStringConvertible {
     package enum Code: Sendable, CaseIterable {
         /// Something the command needs is not there (no pictures, no accepted model).
         case missing
+        /// It is there, but may not be read.
+        case unreadable
         /// The state does not allow it (session over, already decided).
         case notAllowed
         /// A file of the home is damaged.

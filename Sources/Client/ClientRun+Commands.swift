@@ -64,6 +64,10 @@ extension ClientRun {
         guard own.status == .sent || own.status == .approved else {
             throw ClientError(.notAllowed, "the request is \(own.status.rawValue) already")
         }
+        if let ending = state.ending(of: own) {
+            let why = ending.hasPrefix("finished") ? "its session has finished" : "its session is over: \(ending)"
+            throw ClientError(.notAllowed, "the request cannot be withdrawn: \(why)")
+        }
         try sendWithdrawal(request: own.id, session: own.session, reason: reason)
         try audit("withdraw", subject: own.id.hex, detail: reason, actor: actor)
     }
@@ -86,8 +90,10 @@ extension ClientRun {
 
     package func accept(version: Int, asSent: Bool = false, actor: String) throws {
         let offer = try pendingOffer(version)
+        // What cannot be installed stays on the desk.
+        let installation = try prepare(offer, asSent: asSent)
         try move(offer, to: .approved)
-        try install(offer, asSent: asSent, actor: actor)
+        try install(installation, actor: actor)
     }
 
     package func reject(version: Int, actor: String) throws {

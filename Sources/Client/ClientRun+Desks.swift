@@ -27,7 +27,7 @@ extension ClientRun {
             case .pending: break
             case .approved:
                 do {
-                    try install(offer, actor: unknownMover)
+                    try install(try prepare(offer, asSent: false), actor: unknownMover)
                 } catch let error as MailboxError {
                     throw error
                 } catch {

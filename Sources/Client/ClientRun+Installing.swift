@@ -18,12 +18,22 @@ extension ClientRun {
         package let fitted: ClassificationMetrics?
     }
 
-    /// Writes the model where `predict` finds it, with the BatchNorm statistics of this hospital's training pictures
-    /// where BatchNorm was trained (``LocalTraining/fitted()`` says why), and with a temperature fitted on its validation
-    /// pictures. Doing it again writes the same bytes.
+    /// A model as `predict` will find it.
+    struct Installation {
+        let offer: Offer
+        let bytes: [UInt8]
+        /// What of this hospital is in it.
+        let note: String
+    }
+
+    /// Makes what is installed: with the BatchNorm statistics of this hospital's training pictures where BatchNorm was
+    /// trained (``LocalTraining/fitted()`` says why), and with a temperature fitted on its validation pictures. Writes
+    /// nothing; doing it again makes the same bytes.
     ///
     /// - Parameter asSent: keeps everything as it came.
-    func install(_ offer: Offer, asSent: Bool = false, actor: String) throws {
+    /// - Throws: ``ClientError`` where the pictures are there to be fitted on, but not now: accepted as sent the model would
+    ///   stay so for good.
+    func prepare(_ offer: Offer, asSent: Bool) throws -> Installation {
         var model = try offeredModel(offer)
         var calibration = Calibration.none
         var notes: [String] = []
@@ -40,24 +50,35 @@ extension ClientRun {
                     notes.append("temperature fitted on \(training.pictures.validation.count) own pictures")
                 }
             } catch let error as ClientError where error.code == .temporary {
-                // Accepted as sent it would stay so for good; the next try can fit it.
                 throw error
+            } catch let error as ImageError where [.folderMissing, .folderUnreadable].contains(error.reason) {
+                throw ClientError(
+                    error.reason == .folderMissing ? .missing : .unreadable, error.description,
+                    hint: "see to 'data' in consilium.yaml, or use 'consilium client accept \(offer.version) --as-sent'"
+                )
             } catch {
                 attention("version \(offer.version) is installed as sent, not fitted to this hospital: \(error)")
             }
         }
-        let note = notes.isEmpty ? "as sent" : notes.joined(separator: ", ")
         let specification = model.specification
         let metadata = ModelMetadata(
             architecture: specification.architecture.rawValue, classes: specification.classes,
             imageSize: specification.imageSize, crop: specification.crop, temperature: calibration.temperature)
+        let note = notes.isEmpty ? "as sent" : notes.joined(separator: ", ")
         let fields = metadata.fields.merging(["fitted": note]) { $1 }
+        return Installation(offer: offer, bytes: try Safetensors.encode(model.tensors, metadata: fields), note: note)
+    }
+
+    /// Writes the model where `predict` finds it. Doing it again writes the same bytes.
+    func install(_ installation: Installation, actor: String) throws {
+        let offer = installation.offer
         let path = modelPath(version: offer.version)
-        try files.writeFile(path, try Safetensors.encode(model.tensors, metadata: fields))
+        try files.writeFile(path, installation.bytes)
         state.change(offer: offer.bundle) { $0.status = .accepted }
         try saveState()
         try audit(
-            "version-accepted", subject: offer.bundle.hex, detail: "version \(offer.version), \(note)", actor: actor)
+            "version-accepted", subject: offer.bundle.hex, detail: "version \(offer.version), \(installation.note)",
+            actor: actor)
         attention("version \(offer.version) is installed: \(path)")
     }
 

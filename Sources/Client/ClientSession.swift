@@ -68,6 +68,7 @@ extension ClientState {
         }
         switch decision.verdict {
         case .approved:
+            impliesEnrolment()
             guard let session = decision.session else { return [] }
             return approve(decision, session)
         case .rejected:
@@ -83,6 +84,10 @@ extension ClientState {
             return decision.session.map { [.readmitted($0)] } ?? []
         }
     }
+
+    /// Whom the server lets train is enrolled, whether or not its answer to the enrolment is here: it may be lost. A
+    /// rejection of the enrolment stands.
+    private mutating func impliesEnrolment() { enrolled = enrolled ?? true }
 
     /// A request that was taken back meanwhile stays so: the session is only noted, and opens as ended.
     private mutating func approve(_ decision: Decision, _ session: RandomID) -> [ClientNotice] {
@@ -128,6 +133,7 @@ extension ClientState {
         global report: RoundReport, plan: Plan, planDigest: Digest, session id: RandomID, bundle: Digest,
         hasBase: Bool, created: Timestamp, received: Timestamp, own: PartyName, asksConsent: Bool
     ) -> [ClientNotice] {
+        impliesEnrolment()
         let global = ClientSession.ReceivedGlobal(
             bundle: bundle, round: report.round, model: report.model, isFinal: report.phase == .final,
             received: received, created: created)

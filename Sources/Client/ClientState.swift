@@ -26,7 +26,7 @@ package struct ClientState: Equatable, Sendable {
     package internal(set) var sessions: [ClientSession] = []
     /// Final globals that were offered for acceptance.
     package internal(set) var offers: [Offer] = []
-    /// Whether the server has approved the enrolment; nil before it answered.
+    /// Whether the server has approved the enrolment, in so many words or by letting this hospital train; nil before.
     package internal(set) var enrolled: Bool?
     package internal(set) var enrolmentReason = ""
     package internal(set) var announced: Set<String> = []
@@ -37,6 +37,12 @@ package struct ClientState: Equatable, Sendable {
 
     package func session(_ id: RandomID) -> ClientSession? { sessions.first { $0.id == id } }
     package func request(_ id: Digest) -> OwnRequest? { requests.first { $0.id == id } }
+    /// Why the session that a request led to is over; nil while it goes on, or has not begun.
+    package func ending(of request: OwnRequest) -> String? { request.session.flatMap { session($0) }?.ended }
+    /// Those that can be withdrawn: nothing answers a withdrawal from a session that is over.
+    package var openRequests: [OwnRequest] {
+        requests.filter { ($0.status == .sent || $0.status == .approved) && ending(of: $0) == nil }
+    }
     package func offer(version: Int) -> Offer? { offers.last { $0.version == version } }
 
     package mutating func sent(request: TrainingRequest, id: Digest, created: Timestamp) {

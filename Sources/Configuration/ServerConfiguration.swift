@@ -78,7 +78,7 @@ package struct ServerConfiguration: Equatable, Sendable {
         # "server prune" without --keep leaves the newest so many versions.
         # keep_versions: 10
 
-        # The plan of a session, where its request or its plan.yaml says nothing else.
+        # The plan of a session, where its plan.yaml, or without one the request with the lowest number, says nothing else.
         # rounds: 10
         # local_epochs: 2
         # batch_size: 32

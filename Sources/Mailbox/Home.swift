@@ -187,7 +187,7 @@ package struct Home: Sendable {
         if let role, role != record.role {
             throw MailboxError(
                 .wrongRole, "\(root) is a \(record.role.rawValue)'s home",
-                hint: "use 'consilium \(record.role.rawValue) ...' here, or name a \(role.rawValue)'s home with --home")
+                hint: "name a \(role.rawValue)'s home with --home")
         }
         return Home(root: root, record: record, files: files)
     }

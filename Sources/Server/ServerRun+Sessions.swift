@@ -40,8 +40,11 @@ extension ServerRun {
                     attention("session \(session.name) has finished: version \(number) is saved")
                     didWork = true
                 case .announcePause where !isTick: break
-                case .announcePause:
-                    // `.paused` itself was said by the event; what is due here is the exit status, once.
+                case .announcePause(let reason):
+                    // The exit status, once. The line was said by the event, in this run or in an admin's command, which is not
+                    // where cron's mail goes.
+                    let line = "session \(session.name): \(SessionEffect.paused(reason: reason))"
+                    if !report.attention.contains(line) { attention(line) }
                     report.isShortOfQuorum = true
                     try apply(.pauseAnnounced, to: id)
                 case .decision, .global, .abort: break

@@ -161,6 +161,31 @@ import Wire
         #expect(state.enrolled == false)
     }
 
+    @Test("whom the server lets train is enrolled, though its answer is lost", arguments: [true, false])
+    func impliedEnrolment(byDecision: Bool) throws {
+        var state = try requested()
+        if byDecision {
+            _ = try approve(&state)
+        } else {
+            _ = try global(&state, round: 1, plan: try plan(["rounds": 5]), bundle: 20)
+        }
+        #expect(state.enrolled == true)
+        // What the server says of the enrolment itself counts for more.
+        let party = try #require(server)
+        let rejected = Decision(subject: .enrolment, about: try digest(5), verdict: .rejected)
+        _ = state.apply(rejected, sequence: 9, server: party, enrolment: try digest(5))
+        _ = try global(&state, round: 2, plan: try plan(["rounds": 5]), bundle: 21)
+        #expect(state.enrolled == false)
+    }
+
+    @Test("a rejected request says nothing of the enrolment")
+    func rejectedRequest() throws {
+        var state = try requested()
+        let rejected = Decision(subject: .request, about: try digest(1), verdict: .rejected)
+        _ = state.apply(rejected, sequence: 1, server: try #require(server), enrolment: nil)
+        #expect(state.enrolled == nil)
+    }
+
     @Test("an abort ends a session once")
     func abort() throws {
         var state = try requested()

@@ -89,6 +89,7 @@ import Wire
     @Test(arguments: [
         ("S", "keep_verions: 3", "keep_verions: is not a known key; did you mean 'keep_versions'?"),
         ("S", "learning_rate: fast", "learning_rate"),
+        ("S", "deadline: 14", "deadline: must be a duration such as 14d, 12h or 30m"),
         ("S", "minimum_clients: [", "consilium.yaml"),
         ("a", "time_bugdet: 8h", "time_bugdet: is not a known key; did you mean 'time_budget'?"),
         ("a", "time_budget: 8 parsecs", "time_budget"),
@@ -121,6 +122,72 @@ import Wire
         #expect(try world.run("--help").status == 0)
         #expect(try world.run("server", "run", "--help").output.contains("crontab"))
         #expect(try world.run("--version").output == "0.1.0\n")
+    }
+
+    /// What an example shows can be pasted as it is shown.
+    @Test func examplesCanBePasted() throws {
+        let world = try World.empty()
+        let dump = try world.run("--experimental-dump-help").output
+        let root = try StrictJSON.parse(Array(dump.utf8), maximumBytes: 16 << 20)["command"]
+        var commands = [(root, [String]())]
+        var count = 0
+        while let (command, path) = commands.popLast() {
+            commands += command["subcommands"].items.map { ($0, path + [$0["commandName"].text ?? ""]) }
+            guard let text = command["discussion"].text, let start = text.range(of: "EXAMPLES:\n") else { continue }
+            count += 1
+            let examples = text[start.upperBound...]
+            // The help is wrapped at 80 columns, where a shell does not know that a line goes on.
+            let help = try world.run(path + ["--help"]).output
+            #expect(help.contains(examples), "\(path): \(help)")
+            var goesOn = false
+            for line in examples.split(separator: "\n") {
+                #expect(line.count < 80, "\(path): \(line)")
+                let isCommand = line.hasPrefix("  consilium ")
+                let isCrontab = line.contains(#/^ {2}[0-9*/]+( [0-9*]+){4} consilium /#)
+                #expect(goesOn ? line.hasPrefix("      ") : isCommand || isCrontab, "\(path): \(line)")
+                #expect(line.contains(" # ") || !line.dropFirst(2).contains("   ") || goesOn, "\(path): \(line)")
+                goesOn = line.hasSuffix(" \\")
+            }
+            #expect(!goesOn, "\(path)")
+        }
+        #expect(count > 50)
+    }
+
+    /// A hint names only what there is.
+    @Test(arguments: [
+        (
+            "model init --home a --arch smallcnn --classes a,b",
+            "hint: name a server's home with --home\n"
+        ),
+        (
+            "key distrust --home S SHA256:cDPgk2QdELwyPFQPOjTtaNNnzP/Mt2lEFGkgo1ceFN4",
+            "hint: name a client's home with --home\n"
+        ),
+    ])
+    func aHintForAnotherHomeNamesNoCommandThatIsNotThere(line: String, hint: String) throws {
+        let world = try World.enrolled()
+        let outcome = try world.run(line.split(separator: " ").map(String.init))
+        #expect(outcome.status == 78 && outcome.errors.hasSuffix(hint), "\(outcome)")
+    }
+
+    /// A line of the history that nobody can read is no missing line.
+    @Test func aDamagedHistoryIsNamed() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 2)
+        try world.visit("a")
+        let good = try world.text("a/history/rounds.jsonl")
+        for damaged in ["no history\n", good + "no history\n", "no history\n" + good] {
+            try world.write(damaged, to: "a/history/rounds.jsonl")
+            let outcome = try world.run("client", "history", "--home", "a")
+            #expect(outcome.status == 70 && outcome.errors.contains("a/history/rounds.jsonl"), "\(outcome)")
+        }
+        // A kill tore the last line; the next round's takes its place.
+        try world.write(good + good.prefix(40), to: "a/history/rounds.jsonl")
+        #expect(try world.json("client", "history", "--home", "a")["rounds"].items.count == 1)
+        for home in World.everybody { try world.answer(home) }
+        try world.journey(["b", "c"])
+        try world.visit("a")
+        #expect(try world.json("client", "history", "--home", "a")["rounds"].items.count == 2)
     }
 
     /// A key that others can read is refused, whatever the command.

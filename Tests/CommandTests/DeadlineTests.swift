@@ -49,6 +49,41 @@ import Wire
         #expect(try world.session("spring")["version"].integer == 1)
     }
 
+    /// The deadline paused it; that too few are left is another matter, and only the admin can mend it.
+    @Test func anotherReasonForAPauseIsToldOnceMore() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"], rounds: 2)
+        try world.visit("a")
+        try world.answer("a")
+        world.advance(days: 15)
+        #expect(try world.run("server", "run", "--home", "S").status == 69)
+        let dropped = try world.succeed("server", "drop", "spring", "hospital-b", "--home", "S")
+        let pause = "session spring: paused: round 1: 1 participant is left, 2 are needed\n"
+        #expect(dropped.output.contains(pause), "\(dropped)")
+        let session = try world.session("spring")
+        #expect(session["pause_reason"].text == "round 1: 1 participant is left, 2 are needed")
+        let table = try world.succeed("server", "sessions", "--home", "S").output
+        #expect(table.contains("1 participant is left, 2 are needed"), "\(table)")
+        let told = try world.run("server", "run", "--home", "S")
+        #expect(told.status == 69 && told.output == pause, "\(told)")
+        for _ in 1...2 {
+            world.advance(seconds: 900)
+            #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+        }
+    }
+
+    /// Whoever reads cron's mail is not whoever gave the command.
+    @Test func aPauseThatACommandBroughtIsToldByTheTickAsWell() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"], rounds: 2)
+        let pause = "session spring: paused: round 1: 1 participant is left, 2 are needed\n"
+        let dropped = try world.succeed("server", "drop", "spring", "hospital-b", "--home", "S")
+        #expect(dropped.output.contains(pause), "\(dropped)")
+        let told = try world.run("server", "run", "--home", "S")
+        #expect(told.status == 69 && told.output == pause, "\(told)")
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+    }
+
     @Test func anAnswerThatComesDuringAPauseEndsIt() throws {
         let world = try World.enrolled()
         try world.startSession(rounds: 1)

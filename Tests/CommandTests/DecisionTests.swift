@@ -172,4 +172,25 @@ import Wire
         let twice = try world.run("server", "extend", "spring", "3", "--home", "S")
         #expect(twice.status == 77)
     }
+
+    /// Nothing answers a withdrawal from a session that is over.
+    @Test func aRequestWhoseSessionHasFinishedIsNotWithdrawn() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        try world.journey()
+        try world.visit("a")
+        let id = try #require(try world.status("a")["requests"][0]["id"].text)
+        let none = try world.run("client", "withdraw", "--home", "a")
+        #expect(none.status == 66, "\(none)")
+        #expect(none.errors.contains("hint: none is open"), "\(none)")
+        let named = try world.run("client", "withdraw", String(id.prefix(8)), "--home", "a")
+        #expect(named.status == 77, "\(named)")
+        #expect(named.errors.contains("its session has finished"), "\(named)")
+        #expect(try world.status("a")["requests"][0]["status"].text == "approved")
+
+        // The next one is open, and the default.
+        try world.succeed("client", "request", "--home", "a")
+        try world.succeed("client", "withdraw", "--home", "a")
+        #expect(try world.status("a")["requests"].items.map { $0["status"].text } == ["approved", "withdrawing"])
+    }
 }

@@ -212,4 +212,48 @@ import Wire
         let isAsSent = installed.tensors == (try Safetensors.decode(world.model(1)).tensors)
         #expect(isAsSent)
     }
+
+    /// As sent it would stay for good: a share that is not mounted today is no reason for that.
+    @Test func aModelWaitsForPicturesThatAreAway() throws {
+        let world = try World.enrolled()
+        let configuration = try world.text("a/consilium.yaml")
+        let offer = try finished(world)
+        try world.write(configuration.replacing(/data: .*/, with: "data: /nix"), to: "a/consilium.yaml")
+        let before = try Snapshot(world.path("a"))
+        let refused = try world.run("client", "accept", "--home", "a", "1")
+        #expect(refused.status == 66, "\(refused)")
+        #expect(refused.errors.contains("/nix") && refused.errors.contains("--as-sent"), "\(refused)")
+        #expect(refused.errors.split(separator: "\n").count == 2, "\(refused)")
+        #expect(before.changes(to: try Snapshot(world.path("a"))) == [])
+
+        try world.shell("mv a/updates/pending/\(offer) a/updates/accepted/")
+        let told = try world.succeed("client", "run", "--home", "a")
+        #expect(told.output.contains("version 1 cannot be installed: "), "\(told)")
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess)
+        #expect(world.names("a/models").isEmpty)
+        try world.write(configuration, to: "a/consilium.yaml")
+        try world.succeed("client", "run", "--home", "a")
+        let installed = try Safetensors.decode(world.bytes("a/models/hospital-a_FinalGlobal_v1.safetensors"))
+        #expect(installed.metadata["fitted"]?.contains("own pictures") == true)
+    }
+
+    @Test func aModelIsInstalledAsSentWhereThatIsWished() throws {
+        let world = try World.enrolled()
+        let offer = try finished(world)
+        let away = try world.text("a/consilium.yaml").replacing(/data: .*/, with: "data: /nix")
+        try world.write(away, to: "a/consilium.yaml")
+        try world.shell("mv a/updates/pending/\(offer) a/updates/accepted/")
+        try world.succeed("client", "run", "--home", "a")
+        try world.succeed("client", "accept", "--home", "a", "1", "--as-sent")
+        let installed = try Safetensors.decode(world.bytes("a/models/hospital-a_FinalGlobal_v1.safetensors"))
+        #expect(installed.metadata["fitted"] == "as sent")
+    }
+
+    /// A session whose version hospital a was offered.
+    private func finished(_ world: World) throws -> String {
+        try world.startSession(rounds: 1)
+        try world.journey()
+        try world.visit("a")
+        return try #require(world.names("a/updates/pending", "UPD").first)
+    }
 }

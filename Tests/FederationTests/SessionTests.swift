@@ -114,6 +114,26 @@ extension Session {
         #expect(session.state == .closing && session.pauseReason == nil)
     }
 
+    @Test func aPauseForAnotherReasonIsToldAgain() throws {
+        var session = try running(["a", "b", "c"], ["rounds": 2, "quorum": 2])
+        session.take(.tick, day(14))
+        session.take(.pauseAnnounced, day(14))
+        // One of the two that are needed: the same reason, in other words.
+        session.take(.update(try update("a", round: 1)), day(15))
+        #expect(session.take(.tick, day(15)).isEmpty)
+        #expect(session.pauseReason?.contains("1 of 2") == true && session.pauseAnnounced)
+        for client in ["b", "c"] { session.take(.drop(try party(client), reason: ""), day(16)) }
+        let reason = "round 1: 1 participant is left, 2 are needed"
+        #expect(session.take(.tick, day(16)) == [.paused(reason: reason)])
+        #expect(session.wishes.contains(.announcePause(reason: reason)))
+        session.take(.pauseAnnounced, day(16))
+        #expect(session.take(.tick, day(17)).isEmpty && session.pauseAnnounced)
+        // Enough again, and past the deadline.
+        session.take(.join(client: try party("b"), request: try digest("request 2 b"), pictures: 9), day(18))
+        guard case .paused(let last)? = session.take(.tick, day(18)).first else { Issue.record("must tell"); return }
+        #expect(last.contains("the deadline has passed") && !session.pauseAnnounced)
+    }
+
     @Test func extendGivesTimeFromNow() throws {
         var session = try running()
         session.take(.tick, day(20))

@@ -94,7 +94,7 @@ package struct Plan: Message {
         featureViews = Int(try object.integer("feature_views", in: FederationLimits.featureViews))
         strategy = try Strategy(try object.value("strategy"))
         quorum = try Quorum(try object.value("quorum"))
-        deadline = try DurationText.seconds(try object.string("deadline", maximumLength: 16), key: "deadline")
+        deadline = try DurationText.seconds(try object.value("deadline"), key: "deadline")
         guard FederationLimits.deadline.contains(deadline) else {
             throw object.problem("deadline", "must be from 10m to 730d")
         }
@@ -133,6 +133,12 @@ package enum DurationText {
     package static func text(_ seconds: Int64) -> String {
         let unit = units.first { seconds % $0.seconds == 0 } ?? ("s", 1)
         return "\(seconds / unit.seconds)\(unit.letter)"
+    }
+
+    /// - Parameter value: anything; a number without a unit, say, gets the same answer as a unit without a number.
+    package static func seconds(_ value: JSONValue, key: String) throws(FederationError) -> Int64 {
+        guard case .string(let text) = value else { return try seconds("", key: key) }
+        return try seconds(text, key: key)
     }
 
     package static func seconds(_ text: String, key: String) throws(FederationError) -> Int64 {

@@ -88,14 +88,19 @@ extension Session {
         let required = requiredUpdates(plan)
         if answered.count >= required, missing.isEmpty || now >= open.deadline { return freeze() }
         if expected.count < required {
-            let left = expected.isEmpty ? "no participant is left" : "\(expected.count) participants are left"
-            return pause("round \(open.number): \(left), \(required) are needed")
+            let left =
+                switch expected.count {
+                case 0: "no participant is left"
+                case 1: "1 participant is left"
+                default: "\(expected.count) participants are left"
+                }
+            return pause("round \(open.number): \(left), ", "\(required) are needed")
         }
         if now >= open.deadline {
             let names = missing.map(\.text).joined(separator: ", ")
             return pause(
-                "round \(open.number): the deadline has passed with \(answered.count) of \(required) updates needed,"
-                    + " missing \(names)")
+                "round \(open.number): the deadline has passed with ",
+                "\(answered.count) of \(required) updates needed, missing \(names)")
         }
         guard state == .paused else { return [] }
         state = .running
@@ -103,15 +108,16 @@ extension Session {
         return [.resumed(round: open.number)]
     }
 
-    private mutating func pause(_ reason: String) -> [SessionEffect] {
-        if state == .paused {
-            pauseReason = reason
-            return []
-        }
+    /// - Parameters:
+    ///   - cause: the beginning of the reason. Another one is news in a session that is paused already.
+    ///   - details: the rest, which answers change from tick to tick.
+    private mutating func pause(_ cause: String, _ details: String) -> [SessionEffect] {
+        let isNews = state != .paused || pauseReason?.hasPrefix(cause) != true
         state = .paused
-        pauseReason = reason
+        pauseReason = cause + details
+        guard isNews else { return [] }
         pauseAnnounced = false
-        return [.paused(reason: reason)]
+        return [.paused(reason: cause + details)]
     }
 
     /// Writes down what will be averaged, and everybody's fate.

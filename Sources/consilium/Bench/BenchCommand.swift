@@ -13,8 +13,10 @@ struct BenchCommand: ParsableCommand {
             EXAMPLES:
               consilium bench
               consilium bench --only kernels,convolutions --batch 8
-              consilium bench --only networks --arch resnet18 --peer pytorch='python3 Scripts/bench_torch.py'
-              consilium bench --only job --job train --test test --model start.safetensors --repeats 1
+              consilium bench --only networks --arch resnet18 \\
+                  --peer pytorch='python3 Scripts/bench_torch.py'
+              consilium bench --only job --job train --test test --repeats 1 \\
+                  --model start.safetensors
             """)
 
     @OptionGroup var output: OutputOptions

@@ -6,7 +6,8 @@ struct ClientAcceptCommand: ParsableCommand {
         commandName: "accept", abstract: "Install a finished model, for 'predict'.",
         discussion: """
             Where the session trained BatchNorm, its statistics are taken anew on this hospital's training pictures: the \
-            hospitals' average fits none of them. 'consilium client updates' shows what that is worth here.
+            hospitals' average fits none of them. 'consilium client updates' shows what that is worth here. \
+            While the pictures' folder is away nothing is installed, unless as it was sent.
 
             EXAMPLES:
               consilium client accept 1 --home /srv/hospital-a

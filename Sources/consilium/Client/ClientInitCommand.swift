@@ -15,7 +15,8 @@ struct ClientInitCommand: ParsableCommand {
             enrolment lies in the outbox afterwards.
 
             EXAMPLES:
-              consilium client init --home /srv/hospital-a --name hospital-a --invite invite.tar --data /data/mri
+              consilium client init --home /srv/hospital-a --name hospital-a \\
+                  --invite invite.tar --data /data/mri
             """)
 
     @OptionGroup var home: HomeOption

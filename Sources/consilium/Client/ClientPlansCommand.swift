@@ -10,7 +10,7 @@ struct ClientPlansCommand: ParsableCommand {
         discussion: """
             EXAMPLES:
               consilium client plans --home /srv/hospital-a
-              consilium client plans --approve 1 --home /srv/hospital-a      the same as moving the file
+              consilium client plans --approve 1 --home /srv/hospital-a # moves its file
             """)
 
     @OptionGroup var home: HomeOption

@@ -12,7 +12,8 @@ struct ClientRequestCommand: ParsableCommand {
 
             EXAMPLES:
               consilium client request --rounds 5 --home /srv/hospital-a
-              consilium client request --rounds 10 --local-epochs 2 --train-from layer4 --message "tumour board, spring"
+              consilium client request --rounds 10 --local-epochs 2 --train-from layer4 \\
+                  --message "tumour board, spring"
             """)
 
     @OptionGroup var home: HomeOption

@@ -12,7 +12,7 @@ struct ClientRunCommand: ParsableCommand, UsesShares {
 
             EXAMPLES:
               consilium client run --home /srv/hospital-a
-              0 22 * * * consilium client run --home /srv/hospital-a      (crontab)
+              0 22 * * * consilium client run --home /srv/hospital-a # in a crontab
             """)
 
     @OptionGroup var home: HomeOption

@@ -7,7 +7,8 @@ struct ClientWithdrawCommand: ParsableCommand {
         commandName: "withdraw", abstract: "Take back a request, or leave the session that it led to.",
         discussion: """
             EXAMPLES:
-              consilium client withdraw --reason "scanner was recalibrated" --home /srv/hospital-a
+              consilium client withdraw --home /srv/hospital-a \\
+                  --reason "scanner was recalibrated"
               consilium client withdraw 1f2e3d4c --home /srv/hospital-a
             """)
 
@@ -19,8 +20,10 @@ struct ClientWithdrawCommand: ParsableCommand {
 
     func run() throws {
         try ClientHold.change(home, output) { run in
-            let open = run.state.requests.filter { $0.status == .sent || $0.status == .approved }
-            let found = request.map { text in open.filter { $0.id.hex.hasPrefix(text) } } ?? Array(open.suffix(1))
+            let open = run.state.openRequests
+            // One that is named may be open no more: then that is what is said.
+            let found =
+                request.map { text in run.state.requests.filter { $0.id.hex.hasPrefix(text) } } ?? Array(open.suffix(1))
             guard found.count == 1, let own = found.first else {
                 let known = open.map(\.id.short).joined(separator: ", ")
                 throw CommandFailure(

@@ -12,8 +12,10 @@ struct ExchangeCommand: ParsableCommand {
             from it; either EXCHANGE/<client>/inbox and /outbox, or EXCHANGE/inbox and /outbox for all.
 
             EXAMPLES:
-              consilium exchange sync --home /srv/ministry --share /media/stick --for hospital-a
-              consilium exchange verify-media --home /srv/ministry --share /media/stick --for hospital-a
+              consilium exchange sync --home /srv/ministry \\
+                  --share /media/stick --for hospital-a
+              consilium exchange verify-media --home /srv/ministry \\
+                  --share /media/stick --for hospital-a
             """,
         subcommands: [ExchangeSyncCommand.self, ExchangeVerifyMediaCommand.self])
 }
@@ -27,7 +29,8 @@ struct ExchangeSyncCommand: ParsableCommand, UsesShares {
             'exchange_timeout' of consilium.yaml.
 
             EXAMPLES:
-              consilium exchange sync --home /srv/ministry --share /media/stick --for hospital-a
+              consilium exchange sync --home /srv/ministry \\
+                  --share /media/stick --for hospital-a
               consilium exchange sync --home /srv/hospital-a --share /mnt/sftp
             """)
 

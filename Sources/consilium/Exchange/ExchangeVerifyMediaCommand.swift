@@ -12,8 +12,10 @@ struct ExchangeVerifyMediaCommand: ParsableCommand, UsesShares {
             status 65 if one is missing or damaged.
 
             EXAMPLES:
-              consilium exchange verify-media --home /srv/ministry --share /media/stick --for hospital-a
-              consilium exchange verify-media --home /srv/hospital-a --share /media/stick --json
+              consilium exchange verify-media --home /srv/ministry \\
+                  --share /media/stick --for hospital-a
+              consilium exchange verify-media --home /srv/hospital-a \\
+                  --share /media/stick --json
             """)
 
     @OptionGroup var home: HomeOption

@@ -12,7 +12,8 @@ struct KeyDistrustCommand: ParsableCommand {
             enough.
 
             EXAMPLES:
-              consilium key distrust SHA256:cDPgk2QdELwyPFQPOjTtaNNnzP/Mt2lEFGkgo1ceFN4 --home /srv/hospital-a
+              consilium key distrust --home /srv/hospital-a \\
+                  SHA256:cDPgk2QdELwyPFQPOjTtaNNnzP/Mt2lEFGkgo1ceFN4
             """)
 
     @OptionGroup var home: HomeOption

@@ -20,7 +20,8 @@ struct KeyRotateCommand: ParsableCommand {
 
             EXAMPLES:
               consilium key rotate --home /srv/ministry --age
-              consilium key rotate --home /srv/hospital-a --valid-days 730 --contact "Dr. A, ext. 12"
+              consilium key rotate --home /srv/hospital-a --valid-days 730 \\
+                  --contact "Dr. A, ext. 12"
               consilium key rotate --home /srv/hospital-a --agent new-key.pub
               consilium key rotate --home /srv/ministry --compromised
             """)

@@ -11,7 +11,8 @@ struct KeyTrustCommand: ParsableCommand {
             the server's admin reads out on the telephone, not what is printed anywhere beside the invite.
 
             EXAMPLES:
-              consilium key trust invite.tar --fingerprint SHA256:KVn7xf9g7OIHeYcPTUmvPPCF+TKhAookyLYbJS5OKA0 --only --home A
+              consilium key trust invite.tar --only --home A \\
+                  --fingerprint SHA256:KVn7xf9g7OIHeYcPTUmvPPCF+TKhAookyLYbJS5OKA0
             """)
 
     @OptionGroup var home: HomeOption

@@ -17,8 +17,10 @@ struct ModelImportCommand: ParsableCommand {
             --classes, which is said. For a file that consilium wrote, --new-head asks for it.
 
             EXAMPLES:
-              consilium model import --home S --arch resnet50 --classes glioma,meningioma,notumor,pituitary resnet50.safetensors
-              consilium model import --home S --arch resnet50+mlp --classes a,b --size 160 resnet50.safetensors
+              consilium model import --home S --arch resnet50 \\
+                  --classes glioma,meningioma,notumor,pituitary resnet50.safetensors
+              consilium model import --home S --arch resnet50+mlp --classes a,b \\
+                  --size 160 resnet50.safetensors
               consilium model import --home S exported.safetensors
             """)
 

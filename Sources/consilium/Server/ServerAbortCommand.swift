@@ -6,7 +6,8 @@ struct ServerAbortCommand: ParsableCommand {
         commandName: "abort", abstract: "End a session for good; its clients are told.",
         discussion: """
             EXAMPLES:
-              consilium server abort spring --reason "wrong labels in two hospitals" --home /srv/ministry
+              consilium server abort spring --home /srv/ministry \\
+                  --reason "wrong labels in two hospitals"
             """)
 
     @OptionGroup var home: HomeOption

@@ -8,8 +8,9 @@ struct ServerApproveCommand: ParsableCommand {
             The next 'server run' starts or joins the session and answers the hospital.
 
             EXAMPLES:
-              consilium server approve REQ-1 --home /srv/ministry                    trains alone
-              consilium server approve REQ-1 --session spring --home /srv/ministry   trains together with others there
+              consilium server approve REQ-1 --home /srv/ministry # trains alone
+              consilium server approve REQ-1 --session spring \\
+                  --home /srv/ministry # trains together with others there
             """)
 
     @OptionGroup var home: HomeOption

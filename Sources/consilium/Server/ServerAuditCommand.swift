@@ -16,7 +16,8 @@ struct ServerAuditCommand: ParsableCommand {
             EXAMPLES:
               consilium server audit --last 20 --home /srv/ministry
               consilium server audit --head kept/head-812.json --home /srv/ministry
-              consilium server audit --log audit.jsonl --head head-812.json --key ministry.pub
+              consilium server audit --log audit.jsonl --head head-812.json \\
+                  --key ministry.pub
             """)
 
     @OptionGroup var home: HomeOption

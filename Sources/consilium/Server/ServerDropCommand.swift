@@ -6,7 +6,8 @@ struct ServerDropCommand: ParsableCommand {
         commandName: "drop", abstract: "Take a client out of a session; the others go on.",
         discussion: """
             EXAMPLES:
-              consilium server drop spring hospital-c --reason "machine broken" --home /srv/ministry
+              consilium server drop spring hospital-c --reason "machine broken" \\
+                  --home /srv/ministry
             """)
 
     @OptionGroup var home: HomeOption

@@ -8,7 +8,8 @@ struct ServerRejectCommand: ParsableCommand {
             The next 'server run' sends the reason to the hospital, in a signed decision.
 
             EXAMPLES:
-              consilium server reject REQ-2 --reason "no ethics approval yet" --home /srv/ministry
+              consilium server reject REQ-2 --reason "no ethics approval yet" \\
+                  --home /srv/ministry
             """)
 
     @OptionGroup var home: HomeOption

@@ -10,8 +10,10 @@ struct ServerRevokeCommand: ParsableCommand {
             new enrolment that you approve, and 'server readmit'.
 
             EXAMPLES:
-              consilium server revoke hospital-b --reason "laptop stolen" --home /srv/ministry
-              consilium server revoke SHA256:KVn7xf9g7OIHeYcPTUmvPPCF+TKhAookyLYbJS5OKA0 --home /srv/ministry
+              consilium server revoke hospital-b --reason "laptop stolen" \\
+                  --home /srv/ministry
+              consilium server revoke --home /srv/ministry \\
+                  SHA256:KVn7xf9g7OIHeYcPTUmvPPCF+TKhAookyLYbJS5OKA0
             """)
 
     @OptionGroup var home: HomeOption

@@ -11,7 +11,7 @@ struct ServerRunCommand: ParsableCommand, UsesShares {
 
             EXAMPLES:
               consilium server run --home /srv/ministry
-              */15 * * * * consilium server run --home /srv/ministry      (crontab)
+              */15 * * * * consilium server run --home /srv/ministry # in a crontab
             """)
 
     @OptionGroup var home: HomeOption

@@ -25,7 +25,7 @@ struct ServerSessionsCommand: ParsableCommand {
         guard !sessions.isEmpty else { return Console.print("no session yet") }
         var table = TextTable([
             ("session", .left), ("state", .left), ("round", .right), ("answered", .left), ("missing", .left),
-            ("deadline", .left),
+            ("deadline", .left), ("paused because", .left),
         ])
         for session in sessions {
             let rounds =
@@ -34,7 +34,7 @@ struct ServerSessionsCommand: ParsableCommand {
             table.add([
                 session.name, session.state.rawValue, rounds, list(session.isOver ? [] : session.answered),
                 list(session.isOver ? [] : session.missing),
-                session.isOver ? "" : session.round?.deadline.rfc3339 ?? "",
+                session.isOver ? "" : session.round?.deadline.rfc3339 ?? "", session.pauseReason ?? "",
             ])
         }
         Console.print(table.text)

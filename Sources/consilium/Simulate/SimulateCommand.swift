@@ -20,9 +20,12 @@ struct SimulateCommand: ParsableCommand {
             EXAMPLES:
               consilium data synthesize phantoms --per-class 60 --size 64 --seed 1
               consilium simulate phantoms --clients 3 --rounds 5
-              consilium simulate pictures --clients 3 --rounds 10 --size 128 --baselines --json
-              consilium model import --arch resnet50 --classes a,b resnet50.safetensors --output start.safetensors
-              consilium simulate pictures --model start.safetensors --plan plan.yaml --skew 0.8
+              consilium simulate pictures --clients 3 --rounds 10 --size 128 \\
+                  --baselines --json
+              consilium model import --arch resnet50 --classes a,b \\
+                  resnet50.safetensors --output start.safetensors
+              consilium simulate pictures --model start.safetensors \\
+                  --plan plan.yaml --skew 0.8
             """)
 
     @OptionGroup var output: OutputOptions

@@ -126,6 +126,7 @@ private func status(of code: ServerError.Code) -> ExitStatus {
 private func status(of code: ClientError.Code) -> ExitStatus {
     switch code {
     case .missing: .missingInput
+    case .unreadable: .inputOutput
     case .notAllowed: .refused
     case .damaged: .internalError
     case .temporary: .temporary
