@@ -80,16 +80,19 @@ let package = Package(
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
 
         .target(name: "FaultRecords", path: "Tests/FaultRecords", swiftSettings: strict),
-        .testTarget(name: "WireTests", dependencies: ["Wire", "SupportForTests"], swiftSettings: strict),
+        .target(name: "SeededNumbers", path: "Tests/SeededNumbers", swiftSettings: strict),
+        .testTarget(name: "WireTests", dependencies: ["Wire", "SeededNumbers"], swiftSettings: strict),
         .testTarget(
             name: "FilesTests", dependencies: ["FaultRecords", "Files", "SupportForTests", systemPackage],
             swiftSettings: strict),
         .testTarget(
             name: "BundlesTests",
-            dependencies: ["FaultRecords", "Bundles", "Files", "Wire", "SupportForTests", crypto, systemPackage],
+            dependencies: [
+                "FaultRecords", "Bundles", "Files", "Wire", "SeededNumbers", "SupportForTests", crypto, systemPackage,
+            ],
             swiftSettings: strict),
         .testTarget(
-            name: "TensorsTests", dependencies: ["FaultRecords", "Tensors", "CKernels", "Wire", "SupportForTests"],
+            name: "TensorsTests", dependencies: ["FaultRecords", "Tensors", "CKernels", "Wire", "SeededNumbers"],
             swiftSettings: strict),
         .testTarget(
             name: "NeuralNetworksTests", dependencies: ["FaultRecords", "NeuralNetworks", "Tensors", "Wire"],
@@ -99,7 +102,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "FederationTests",
-            dependencies: ["FaultRecords", "Federation", "Configuration", "Tensors", "Wire", "SupportForTests"],
+            dependencies: ["FaultRecords", "Federation", "Configuration", "Tensors", "Wire", "SeededNumbers"],
             swiftSettings: strict),
         .testTarget(
             name: "MailboxTests",
@@ -112,7 +115,7 @@ let package = Package(
             name: "FuzzTests",
             dependencies: [
                 "FaultRecords", "FuzzTargets", "Federation", "Configuration", "Bundles", "Images", "Tensors", "Files",
-                "Wire", "SupportForTests", systemPackage,
+                "Wire", "SeededNumbers", systemPackage,
             ], exclude: ["Corpus"], swiftSettings: strict),
         .testTarget(
             name: "ClientTests",
@@ -135,8 +138,7 @@ let package = Package(
                 "Server", "Client", "Mailbox", "Federation", "Bundles", "NeuralNetworks", "Images", "Tensors", "Files",
                 "Wire", systemPackage,
             ], swiftSettings: strict),
-        // Real file systems that are made for tests, and one that does not answer; the base of those that misbehave;
-        // and numbers from a seed.
+        // Real file systems that are made for tests, and one that does not answer; the base of those that misbehave.
         .target(
             name: "SupportForTests", dependencies: ["Files", systemPackage], path: "Tests/SupportForTests",
             swiftSettings: strict),
@@ -148,9 +150,10 @@ let package = Package(
 let sanitized: [String: Set<String>] = [
     "address": [
         "FuzzTargets", "Federation", "Configuration", "Bundles", "Images", "Tensors", "Files", "Wire", "CKernels",
-        "CImageIO", "CArchive", "CPNG", "CJPEG", "FaultRecords", "WireTests", "BundlesTests", "FuzzTests",
+        "CImageIO", "CArchive", "CPNG", "CJPEG", "FaultRecords", "SeededNumbers", "SupportForTests", "WireTests",
+        "BundlesTests", "FuzzTests",
     ],
-    "thread": ["Tensors", "Wire", "CKernels", "FaultRecords", "TensorsTests"],
+    "thread": ["Tensors", "Wire", "CKernels", "FaultRecords", "SeededNumbers", "TensorsTests"],
 ]
 if let sanitizer = Context.environment["CONSILIUM_SANITIZE"], let kept = sanitized[sanitizer] {
     package.products = []

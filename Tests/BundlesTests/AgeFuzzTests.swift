@@ -1,5 +1,5 @@
 import Bundles
-import SupportForTests
+import SeededNumbers
 import Testing
 
 /// Damage to whole age files and, behind a right MAC, to their headers.

@@ -1,5 +1,5 @@
 import Federation
-import SupportForTests
+import SeededNumbers
 import Tensors
 import Testing
 import Wire

@@ -1,5 +1,5 @@
 import Glibc
-import SupportForTests
+import SeededNumbers
 
 /// Damages good input in the ways that find faults in parsers: bits, boundary bytes, pieces cut out, doubled and moved,
 /// words of the format in the wrong place. The same seed makes the same damage, so that a failure can be repeated.

@@ -1,4 +1,4 @@
-import SupportForTests
+import SeededNumbers
 import Tensors
 import Testing
 
