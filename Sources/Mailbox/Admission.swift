@@ -43,7 +43,7 @@ enum Admission: Equatable {
 /// The rules that need no look at the payload, over values only.
 ///
 /// In this order, so that the reason given is the first that applies: known already; kind and recipient in general; the key:
-/// revoked, unknown, whose, for what, when; federation; recipient; times; number.
+/// revoked, unknown, whose, for what, when; federation; recipient; times; size; number.
 struct AdmissionRules {
     /// Of a bundle that carries no model, all its files together, in bytes.
     static let messageBytes: Int64 = 16 << 20
@@ -71,14 +71,7 @@ struct AdmissionRules {
         if isStranger, !isSelfSigned {
             return .hold("its key \(signer.fingerprint) is not enrolled here")
         }
-        let judgement = judgeNumber(manifest, id, signer) ?? .deliver(isSelfSigned: isSelfSigned)
-        // A stranger accuses nobody: whose name stands in his enrolment is his own choice.
-        if isSelfSigned, isStranger, case .equivocation(let first) = judgement { return Self.twice(manifest, first) }
-        return judgement
-    }
-
-    static func twice(_ manifest: Manifest, _ first: Digest) -> Admission {
-        .refuse(.equivocation, "its key has signed another enrolment with the number \(manifest.seq): \(first.short)")
+        return judgeNumber(manifest, id, signer) ?? .deliver(isSelfSigned: isSelfSigned)
     }
 
     private func judgeSize(_ manifest: Manifest) -> Admission? {

@@ -48,8 +48,8 @@ extension Mailbox {
     /// Whether a file can be copied here, and decrypted into a second copy, so that others still find room after it. What one
     /// sender lays down must not end the run before it comes to the others.
     func hasRoom(for size: Int64) -> Bool {
-        guard let volume = try? files.volume(of: home.root) else { return true }
-        return size <= Self.smallBytes || size <= (volume.available - Self.reservedBytes) / 2
+        guard size > Self.smallBytes, let volume = try? files.volume(of: home.root) else { return true }
+        return size <= (volume.available - Self.reservedBytes) / 2
     }
 
     // MARK: looking
@@ -223,15 +223,20 @@ extension Mailbox {
 
     /// The rules, and the same number once more among this run's own deliveries.
     func admission(_ manifest: Manifest, id: Digest, signer: PublicKey) -> Admission {
-        let admission = rules.judge(manifest, id: id, signer: signer)
-        guard case .deliver = admission else { return admission }
-        let rival = open.values.first {
-            $0.bundle.signer == signer && $0.bundle.manifest.session == manifest.session
-                && $0.bundle.manifest.seq == manifest.seq
+        var admission = rules.judge(manifest, id: id, signer: signer)
+        if case .deliver = admission {
+            let rival = open.values.first {
+                $0.bundle.signer == signer && $0.bundle.manifest.session == manifest.session
+                    && $0.bundle.manifest.seq == manifest.seq
+            }
+            if let rival { admission = .equivocation(first: rival.bundle.id) }
         }
-        guard let rival else { return admission }
-        let isStranger = trust.signers.entries(for: signer).isEmpty
-        return isStranger ? AdmissionRules.twice(manifest, rival.bundle.id) : .equivocation(first: rival.bundle.id)
+        // A stranger accuses nobody: whose name stands in his enrolment is his own choice.
+        guard case .equivocation(let first) = admission, trust.signers.entries(for: signer).isEmpty else {
+            return admission
+        }
+        return .refuse(
+            .equivocation, "its key has signed another enrolment with the number \(manifest.seq): \(first.short)")
     }
 
     func deliver(

@@ -50,6 +50,7 @@ struct Quarantine {
                 let path = home.quarantine.appending(entry.component)
                 if let status = try home.files.status(path) { found.append((path, status)) }
             }
+            guard !found.isEmpty else { return }
             found.sort { $0.status.modified > $1.status.modified }
             let limit = limit(holding: found.reduce(0) { $0 + $1.status.size })
             var bytes: Int64 = 0

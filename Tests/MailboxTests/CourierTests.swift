@@ -250,15 +250,15 @@ import Wire
         }
     }
 
-    @Test(arguments: [("a.tar", "b.tar"), ("b.tar", "a.tar")])
-    func aTwinInTheExchangeTakesNothingAway(real: String, twin: String) throws {
+    /// Whom a run takes from a flat exchange that accepts all it is given, minute by minute.
+    private func takenFromExchange(minutes: Int, laying: (_ minute: Int, _ folder: FilePath) throws -> Void) throws
+        -> [PublicKey]
+    {
         let root = world.root.appending("exchange")
         for folder in ["inbox", "outbox"] { try QuickFileSystem().makeDirectories(root.appending(folder)) }
-        let shared = root.appending("inbox")
-        try world.lay(world.manifest(), as: twin, in: shared, key: SigningKey.generate())
-        try world.lay(world.manifest(), as: real, in: shared)
         var senders: [PublicKey] = []
-        for minute in 0..<3 {
+        for minute in 0..<minutes {
+            try laying(minute, root.appending("inbox"))
             let mailbox = try opened(world.server, at: start.adding(seconds: Int64(minute) * 60))
             _ = try mailbox.collect(from: try Exchange.detect(root, home: world.server))
             for delivery in try mailbox.receive().deliveries {
@@ -266,7 +266,27 @@ import Wire
                 try mailbox.commit(delivery, .accepted)
             }
         }
+        return senders
+    }
+
+    @Test(arguments: [("a.tar", "b.tar"), ("b.tar", "a.tar")])
+    func aTwinInTheExchangeTakesNothingAway(real: String, twin: String) throws {
+        let senders = try takenFromExchange(minutes: 3) { minute, shared in
+            guard minute == 0 else { return }
+            try world.lay(world.manifest(), as: twin, in: shared, key: SigningKey.generate())
+            try world.lay(world.manifest(), as: real, in: shared)
+        }
         #expect(senders == [try world.key(of: world.hospitalA).publicKey])
-        #expect(try names(shared).isEmpty)
+        #expect(try names(world.root.appending("exchange").appending("inbox")).isEmpty)
+    }
+
+    /// Twins of one bundle, each under another stranger's signature, do not keep the true one out.
+    @Test func anyNumberOfTwinsInTheExchangeTakesNothingAway() throws {
+        let senders = try takenFromExchange(minutes: 4) { minute, shared in
+            guard minute < 3 else { return }
+            let key = minute < 2 ? SigningKey.generate() : try world.key(of: world.hospitalA)
+            try world.lay(world.manifest(), as: "\(minute).tar", in: shared, key: key)
+        }
+        #expect(senders == [try world.key(of: world.hospitalA).publicKey])
     }
 }

@@ -110,27 +110,6 @@ import Wire
         #expect(try run().received.deliveries.count == 1)
     }
 
-    /// Twins of one bundle, each under another stranger's signature, do not keep the true one out.
-    @Test func anyNumberOfTwinsInTheExchangeTakesNothingAway() throws {
-        let root = world.root.appending("exchange")
-        for folder in ["inbox", "outbox"] { try QuickFileSystem().makeDirectories(root.appending(folder)) }
-        let shared = root.appending("inbox")
-        var senders: [PublicKey] = []
-        for minute in 0..<4 {
-            if minute < 3 {
-                let key = minute < 2 ? SigningKey.generate() : try world.key(of: world.hospitalA)
-                try world.lay(world.manifest(), as: "\(minute).tar", in: shared, key: key)
-            }
-            let mailbox = try opened(world.server, at: start.adding(seconds: Int64(minute) * 60))
-            _ = try mailbox.collect(from: try Exchange.detect(root, home: world.server))
-            for delivery in try mailbox.receive().deliveries {
-                senders.append(delivery.signer)
-                try mailbox.commit(delivery, .accepted)
-            }
-        }
-        #expect(senders == [try world.key(of: world.hospitalA).publicKey])
-    }
-
     // MARK: room
 
     @Test func onlyBundlesWithAModelAreLarge() throws {
