@@ -40,8 +40,17 @@ case $1 in
     seeds) exec "$program" seeds "$2" ;;
     merge) exec "$program" "$2" -merge=1 "$corpora/$2" "$3" ;;
     all)
-        failed=0
-        for folder in "$corpora"/*/; do fuzz "$(basename "$folder")" "$2" || failed=1; done
+        # As many at once as there are cores: each uses one.
+        failed=0 running=0
+        for folder in "$corpora"/*/; do
+            if [ "$running" -ge "$(nproc)" ]; then
+                wait -n || failed=1
+                running=$((running - 1))
+            fi
+            fuzz "$(basename "$folder")" "$2" &
+            running=$((running + 1))
+        done
+        for ((; running > 0; running--)); do wait -n || failed=1; done
         exit "$failed"
         ;;
     *) fuzz "$1" "$2" ;;

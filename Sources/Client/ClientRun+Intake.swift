@@ -62,6 +62,7 @@ extension ClientRun {
     /// - Returns: whether somebody else is believed now.
     private func take(_ delivery: VerifiedDelivery) throws -> Bool {
         do {
+            if let objection = delivery.manifest.payloadObjection { throw FederationError(.malformed, objection) }
             switch delivery.manifest.kind {
             case .trust: return try takeTrust(delivery)
             case .decision: try takeDecision(delivery)
@@ -168,7 +169,8 @@ extension ClientRun {
                 asksConsent: configuration.consent == .ask))
         try saveState()
         if let counted = report.line(of: home.name)?.counted {
-            try mailbox.otherSideHas(counted.update, describing: "the update of round \(report.closed)")
+            try mailbox.otherSideHas(
+                counted.update, describing: "the update of round \(report.closed)", says: manifest.sender)
         }
         try layOnDesks(manifest.session)
         try mailbox.commit(delivery, .accepted)

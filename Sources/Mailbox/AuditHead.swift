@@ -55,9 +55,14 @@ package struct AuditHead: Equatable, Sendable {
         if let key, key != signed.publicKey {
             throw problem("is signed by \(signed.publicKey.fingerprint), not by \(key.fingerprint)")
         }
-        let head = try readingState { () throws(JSONError) in
+        return (try AuditHead(parsing: bytes), signed.publicKey)
+    }
+
+    /// Reads what ``encoded`` wrote, of which nothing says whose it is.
+    init(parsing bytes: [UInt8]) throws(MailboxError) {
+        self = try readingState { () throws(JSONError) in
             var fields = try ObjectReader(
-                try StrictJSON.parse(bytes, maximumBytes: maximumBytes), context: "the audit's head")
+                try StrictJSON.parse(bytes, maximumBytes: Self.maximumBytes), context: "the audit's head")
             guard let at = Timestamp(rfc3339: try fields.string("at")) else {
                 throw fields.problem("at", "must be a UTC time")
             }
@@ -67,7 +72,6 @@ package struct AuditHead: Equatable, Sendable {
             try fields.finish()
             return head
         }
-        return (head, signed.publicKey)
     }
 
     /// - Throws: ``MailboxError`` where the log is not one that grew out of the signed one.

@@ -16,10 +16,13 @@ package struct AuditLog: Sendable {
     private static let window = 256 << 10
 
     private let path: FilePath
+    /// A copy of the last head that this home signed, outside of `audit/`: who takes that away takes not this.
+    private let lastHeadPath: FilePath
     private let files: any FileSystem
 
     package init(_ home: Home) {
         path = home.audit.appending("audit.jsonl")
+        lastHeadPath = home.auditHeadPath
         files = home.files
     }
 
@@ -60,6 +63,7 @@ package struct AuditLog: Sendable {
     package func verify(key: PublicKey) throws(MailboxError) -> (chain: AuditChain, head: AuditHead?) {
         let chain = try AuditChain(checking: try content(), name: path.string)
         let head = try newestHead(key: key)?.head
+        try requireLastHead(or: head)
         try head?.check(against: chain)
         return (chain, head)
     }
@@ -81,11 +85,16 @@ package struct AuditLog: Sendable {
         _ key: SigningKey, ownKeys: Set<PublicKey>, federation: RandomID, party: PartyName, now: Timestamp
     ) throws(MailboxError) {
         let tail = try readTail()
-        guard let line = tail.lines.last else { return }
+        let newest = try newestHead(key: nil)
+        try requireLastHead(or: newest?.head)
+        guard let line = tail.lines.last else {
+            // Without a line there is nothing to sign; where a head says that there were some, its check says so.
+            return try newest?.head.check(against: AuditChain(checking: [], name: path.string)) ?? ()
+        }
         let last = try AuditEntry(line: line)
         var at = now
         // Signed by an earlier key, perhaps: the present one may be new.
-        if let (old, signer) = try newestHead(key: nil) {
+        if let (old, signer) = newest {
             guard ownKeys.contains(signer) else {
                 throw MailboxError(
                     .state, "the audit's head is signed by \(signer.fingerprint), which was never this home's key",
@@ -120,7 +129,24 @@ package struct AuditLog: Sendable {
                 try files.remove(folder.appending(name))
                 try files.remove(folder.appending(name + Self.signatureSuffix))
             }
+            // Last: behind what is signed it does no harm, ahead of it it would.
+            try files.writeFile(lastHeadPath, head.encoded, permissions: 0o600)
         }
+    }
+
+    /// - Throws: ``MailboxError`` where this home signed a later head than the newest one that is left.
+    private func requireLastHead(or newest: AuditHead?) throws(MailboxError) {
+        let bytes = try onDisk { () throws(FileError) in
+            try files.exists(lastHeadPath) ? try files.readFile(lastHeadPath, limit: AuditHead.maximumBytes) : nil
+        }
+        guard let bytes else { return }
+        let last = try AuditHead(parsing: bytes)
+        guard newest.map({ $0.number < last.number }) ?? true else { return }
+        throw MailboxError(
+            .state,
+            "this home signed line \(last.number) of the audit on \(last.at.rfc3339), and "
+                + (newest.map { "the newest head in audit/ is of line \($0.number)" } ?? "audit/ has no head"),
+            hint: "put audit/ back from the newest copy that there is")
     }
 
     private static let headPrefix = "head-"

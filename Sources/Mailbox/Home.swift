@@ -50,6 +50,7 @@ package struct Home: Sendable {
     private var beginningPath: FilePath { state.appending("init.json") }
     var lockPath: FilePath { state.appending("lock") }
     var ledgerPath: FilePath { state.appending("ledger.json") }
+    var auditHeadPath: FilePath { state.appending("audit-head.json") }
     var clockPath: FilePath { state.appending("clock.json") }
     var settlingPath: FilePath { state.appending("settling.json") }
     var exchangePath: FilePath { state.appending("exchange.json") }
@@ -67,14 +68,25 @@ package struct Home: Sendable {
     /// The same bundle as it travels, encrypted once, so that what is sent again is the same file.
     func sealedPath(_ id: Digest) -> FilePath { outgoing.appending(id.hex + ".tar" + AgeFile.suffix) }
 
-    private var folders: [FilePath] {
-        let common = [trust, inbox, outbox, sessions, quarantine, archive, audit, spool, outgoing, held]
+    /// Others on this machine have no business where models lie, or what was trained on pictures: weights say something about
+    /// them. Desks, the boxes, trust and the audit are for people and programs of other accounts too.
+    private var privateFolders: [FilePath] {
+        let common = [sessions, quarantine, archive, state, spool, outgoing, held]
+        return common + (role == .server ? [versions] : [models, cache, history])
+    }
+
+    /// Makes what is missing. What is there keeps its permissions: an administrator may have given them on purpose.
+    private func makeFolders() throws(FileError) {
+        for folder in privateFolders { try files.makeDirectories(folder, permissions: 0o700) }
+        for folder in openFolders { try files.makeDirectories(folder) }
+    }
+
+    private var openFolders: [FilePath] {
+        let common = [trust, inbox, outbox, audit]
         let own =
             switch role {
-            case .server: [enrolments, requests].flatMap(Self.desk) + [versions]
-            case .client:
-                Self.desk(plans) + ["pending", "accepted", "rejected"].map { updates.appending($0) }
-                    + [models, cache, history]
+            case .server: [enrolments, requests].flatMap(Self.desk)
+            case .client: Self.desk(plans) + ["pending", "accepted", "rejected"].map { updates.appending($0) }
             }
         return common + own
     }
@@ -128,7 +140,7 @@ package struct Home: Sendable {
         // Keys that were laid there before are looked at while nothing depends on them yet.
         let identity = try Identity.create(in: home)
         try onDisk { () throws(FileError) in
-            for folder in home.folders { try files.makeDirectories(folder) }
+            try home.makeFolders()
             try files.writeFile(home.beginningPath, StrictJSON.serialize(home.record.json, pretty: true))
         }
         try TrustStore.create(in: home)
@@ -194,9 +206,7 @@ package struct Home: Sendable {
 
     /// Puts back folders that were removed by hand; git and some backups drop empty ones.
     func restoreFolders() throws(MailboxError) {
-        try onDisk { () throws(FileError) in
-            for folder in folders { try files.makeDirectories(folder) }
-        }
+        try onDisk { () throws(FileError) in try makeFolders() }
     }
 
     package func readConfiguration() throws(MailboxError) -> [UInt8] {

@@ -4,7 +4,7 @@ import Wire
 
 extension Ledger {
     private static let format = "consilium-ledger/1"
-    /// Some two hundred thousand records.
+    /// Some two hundred thousand records; ``recordsPerKey`` keeps any one key from coming near.
     private static let maximumBytes = 128 << 20
 
     static func load(from home: Home) throws(MailboxError) -> Ledger {
@@ -18,6 +18,12 @@ extension Ledger {
 
     func save(to home: Home) throws(MailboxError) {
         let bytes = StrictJSON.serialize(json)
+        guard bytes.count <= Self.maximumBytes else {
+            throw MailboxError(
+                .state,
+                "\(home.ledgerPath) would have \(bytes.count) bytes, more than the \(Self.maximumBytes) that are read again",
+                hint: "nothing was changed; find out in the audit who sends so much, and revoke that key")
+        }
         try onDisk { () throws(FileError) in try home.files.writeFile(home.ledgerPath, bytes, permissions: 0o600) }
     }
 
@@ -33,7 +39,10 @@ extension Ledger {
             "sequence_floor": .integer(sequenceFloor),
             "held": .array(held.values.sorted { $0.id < $1.id }.map(\.json)),
             "equivocations": .array(equivocations.map(\.json)),
-            "unknown_acks": .array(unknownAcks.sorted().map { .string($0.hex) }),
+            "unknown_acks": .array(
+                unknownAcks.sorted { $0.key < $1.key }.map {
+                    ["sender": .string($0.key.text), "ids": .array($0.value.sorted().map { .string($0.hex) })]
+                }),
         ]
     }
 
@@ -62,9 +71,13 @@ extension Ledger {
             held[record.id] = record
         }
         for item in try fields.objects("equivocations") { equivocations.append(try Equivocation(item)) }
-        for text in try fields.strings("unknown_acks") {
-            guard let digest = Digest(hex: text) else { throw fields.problem("unknown_acks", "must be digests") }
-            unknownAcks.insert(digest)
+        for var item in try fields.objects("unknown_acks") {
+            let sender = try item.partyName("sender")
+            for text in try item.strings("ids") {
+                guard let digest = Digest(hex: text) else { throw item.problem("ids", "must be digests") }
+                unknownAcks[sender, default: []].insert(digest)
+            }
+            try item.finish()
         }
         try fields.finish()
     }

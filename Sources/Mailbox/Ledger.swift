@@ -21,6 +21,13 @@ struct Ledger: Equatable {
     /// How many rejected bundles of one key are remembered, and how many enrolments of all keys together: anybody can make as
     /// many keys as he likes.
     static let rejectedPerSender = 500
+    /// How many bundles of one key are remembered before it has to wait until the first of them are forgotten: some forty a
+    /// day, where a hospital sends a handful.
+    static let recordsPerKey = 5000
+    /// How many contradictions of one party in one session are kept. The first one stops it already; the others are evidence.
+    static let equivocationsPerSession = 8
+    /// How many made-up acknowledgements of one party are remembered, so that each is told once.
+    static let unknownAcksPerSender = 1000
 
     var incoming: [Digest: IncomingRecord] = [:]
     var outgoing: [String: OutgoingRecord] = [:]
@@ -29,8 +36,8 @@ struct Ledger: Equatable {
     var sequenceFloor: Int64 = 0
     var held: [Digest: HeldBundle] = [:]
     var equivocations: [Equivocation] = []
-    /// Digests that others say they received from here and that are unknown here.
-    var unknownAcks: Set<Digest> = []
+    /// Digests that others say they received from here and that are unknown here, by who says so.
+    var unknownAcks: [PartyName: Set<Digest>] = [:]
 
     // MARK: what came in
 
@@ -50,6 +57,21 @@ struct Ledger: Equatable {
     /// Another bundle with the same number, if one was seen.
     func rival(of id: Digest, signer: String, session: RandomID, seq: Int64) -> Digest? {
         incoming.values.first { $0.signer == signer && $0.session == session && $0.seq == seq && $0.id != id }?.id
+    }
+
+    /// Whether a key has sent so much within the time that is remembered that the next bundle has to wait for it to be forgotten.
+    func isFull(of signer: String) -> Bool {
+        incoming.values.count { $0.signer == signer } >= Self.recordsPerKey
+    }
+
+    /// - Returns: whether it is new, and there was still room for it.
+    mutating func note(_ equivocation: Equivocation) -> Bool {
+        guard !equivocations.contains(equivocation),
+            equivocations.count(where: { $0.sender == equivocation.sender && $0.session == equivocation.session })
+                < Self.equivocationsPerSession
+        else { return false }
+        equivocations.append(equivocation)
+        return true
     }
 
     /// A known bundle came once more: its sender may not know that it arrived.
@@ -79,7 +101,7 @@ struct Ledger: Equatable {
         for ack in acks {
             if let key = keys[ack], let recipients = outgoing[key]?.recipients {
                 if recipients.contains(sender) { outgoing[key]?.acknowledgedBy.insert(sender) }
-            } else if isForUsOnly, unknownAcks.count < 10_000, unknownAcks.insert(ack).inserted {
+            } else if isForUsOnly, noteUnknown(ack, from: sender) {
                 unknown.append(ack)
             }
         }
@@ -114,12 +136,14 @@ struct Ledger: Equatable {
         return true
     }
 
-    /// Notes a bundle that others have from here and that is unknown here, and goes on with numbers above all that may be
-    /// taken.
-    /// - Returns: whether it was not noted before.
-    mutating func noteUnknown(_ id: Digest) -> Bool {
-        guard unknownAcks.count < 10_000, unknownAcks.insert(id).inserted else { return false }
-        resumeAbove(0)
+    /// Notes that `sender` has a bundle from here that is unknown here.
+    /// - Returns: whether nobody said so before. Each party has room of its own for what it says, so that one that makes things
+    ///   up does not keep the others from being heard.
+    mutating func noteUnknown(_ id: Digest, from sender: PartyName) -> Bool {
+        guard !unknownAcks.values.contains(where: { $0.contains(id) }),
+            unknownAcks[sender, default: []].count < Self.unknownAcksPerSender
+        else { return false }
+        unknownAcks[sender, default: []].insert(id)
         return true
     }
 

@@ -71,9 +71,7 @@ extension Mailbox {
         } catch {
             return pass.summary.add(error)
         }
-        let regular = entries.filter {
-            $0.kind == .regular && !$0.name.hasPrefix(".") && !TemporaryName.isUnfinished($0.name)
-        }
+        let regular = entries.filter { $0.kind == .regular && $0.isOurBusiness }
         let paths = Set(regular.map { folder.appending($0.component).string })
         pass.present.formUnion(paths)
         var looks = 0
@@ -88,12 +86,13 @@ extension Mailbox {
                 guard hasRoom(for: status.size) else {
                     if pass.settling.report(path.string) {
                         pass.summary.problems.append(
-                            "\(Quarantine.printable(entry.name)) in the exchange has \(status.size) bytes, for which this disk has "
-                                + "no room; it is left where it is")
+                            "\(Quarantine.printable(entry.name)) in the exchange \(Self.noRoom(for: status.size))")
                     }
                     continue
                 }
-                if try collect(path, name: entry.name, of: exchange, &pass) { pass.cache.seen[path.string] = seen }
+                if try collect(path, seen, name: entry.name, of: exchange, &pass) {
+                    pass.cache.seen[path.string] = seen
+                }
             } catch let error as FileError where error.path == path || error.isUnreachable {
                 if !error.isMissing { pass.summary.add(error) }
             } catch let error as FileError {
@@ -110,8 +109,20 @@ extension Mailbox {
 
     /// - Returns: whether the file needs no second look.
     private func collect(
-        _ path: FilePath, name: String, of exchange: Exchange, _ pass: inout CollectingPass
+        _ path: FilePath, _ seen: ExchangeCache.Seen, name: String, of exchange: Exchange, _ pass: inout CollectingPass
     ) throws -> Bool {
+        var isJunk = false
+        if seen.size > Self.smallBytes {
+            let first = try FirstBlock.read(path, files: files)
+            isJunk = !FirstBlock.mayBegin(bundle: first)
+            let digest = SHA256Hash.digest(of: first)
+            if isJunk, !pass.settling.observe(path.string, size: seen.size, digest: digest, now: now) { return false }
+            if isJunk, !Quarantine(home: home).hasRoom(for: seen.size) {
+                pass.summary.problems.append(
+                    "\(Quarantine.printable(name)) in the exchange is not a bundle, and too large for quarantine/")
+                return true
+            }
+        }
         let spooled = spoolPath()
         try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: Self.largestFile)
         defer { try? files.remove(spooled) }
@@ -132,8 +143,11 @@ extension Mailbox {
                 let placed = try place(spooled, inInboxAs: inboxName)
                 if placed.isNew { pass.summary.copied.append(placed.name) }
             }
-            // Looked at again, since the folder may have become a link while the file was copied.
-            if home.role == .server, try exchange.isFolder(path.removingLastComponent(), files) {
+            // Looked at again, since the folder may have become a link while the file was copied, and the file another one.
+            if home.role == .server, try exchange.isFolder(path.removingLastComponent(), files),
+                let status = try files.status(path), status.kind == .regular, status.size == seen.size,
+                status.modified == seen.modified
+            {
                 try files.remove(path)
                 pass.summary.removed.append(name)
             }
@@ -149,7 +163,7 @@ extension Mailbox {
                 return true
             }
             let content = try SHA256Hash.digest(of: spooled, files: files)
-            guard pass.settling.observe(path.string, size: content.size, digest: content.digest, now: now) else {
+            if !isJunk, !pass.settling.observe(path.string, size: content.size, digest: content.digest, now: now) {
                 return false
             }
             // The file itself stays: whoever is still writing it would otherwise write into nothing.

@@ -23,7 +23,7 @@ extension Mailbox {
     /// it come again, and the same answer leads to the same state. What is never committed comes again with the next run.
     package func commit(_ delivery: VerifiedDelivery, _ verdict: Verdict) throws(MailboxError) {
         guard var pending = open[delivery.id] else { return }
-        let verdict = bounded(verdict, for: delivery)
+        let verdict = try bounded(verdict, for: delivery)
         var outcome = IncomingRecord.Outcome.accepted
         switch verdict {
         case .accepted:
@@ -52,12 +52,23 @@ extension Mailbox {
     }
 
     /// One party cannot fill the disk with bundles that wait.
-    private func bounded(_ verdict: Verdict, for delivery: VerifiedDelivery) -> Verdict {
+    private func bounded(_ verdict: Verdict, for delivery: VerifiedDelivery) throws(MailboxError) -> Verdict {
         guard case .held = verdict, ledger.held[delivery.id] == nil else { return verdict }
-        let fingerprint = delivery.signer.fingerprint
-        let waiting = ledger.held.values.count { $0.fingerprint == fingerprint }
-        guard waiting >= HoldingLimits.earlyPerKey else { return verdict }
-        return .rejected("\(waiting) early bundles of \(delivery.sender) wait already")
+        let waiting = ledger.held.values.filter { $0.fingerprint == delivery.signer.fingerprint }
+        guard waiting.count < HoldingLimits.earlyPerKey else {
+            return .rejected("\(waiting.count) early bundles of \(delivery.sender) wait already")
+        }
+        // One always may, whatever its size.
+        guard !waiting.isEmpty else { return verdict }
+        let bytes = try onDisk { () throws(FileError) in
+            var bytes: Int64 = 0
+            for path in waiting.map({ home.heldPath($0.id) }) + [delivery.bundle.path] {
+                bytes += try files.status(path)?.size ?? 0
+            }
+            return bytes
+        }
+        guard bytes > HoldingLimits.earlyBytesPerKey else { return verdict }
+        return .rejected("the early bundles of \(delivery.sender) would take \(bytes) bytes")
     }
 
     private func record(

@@ -90,5 +90,7 @@ enum HoldingLimits {
     static let bundlesPerKey = 16
     /// Of a known party.
     static let earlyPerKey = 64
+    static let earlyBytesPerKey: Int64 = 8 << 30
+    /// Of all strangers together.
     static let bytes: Int64 = 2 << 30
 }

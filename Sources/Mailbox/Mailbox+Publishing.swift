@@ -54,11 +54,10 @@ extension Mailbox {
         }
     }
 
-    /// Forgets what has been over for long and prunes the quarantine.
+    /// Forgets what has been over for long.
     package func cleanUp() throws(MailboxError) {
         let now = now
         try updateLedger { $0.forget(now: now) }
-        try Quarantine(home: home).prune()
     }
 
     // MARK: retention
@@ -105,15 +104,20 @@ extension Mailbox {
 
     // MARK: restored backups
 
-    /// Somebody who is believed says that they have a bundle of this home's. One that is not remembered was made after the
+    /// `sender`, who is believed, says that they have a bundle of this home's. One that is not remembered was made after the
     /// backup from which this home was restored: its number is taken, and so are those that may be under way.
     ///
     /// Said once for each bundle.
     /// - Parameter what: the bundle, for people: `the update of round 3`.
-    package func otherSideHas(_ id: Digest, describing what: String) throws(MailboxError) {
+    package func otherSideHas(
+        _ id: Digest, describing what: String, says sender: PartyName
+    ) throws(MailboxError) {
         guard ledger.outgoing(id: id) == nil else { return }
         var isNews = false
-        try updateLedger { isNews = $0.noteUnknown(id) }
+        try updateLedger { ledger in
+            isNews = ledger.noteUnknown(id, from: sender)
+            if isNews { ledger.resumeAbove(0) }
+        }
         guard isNews else { return }
         problems.append(
             "\(what), which others have from here, is not known here: this home was restored from a backup, or its key is "
@@ -124,7 +128,11 @@ extension Mailbox {
     /// the home was restored. Its number is taken, and so are those after it that may be under way.
     private func noticeForeignHand(_ present: Set<String>) throws(MailboxError) {
         let known = Set(ledger.outgoing.values.map(\.name))
-        for name in present.subtracting(known).sorted() where Self.isBundleName(name) {
+        // So few are opened that a folder full of them holds up no run, and others in the next one.
+        let foreign = mixed(Array(present.subtracting(known).filter(Self.isBundleName)), by: \.self)
+        for name in foreign.prefix(Self.foreignFilesPerRun) {
+            let status = try? files.status(home.outbox.appending(name))
+            guard let size = status?.size, size <= Self.largestFile, hasRoom(for: size) else { continue }
             // An encrypted one opens because it was encrypted to this home too.
             guard let path = try? signedArchive(in: home.outbox.appending(name)) else { continue }
             defer { if path.starts(with: home.spool) { try? files.remove(path) } }
@@ -142,6 +150,8 @@ extension Mailbox {
                     + "on above \(ledger.sequenceFloor)")
         }
     }
+
+    private static let foreignFilesPerRun = 32
 
     private static func isBundleName(_ name: String) -> Bool {
         !name.hasPrefix(".") && (name.hasSuffix(".tar") || name.hasSuffix(".tar" + AgeFile.suffix))

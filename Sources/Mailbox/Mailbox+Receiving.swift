@@ -7,7 +7,7 @@ extension Mailbox {
     /// How many files one run looks at. A flood is worked off over several runs.
     static let filesPerRun = 1000
     /// What is always tried: a message has less.
-    private static let smallBytes: Int64 = 1 << 20
+    static let smallBytes: Int64 = 1 << 20
     /// Room on our own disk that no larger file is given.
     private static let reservedBytes: Int64 = 32 << 20
     /// How many names of a folder are read; beyond that the system chooses whose turn it is.
@@ -23,7 +23,7 @@ extension Mailbox {
     /// - Parameter retryEarly: also gives out bundles that were committed as ``Verdict/held(_:)`` before.
     package func receive(retryEarly: Bool = false) throws(MailboxError) -> Received {
         // First: what was put away must not take the room of what comes.
-        try Quarantine(home: home).prune()
+        try Quarantine(home: home).prune(keeping: Set(ledger.equivocations.map(\.second)))
         var pass = ReceivingPass(settling: Settling.load(from: home.settlingPath, files: files))
         let before = pass.settling
         try receiveHeld(retryEarly: retryEarly, &pass)
@@ -52,14 +52,18 @@ extension Mailbox {
         return size <= (volume.available - Self.reservedBytes) / 2
     }
 
+    static func noRoom(for size: Int64) -> String {
+        "has \(size) bytes, for which this disk has no room; it is left where it is"
+    }
+
     // MARK: looking
 
-    /// The regular files of the inbox, in the order of this run. Unfinished and hidden ones are other programs' business.
+    /// The regular files of the inbox, in the order of this run.
     private func inboxEntries(_ pass: inout ReceivingPass) throws(MailboxError) -> [DirectoryEntry] {
         let all = try onDisk { () throws(FileError) in try files.list(home.inbox, limit: Self.namesPerRun) }
         pass.settling.keep(only: Set(all.map(\.name)))
         var regular: [DirectoryEntry] = []
-        for entry in all where !entry.name.hasPrefix(".") && !TemporaryName.isUnfinished(entry.name) {
+        for entry in all where entry.isOurBusiness {
             if entry.kind == .regular {
                 regular.append(entry)
             } else if pass.settling.report(entry.name) {
@@ -71,36 +75,38 @@ extension Mailbox {
         return mixed(regular)
     }
 
-    func mixed(_ entries: [DirectoryEntry]) -> [DirectoryEntry] {
+    func mixed(_ entries: [DirectoryEntry]) -> [DirectoryEntry] { mixed(entries, by: \.name) }
+
+    func mixed<Item>(_ items: [Item], by name: (Item) -> String) -> [Item] {
         let salt = Array("\(now.seconds)/".utf8)
-        return entries.map { (SHA256Hash.digest(of: salt + Array($0.name.utf8)), $0) }
-            .sorted { $0.0 < $1.0 }.map(\.1)
+        return items.map { (SHA256Hash.digest(of: salt + Array(name($0).utf8)), $0) }.sorted { $0.0 < $1.0 }.map(\.1)
     }
 
     private func take(_ entry: DirectoryEntry, _ pass: inout ReceivingPass) throws(MailboxError) {
         let path = home.inbox.appending(entry.component)
-        let limit = Self.largestFile
         let spooled = spoolPath()
         let file: InboxFile
+        var isJunk = false
         do {
             guard let status = try files.status(path), status.kind == .regular else { return }
             file = InboxFile(component: entry.component, size: status.size, modified: status.modified)
-            guard status.size <= limit else {
-                if pass.settling.report(entry.name) {
-                    problems.append(
-                        "inbox/\(Quarantine.printable(entry.name)) has more than \(limit) bytes and was not read")
-                }
-                return
+            guard !pass.settling.isLeft(file) else { return }
+            guard status.size <= Self.largestFile else {
+                return report(file, "has more than \(Self.largestFile) bytes and was not read", &pass)
             }
-            guard hasRoom(for: status.size) else {
-                if pass.settling.report(entry.name) {
-                    problems.append(
-                        "inbox/\(Quarantine.printable(entry.name)) has \(status.size) bytes, for which this disk has no room; it "
-                            + "is left where it is")
+            guard hasRoom(for: status.size) else { return report(file, Self.noRoom(for: status.size), &pass) }
+            // What cannot be a bundle is copied once, to be put away, and not in each run in which it might still grow.
+            if status.size > Self.smallBytes {
+                let first = try FirstBlock.read(path, files: files)
+                isJunk = !FirstBlock.mayBegin(bundle: first)
+                let digest = SHA256Hash.digest(of: first)
+                if isJunk, !pass.settling.observe(file.name, size: file.size, digest: digest, now: now) {
+                    pass.received.settling += 1
+                    return
                 }
-                return
+                if isJunk, !Quarantine(home: home).hasRoom(for: file.size) { return leave(file, "not a bundle", &pass) }
             }
-            try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: limit)
+            try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: Self.largestFile)
         } catch {
             // Trouble with this one file must not keep the others waiting; trouble with our own disk stops the run.
             guard error.path == path else { throw MailboxError(error) }
@@ -114,7 +120,7 @@ extension Mailbox {
             try sort(unverified, manifest: try unverified.manifest(), from: file, original: spooled, &pass)
         } catch let error as BundleError {
             if let cause = error.cause { throw MailboxError(cause) }
-            try settle(file, spooled, error, &pass)
+            try settle(file, spooled, error, hasSettled: isJunk, &pass)
         } catch let error as MailboxError {
             throw error
         } catch {
@@ -131,31 +137,23 @@ extension Mailbox {
     ///
     /// One that is encrypted to others waits for nothing: whatever may still follow, its header is there and is not for us.
     private func settle(
-        _ file: InboxFile, _ spooled: FilePath, _ error: BundleError, _ pass: inout ReceivingPass
+        _ file: InboxFile, _ spooled: FilePath, _ error: BundleError, hasSettled: Bool, _ pass: inout ReceivingPass
     ) throws(MailboxError) {
         if let part = try onDisk({ () throws(FileError) in try PartHeader.read(spooled, files: files) }) {
-            if pass.settling.report(file.name) {
-                problems.append(
-                    "inbox/\(Quarantine.printable(file.name)) is \(part): 'consilium bundle join \(home.inbox)' makes the file "
-                        + "again; remove the parts then")
-            }
-            return
+            return report(
+                file, "is \(part): 'consilium bundle join \(home.inbox)' makes the file again; remove the parts then",
+                &pass)
         }
         let content = try onDisk { () throws(FileError) in try SHA256Hash.digest(of: spooled, files: files) }
         let isForOthers = error.reason == .notForThisIdentity
-        if !isForOthers {
+        if !isForOthers, !hasSettled {
             guard pass.settling.observe(file.name, size: content.size, digest: content.digest, now: now) else {
                 pass.received.settling += 1
                 return
             }
         }
         guard Quarantine(home: home).hasRoom(for: content.size) else {
-            if pass.settling.report(file.name) {
-                problems.append(
-                    "inbox/\(Quarantine.printable(file.name)) is no bundle for here (\(error.reason.rawValue)) and too large for "
-                        + "quarantine/; it is left where it is")
-            }
-            return
+            return leave(file, error.reason.rawValue, &pass)
         }
         let reason: RefusalReason =
             !isForOthers ? .notABundle : isNamedForAnother(file.name) ? .wrongRecipient : .notForThisIdentity
@@ -171,104 +169,22 @@ extension Mailbox {
         pass.finished.append(file)
     }
 
-    // MARK: sorting
-
-    /// - Parameter original: the spooled copy as it came, which is what quarantine keeps: perhaps still encrypted.
-    private func sort(
-        _ unverified: UnverifiedBundle, manifest: Manifest, from file: InboxFile, original: FilePath,
-        _ pass: inout ReceivingPass
-    ) throws {
-        let id = SHA256Hash.digest(of: unverified.manifestBytes)
-        if let first = open[id]?.bundle.signer {
-            // The same bundle a second time in this run: cleaned together with the first. But anybody can sign a manifest
-            // that passes by with a key of his own: such a twin waits for a run of its own.
-            if first == unverified.signer { open[id]?.sources.append(file) }
-            return
-        }
-        if ledger.held[id]?.fingerprint == unverified.signer.fingerprint { return pass.finished.append(file) }
-        switch admission(manifest, id: id, signer: unverified.signer) {
-        case .duplicate:
-            let now = now
-            pass.changes.append { $0.sawAgain(id, now: now) }
-            pass.finished.append(file)
-        case .discard:
-            pass.finished.append(file)
-        case .refuse(let reason, let detail):
-            try refuse(original, manifest, id, file.name, reason, detail, &pass)
-            pass.finished.append(file)
-        case .equivocation(let first):
-            try alarm(manifest, first: first, second: id, &pass)
-            let detail = "another bundle of \(manifest.sender) has the number \(manifest.seq) too: \(first.short)"
-            try refuse(original, manifest, id, file.name, .equivocation, detail, &pass)
-            pass.finished.append(file)
-        case .hold(let reason):
-            // A twin holds the one place for this id; which of the two is real shows once its key is known.
-            guard ledger.held[id] == nil, !pass.received.held.contains(where: { $0.id == id }) else { return }
-            let bundle = try unverified.verified()
-            if let refusal = try holdRefusal(bundle, pass) {
-                try refuse(original, manifest, id, file.name, .heldTooMany, refusal, &pass)
-            } else {
-                let record = heldRecord(bundle, cause: .unknownKey, reason: reason)
-                try onDisk { () throws(FileError) in try files.move(from: bundle.path, to: home.heldPath(id)) }
-                pass.changes.append { $0.held[id] = record }
-                pass.received.held.append(record)
-            }
-            pass.finished.append(file)
-        case .deliver(let isSelfSigned):
-            deliver(
-                try unverified.verified(), name: file.name, isSelfSigned: isSelfSigned, sources: [file], wasHeld: false,
-                &pass)
-        }
+    /// Says something about a file in the inbox, once.
+    private func report(_ file: InboxFile, _ what: String, _ pass: inout ReceivingPass) {
+        guard pass.settling.report(file.name) else { return }
+        problems.append("inbox/\(Quarantine.printable(file.name)) \(what)")
     }
 
-    /// The rules, and the same number once more among this run's own deliveries.
-    func admission(_ manifest: Manifest, id: Digest, signer: PublicKey) -> Admission {
-        var admission = rules.judge(manifest, id: id, signer: signer)
-        if case .deliver = admission {
-            let rival = open.values.first {
-                $0.bundle.signer == signer && $0.bundle.manifest.session == manifest.session
-                    && $0.bundle.manifest.seq == manifest.seq
-            }
-            if let rival { admission = .equivocation(first: rival.bundle.id) }
-        }
-        // A stranger accuses nobody: whose name stands in his enrolment is his own choice.
-        guard case .equivocation(let first) = admission, trust.signers.entries(for: signer).isEmpty else {
-            return admission
-        }
-        return .refuse(
-            .equivocation, "its key has signed another enrolment with the number \(manifest.seq): \(first.short)")
+    private func leave(_ file: InboxFile, _ reason: String, _ pass: inout ReceivingPass) {
+        report(
+            file, "is no bundle for here (\(reason)) and too large for quarantine/; it is left where it is", &pass)
+        pass.settling.leave(file)
     }
+}
 
-    func deliver(
-        _ bundle: VerifiedBundle, name: String, isSelfSigned: Bool, sources: [InboxFile], wasHeld: Bool,
-        _ pass: inout ReceivingPass
-    ) {
-        open[bundle.id] = PendingDelivery(bundle: bundle, sources: sources)
-        pass.received.deliveries.append(
-            VerifiedDelivery(
-                bundle: bundle, inboxName: Quarantine.printable(name), isSelfSigned: isSelfSigned, wasHeld: wasHeld))
-    }
-
-    func refuse(
-        _ file: FilePath, _ manifest: Manifest, _ id: Digest, _ name: String, _ reason: RefusalReason,
-        _ detail: String, _ pass: inout ReceivingPass
-    ) throws(MailboxError) {
-        try Quarantine(home: home).take(
-            file, name: name, digest: id, reason: reason.rawValue, detail: detail, now: now)
-        pass.received.refusals.append(
-            Refusal(
-                name: Quarantine.printable(name), reason: reason, detail: detail, sender: manifest.sender, id: id))
-    }
-
-    func alarm(
-        _ manifest: Manifest, first: Digest, second: Digest, _ pass: inout ReceivingPass
-    ) throws(MailboxError) {
-        let alarm = Equivocation(
-            sender: manifest.sender, session: manifest.session, seq: manifest.seq, first: first, second: second)
-        guard !ledger.equivocations.contains(alarm), !pass.received.alarms.contains(alarm) else { return }
-        pass.received.alarms.append(alarm)
-        pass.changes.append { $0.equivocations.append(alarm) }
-    }
+extension DirectoryEntry {
+    /// Hidden files and unfinished ones are other programs' business.
+    var isOurBusiness: Bool { !name.hasPrefix(".") && !TemporaryName.isUnfinished(name) }
 }
 
 /// What one call of ``Mailbox/receive(retryEarly:)`` gathers before it writes.

@@ -41,8 +41,12 @@ struct Quarantine {
         }
     }
 
-    /// Keeps the newest within the caps.
-    func prune() throws(MailboxError) {
+    /// Keeps the newest within the caps. What shows that a party contradicted itself goes after all else, so that it cannot be
+    /// pushed out by a flood of other things.
+    ///
+    /// - Parameter evidence: the bundles of such contradictions.
+    func prune(keeping evidence: Set<Digest>) throws(MailboxError) {
+        let evidence = Set(evidence.map(\.short))
         try onDisk { () throws(FileError) in
             let entries = try home.files.list(home.quarantine)
             var found: [(path: FilePath, status: FileStatus)] = []
@@ -51,7 +55,11 @@ struct Quarantine {
                 if let status = try home.files.status(path) { found.append((path, status)) }
             }
             guard !found.isEmpty else { return }
-            found.sort { $0.status.modified > $1.status.modified }
+            let kept = found.filter { evidence.contains(Self.digest(in: $0.path)) }
+                .sorted { $0.status.modified < $1.status.modified }
+            found = found.filter { !evidence.contains(Self.digest(in: $0.path)) }
+                .sorted { $0.status.modified > $1.status.modified }
+            found = kept + found
             let limit = limit(holding: found.reduce(0) { $0 + $1.status.size })
             var bytes: Int64 = 0
             for (index, file) in found.enumerated() {
@@ -59,6 +67,12 @@ struct Quarantine {
                 if index >= 2 * Self.maximumFiles || bytes > limit { try home.files.remove(file.path) }
             }
         }
+    }
+
+    /// The short digest that ``take(_:name:digest:reason:detail:now:)`` wrote into a file's name.
+    private static func digest(in path: FilePath) -> String {
+        let stem = (path.lastComponent?.string ?? "").prefix { $0 != "." }
+        return stem.split(separator: "-").last.map(String.init) ?? ""
     }
 
     /// Whether a file of this size would not be pruned at once.

@@ -21,6 +21,13 @@ struct Settling: Equatable {
     private(set) var observations: [String: Observation] = [:]
     /// Entries that are no files, and were reported once.
     private(set) var oddities: Set<String> = []
+    /// Files that have settled as no bundles and are left where they are, by size and time of change.
+    private(set) var left: [String: Left] = [:]
+
+    struct Left: Equatable {
+        let size: Int64
+        let modified: Int64
+    }
 
     /// Notes a look at a file that does not verify.
     /// - Returns: whether it has settled.
@@ -37,10 +44,19 @@ struct Settling: Equatable {
 
     mutating func forget(_ name: String) { observations[name] = nil }
 
+    mutating func leave(_ file: InboxFile) {
+        left[file.name] = Left(size: file.size, modified: file.modified)
+        observations[file.name] = nil
+    }
+
+    /// Whether a file was left where it is and did not change since, as far as can be seen without reading it.
+    func isLeft(_ file: InboxFile) -> Bool { left[file.name] == Left(size: file.size, modified: file.modified) }
+
     /// Forgets what is no longer there.
     mutating func keep(only names: Set<String>) {
         observations = observations.filter { names.contains($0.key) }
         oddities = oddities.filter { names.contains($0) }
+        left = left.filter { names.contains($0.key) }
     }
 
     // MARK: file
@@ -60,6 +76,15 @@ struct Settling: Equatable {
             settling.observations[name] = Observation(size: size, digest: digest, since: Timestamp(seconds: since))
         }
         for case .string(let name) in oddities { settling.oddities.insert(name) }
+        if case .array(let items) = fields["left"] {
+            for item in items {
+                guard var reader = try? ObjectReader(item, context: "settling.json"),
+                    let name = try? reader.string("name"), let size = try? reader.integer("size"),
+                    let modified = try? reader.integer("modified", in: Int64.min...Int64.max)
+                else { continue }
+                settling.left[name] = Left(size: size, modified: modified)
+            }
+        }
         return settling
     }
 
@@ -70,7 +95,12 @@ struct Settling: Equatable {
                 "since": .integer(seen.since.seconds),
             ]
         }
-        let json: JSONValue = ["files": .array(items), "oddities": .array(oddities.sorted().map { .string($0) })]
+        let left = left.sorted { $0.key < $1.key }.map { name, file -> JSONValue in
+            ["name": .string(name), "size": .integer(file.size), "modified": .integer(file.modified)]
+        }
+        let json: JSONValue = [
+            "files": .array(items), "oddities": .array(oddities.sorted().map { .string($0) }), "left": .array(left),
+        ]
         try onDisk { () throws(FileError) in try files.writeFile(path, StrictJSON.serialize(json)) }
     }
 }

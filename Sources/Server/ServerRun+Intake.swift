@@ -35,6 +35,8 @@ extension ServerRun {
 
     private func take(_ delivery: VerifiedDelivery) throws {
         do {
+            // An update's files are its session's business: a round says which updates were rejected.
+            if delivery.manifest.kind != .update { try requireFiles(of: delivery.manifest) }
             switch delivery.manifest.kind {
             case .enrol: try takeEnrolment(delivery)
             case .request: try takeRequest(delivery)
@@ -50,6 +52,10 @@ extension ServerRun {
             try refuse(delivery, "\(error)")
         }
         try noteAcknowledgements(of: delivery)
+    }
+
+    private func requireFiles(of manifest: Manifest) throws {
+        if let objection = manifest.payloadObjection { throw FederationError(.malformed, objection) }
     }
 
     /// Whether the bundle's content is to blame, and not this home.
@@ -173,9 +179,7 @@ extension ServerRun {
     private func read(_ delivery: VerifiedDelivery, session: Session) throws -> ReceivedUpdate {
         let bundle = delivery.bundle
         let manifest = delivery.manifest
-        guard manifest.files.map(\.name).sorted() == [UpdateMetrics.fileName, "update.safetensors"] else {
-            throw FederationError(.malformed, "an update holds metrics.json and update.safetensors, nothing else")
-        }
+        try requireFiles(of: manifest)
         let metrics = try UpdateMetrics(
             decoding: try bundle.payload(UpdateMetrics.fileName, limit: FederationLimits.messageBytes))
         guard let participant = session[manifest.sender], let plan = session.plan, let baseDigest = manifest.base else {

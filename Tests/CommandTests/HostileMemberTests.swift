@@ -51,11 +51,8 @@ import Wire
             ("times its base's norm", { _, payload in try setLastValue(&payload, 0x7f7f_ffff) }),
             ("tensors take", { _, payload in try edit(&payload, "update.safetensors") { $0.removeLast(4) } }),
             ("first 8 bytes", { _, payload in try edit(&payload, "update.safetensors") { $0 = Array("text".utf8) } }),
-            (
-                "metrics.json and update.safetensors",
-                { _, payload in payload.append(("more.json", Array("{}\n".utf8))) }
-            ),
-            ("metrics.json and update.safetensors", { _, payload in payload.removeLast() }),
+            ("holds more.json", { _, payload in payload.append(("more.json", Array("{}\n".utf8))) }),
+            ("metrics.json is missing", { _, payload in payload.removeLast() }),
             ("examples are more than", { _, payload in try set(&payload, "examples", 1 << 40) }),
             ("steps", { _, payload in try set(&payload, "steps", 1) }),
             ("is about round 2", { _, payload in try set(&payload, "round", 2) }),
@@ -81,6 +78,28 @@ import Wire
         #expect(["a", "b", "c"].map { round.fate(of: "hospital-\($0)") } == ["counted", "rejected", "counted"])
         #expect(try world.session("spring")["state"].text == "finished")
         try world.succeed("server", "verify", "spring", "--home", "S")
+    }
+
+    /// Neither a hospital nor the server takes more than a message has to say.
+    @Test func aFileThatNobodyAskedForIsRefused() throws {
+        let world = try World.enrolled()
+        try world.succeed("client", "request", "--home", "a", "--rounds", "1")
+        let request = try #require(world.names("a/outbox", "request").first)
+        try rewrite(world, "a/outbox/\(request)", keyOf: "a", to: "S/inbox/r.tar") { manifest, payload in
+            manifest.seq += 1
+            payload.append(("patients.csv", Array("name\n".utf8)))
+        }
+        var told = try world.serve()
+        #expect(told.output.contains("request of hospital-a refused: it holds patients.csv"), "\(told)")
+        #expect(world.names("S/requests/pending").filter { $0.hasSuffix(".tar") }.isEmpty)
+        try world.startSession("spring", ["b", "c"])
+        let global = try #require(world.names("S/outbox", "global").first)
+        try rewrite(world, "S/outbox/\(global)", keyOf: "S", to: "b/inbox/g.tar") { manifest, payload in
+            manifest.seq += 5
+            payload.append(("more.json", Array("{}\n".utf8)))
+        }
+        told = try world.run("client", "run", "--home", "b")
+        #expect(told.output.contains("global of ministry refused: it holds more.json"), "\(told)")
     }
 
     @Test func overstatedPicturesWeighNoMoreThanWasPromised() throws {

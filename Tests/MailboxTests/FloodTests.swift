@@ -137,9 +137,9 @@ import Wire
         #expect(try names(world.server.inbox) == ["aa.tar", "zz.tar"])
         #expect(try run(tight, at: 60).problems.isEmpty)
         // With room to copy them, but not to keep them.
-        let wider = try Home.open(world.server.root, files: TightFileSystem(available: (32 + 17) << 20))
+        let wider = try Home.open(world.server.root, files: TightFileSystem(available: 74 << 20))
         try write("junk that is no bundle", world.server.inbox.appending("small.tar"))
-        try QuickFileSystem().writeFile(world.server.inbox.appending("bb.tar"), [UInt8](repeating: 0, count: 13 << 20))
+        try QuickFileSystem().writeFile(world.server.inbox.appending("bb.tar"), [UInt8](repeating: 0, count: 20 << 20))
         for seconds in [120, 180, 240] as [Int64] { try run(wider, at: seconds) }
         #expect(try names(world.server.inbox) == ["bb.tar"])
         #expect(try names(world.server.quarantine).contains { $0.hasPrefix("small-") })

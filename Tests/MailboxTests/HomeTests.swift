@@ -146,6 +146,15 @@ import Wire
         let mode = try QuickFileSystem().status(world.server.identity.appending("id_ed25519"))?.permissions
         #expect(mode == 0o600)
         #expect(try QuickFileSystem().status(world.server.identity)?.permissions == 0o700)
+        for home in [world.server, world.hospitalA] {
+            for folder in try QuickFileSystem().list(home.root) where folder.kind == .directory {
+                let isOpen = [
+                    "inbox", "outbox", "trust", "audit", "enrolments", "requests", "plans", "updates",
+                ].contains(folder.name)
+                let status = try #require(try QuickFileSystem().status(home.root.appending(folder.component)))
+                #expect(status.permissions & 0o077 == (isOpen ? 0o055 : 0), "\(folder.name)")
+            }
+        }
     }
 
     // MARK: trust

@@ -185,13 +185,13 @@ import Wire
         let unknown = SHA256Hash.digest(of: [1, 2, 3])
         let mailbox = try opened(world.hospitalA)
         let own = try send(mailbox, "a")
-        try mailbox.otherSideHas(own.id, describing: "the update of round 3")
+        try mailbox.otherSideHas(own.id, describing: "the update of round 3", says: name("ministry"))
         #expect(mailbox.problems.isEmpty)
-        try mailbox.otherSideHas(unknown, describing: "the update of round 3")
+        try mailbox.otherSideHas(unknown, describing: "the update of round 3", says: name("ministry"))
         #expect(
             mailbox.problems.count == 1 && mailbox.problems[0].hasPrefix("the update of round 3, which others have"))
         #expect(try send(mailbox, "b").seq == own.seq + 1001)
-        try mailbox.otherSideHas(unknown, describing: "the update of round 3")
+        try mailbox.otherSideHas(unknown, describing: "the update of round 3", says: name("ministry"))
         #expect(mailbox.problems.count == 1)
         #expect(try send(mailbox, "c").seq == own.seq + 1002)
     }

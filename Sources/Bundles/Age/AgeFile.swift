@@ -11,9 +11,10 @@ package enum AgeFile {
 
     /// Whether the file says that age made it.
     package static func isEncrypted(_ path: FilePath, files: any FileSystem) throws(FileError) -> Bool {
-        let start = try files.openForReading(path).bytes(at: 0, count: longestBeginning)
-        return beginnings.contains { start.starts(with: $0) }
+        isBeginning(try files.openForReading(path).bytes(at: 0, count: longestBeginning))
     }
+
+    static func isBeginning(_ bytes: [UInt8]) -> Bool { beginnings.contains { bytes.starts(with: $0) } }
 
     /// How many bytes a file may have at most whose plaintext has at most `limit`.
     package static func largestSize(ofPlaintext limit: Int64) -> Int64 {

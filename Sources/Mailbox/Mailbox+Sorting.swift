@@ -1,0 +1,107 @@
+import Bundles
+import Files
+import SystemPackage
+import Wire
+
+/// What becomes of a bundle whose signature is good: it is given out, held, put away or cleaned up.
+extension Mailbox {
+    /// - Parameter original: the spooled copy as it came, which is what quarantine keeps: perhaps still encrypted.
+    func sort(
+        _ unverified: UnverifiedBundle, manifest: Manifest, from file: InboxFile, original: FilePath,
+        _ pass: inout ReceivingPass
+    ) throws {
+        let id = SHA256Hash.digest(of: unverified.manifestBytes)
+        if let first = open[id]?.bundle.signer {
+            // The same bundle a second time in this run: cleaned together with the first. But anybody can sign a manifest
+            // that passes by with a key of his own: such a twin waits for a run of its own.
+            if first == unverified.signer { open[id]?.sources.append(file) }
+            return
+        }
+        if ledger.held[id]?.fingerprint == unverified.signer.fingerprint { return pass.finished.append(file) }
+        switch admission(manifest, id: id, signer: unverified.signer) {
+        case .duplicate:
+            let now = now
+            pass.changes.append { $0.sawAgain(id, now: now) }
+            pass.finished.append(file)
+        case .discard:
+            pass.finished.append(file)
+        case .refuse(let reason, let detail):
+            try refuse(original, manifest, id, file.name, reason, detail, &pass)
+            pass.finished.append(file)
+        case .equivocation(let first):
+            try alarm(manifest, first: first, second: id, &pass)
+            let detail = "another bundle of \(manifest.sender) has the number \(manifest.seq) too: \(first.short)"
+            try refuse(original, manifest, id, file.name, .equivocation, detail, &pass)
+            pass.finished.append(file)
+        case .hold(let reason):
+            // A twin holds the one place for this id; which of the two is real shows once its key is known.
+            guard ledger.held[id] == nil, !pass.received.held.contains(where: { $0.id == id }) else { return }
+            let bundle = try unverified.verified()
+            if let refusal = try holdRefusal(bundle, pass) {
+                try refuse(original, manifest, id, file.name, .heldTooMany, refusal, &pass)
+            } else {
+                let record = heldRecord(bundle, cause: .unknownKey, reason: reason)
+                try onDisk { () throws(FileError) in try files.move(from: bundle.path, to: home.heldPath(id)) }
+                pass.changes.append { $0.held[id] = record }
+                pass.received.held.append(record)
+            }
+            pass.finished.append(file)
+        case .deliver(let isSelfSigned):
+            deliver(
+                try unverified.verified(), name: file.name, isSelfSigned: isSelfSigned, sources: [file], wasHeld: false,
+                &pass)
+        }
+    }
+
+    /// The rules, and the same number once more among this run's own deliveries.
+    func admission(_ manifest: Manifest, id: Digest, signer: PublicKey) -> Admission {
+        var admission = rules.judge(manifest, id: id, signer: signer)
+        if case .deliver = admission {
+            let rival = open.values.first {
+                $0.bundle.signer == signer && $0.bundle.manifest.session == manifest.session
+                    && $0.bundle.manifest.seq == manifest.seq
+            }
+            if let rival { admission = .equivocation(first: rival.bundle.id) }
+        }
+        // A stranger accuses nobody: whose name stands in his enrolment is his own choice.
+        guard case .equivocation(let first) = admission, trust.signers.entries(for: signer).isEmpty else {
+            return admission
+        }
+        return .refuse(
+            .equivocation, "its key has signed another enrolment with the number \(manifest.seq): \(first.short)")
+    }
+
+    func deliver(
+        _ bundle: VerifiedBundle, name: String, isSelfSigned: Bool, sources: [InboxFile], wasHeld: Bool,
+        _ pass: inout ReceivingPass
+    ) {
+        open[bundle.id] = PendingDelivery(bundle: bundle, sources: sources)
+        pass.received.deliveries.append(
+            VerifiedDelivery(
+                bundle: bundle, inboxName: Quarantine.printable(name), isSelfSigned: isSelfSigned, wasHeld: wasHeld))
+    }
+
+    func refuse(
+        _ file: FilePath, _ manifest: Manifest, _ id: Digest, _ name: String, _ reason: RefusalReason,
+        _ detail: String, _ pass: inout ReceivingPass
+    ) throws(MailboxError) {
+        try Quarantine(home: home).take(
+            file, name: name, digest: id, reason: reason.rawValue, detail: detail, now: now)
+        pass.received.refusals.append(
+            Refusal(
+                name: Quarantine.printable(name), reason: reason, detail: detail, sender: manifest.sender, id: id))
+    }
+
+    func alarm(
+        _ manifest: Manifest, first: Digest, second: Digest, _ pass: inout ReceivingPass
+    ) throws(MailboxError) {
+        let alarm = Equivocation(
+            sender: manifest.sender, session: manifest.session, seq: manifest.seq, first: first, second: second)
+        // Judged with what this run has found already.
+        var known = ledger
+        for alarm in pass.received.alarms { _ = known.note(alarm) }
+        guard known.note(alarm) else { return }
+        pass.received.alarms.append(alarm)
+        pass.changes.append { _ = $0.note(alarm) }
+    }
+}

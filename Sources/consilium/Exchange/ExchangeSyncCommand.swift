@@ -1,0 +1,62 @@
+import ArgumentParser
+import Mailbox
+import SystemPackage
+import Wire
+
+/// `consilium exchange sync`: collects and delivers once.
+struct ExchangeSyncCommand: ParsableCommand, UsesShares {
+    static let configuration = CommandConfiguration(
+        commandName: "sync", abstract: "Collect what came and deliver what goes, once.",
+        discussion: """
+            Only what names the other side is copied; what is read back differently is not delivered. Nothing is decided or \
+            trained: that is for 'server run' and 'client run'. Exit status 75 where the share is away or does not answer within \
+            'exchange_timeout' of consilium.yaml.
+
+            EXAMPLES:
+              consilium exchange sync --home /srv/ministry \\
+                  --share /media/stick --for hospital-a
+              consilium exchange sync --home /srv/hospital-a --share /mnt/sftp
+            """)
+
+    @OptionGroup var home: HomeOption
+    @OptionGroup var output: OutputOptions
+    @Option(help: "The share's, mount's or stick's folder.") var share: String
+    @Option(name: .customLong("for"), help: "On a server: only this client.") var client: String?
+
+    func touchesShare() -> Bool { true }
+
+    func run() throws {
+        let root = Environment.path(share)
+        guard let mailbox = try Mailbox.open(try home.open(watching: root), now: try Environment.now()) else {
+            throw CommandFailure.busy
+        }
+        let only = try servedClient(client, mailbox.home)
+        let exchange = try Exchange.detect(root, home: mailbox.home)
+        let collected = try mailbox.collect(from: exchange, only: only)
+        // In a folder that all share, who is not enrolled yet is known by what came.
+        if let only, collected.copied.isEmpty, collected.problems.isEmpty {
+            try mailbox.requireKnown(only, in: exchange)
+        }
+        let delivered = try mailbox.deliver(to: exchange, only: only, byHand: true)
+        try mailbox.finish()
+        if output.json {
+            Console.print(json: [
+                "schema_version": 1, "collected": list(collected.copied), "delivered": list(delivered.copied),
+                "problems": list(collected.problems + delivered.problems),
+            ])
+        } else if !output.quiet {
+            for name in collected.copied { Console.print("collected \(name)") }
+            for name in delivered.copied { Console.print("delivered \(name)") }
+            let hasTrouble = !collected.problems.isEmpty || !delivered.problems.isEmpty
+            if collected.copied.isEmpty, delivered.copied.isEmpty, !hasTrouble { Console.print("nothing to carry") }
+        }
+        // A share that does not answer says so on the way in and on the way out.
+        let problems = collected.problems + delivered.problems.filter { !collected.problems.contains($0) }
+        for problem in problems { Console.warn(problem) }
+        if !problems.isEmpty {
+            throw SilentExit(status: collected.mayRetry || delivered.mayRetry ? .temporary : .inputOutput)
+        }
+    }
+
+    private func list(_ names: [String]) -> JSONValue { .array(names.map { .string($0) }) }
+}

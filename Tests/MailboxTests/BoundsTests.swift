@@ -1,0 +1,223 @@
+import Bundles
+import Files
+import Mailbox
+import SupportForTests
+import SystemPackage
+import Testing
+import Wire
+
+/// What a home remembers, keeps and reads of others has bounds of each party's own: who uses his up harms himself.
+@Suite struct BoundsTests {
+    let world: TestFederation
+
+    init() throws { world = try TestFederation() }
+
+    @discardableResult
+    private func run(
+        _ home: Home? = nil, at seconds: Int64 = 0, _ verdict: (VerifiedDelivery) -> Verdict = { _ in .accepted }
+    ) throws -> (received: Received, problems: [String]) {
+        let mailbox = try opened(home ?? world.server, at: start.adding(seconds: seconds))
+        let received = try mailbox.receive()
+        for delivery in received.deliveries { try mailbox.commit(delivery, verdict(delivery)) }
+        try mailbox.finish()
+        return (received, mailbox.problems)
+    }
+
+    private var ledgerPath: FilePath { world.server.root.appending("mailbox").appending("ledger.json") }
+
+    // MARK: what is remembered
+
+    @Test func whoMakesThingsUpKeepsNobodyElseFromBeingHeard() throws {
+        func send(_ number: Int64) throws -> Int64 {
+            try opened(world.server).send(
+                key: "decision/\(number)", kind: .decision, to: [name("hospital-b")],
+                payload: [.bytes(name: "decision.json", Array("{}\n".utf8))]
+            ).seq
+        }
+        func digest(_ text: String) -> Digest { SHA256Hash.digest(of: Array(text.utf8)) }
+        try world.lay(world.manifest(.receipt, acks: (0..<1500).map { digest("\($0)") }), as: "a.tar")
+        #expect(try run().problems.count == 1)
+        let remembered = String(decoding: try content(ledgerPath), as: UTF8.self)
+        #expect((0..<1500).count { remembered.contains(digest("\($0)").hex) } == 1000)
+        #expect(try send(1) == 1001)
+        try world.lay(
+            world.manifest(.receipt, from: "hospital-b", acks: [digest("true")]), as: "b.tar",
+            key: world.key(of: world.hospitalB))
+        #expect(try run().problems.count == 1)
+        #expect(try send(2) == 2002)
+    }
+
+    @Test func contradictionsAreKeptUpToACapOfEachSession() throws {
+        for number in 0..<12 {
+            try world.lay(
+                world.manifest(.update, session: session("1"), round: 1), as: "\(number).tar",
+                payload: Array("\(number)\n".utf8))
+        }
+        var received = try run().received
+        #expect(received.deliveries.count == 1 && received.alarms.count == 8)
+        #expect(received.refusals.map(\.reason) == Array(repeating: .equivocation, count: 11))
+        // Another session's are noticed all the same.
+        for number in 0..<2 {
+            try world.lay(
+                world.manifest(.update, session: session("2"), round: 1), as: "\(number).tar",
+                payload: Array("\(number)\n".utf8))
+        }
+        received = try run().received
+        #expect(received.alarms.map(\.session) == [session("2")])
+    }
+
+    @Test func aKeyThatHasSentTooMuchWaitsUntilSomeOfItIsForgotten() throws {
+        try world.lay(world.manifest(.receipt, seq: 1), as: "first.tar")
+        try run()
+        let ledger = String(decoding: try content(ledgerPath), as: UTF8.self)
+        let record = try #require(ledger.firstMatch(of: /\{[^{}]*"kind":\s*"receipt"[^{}]*\}/))
+        let id = try #require(record.output.firstMatch(of: /"id":\s*"([0-9a-f]{64})"/)?.output.1)
+        let others = (0..<4999).map { number in
+            let other = SHA256Hash.digest(of: Array("\(number)".utf8))
+            return String(record.output).replacing(id, with: other.hex)
+        }
+        try write(
+            ledger.replacing(record.output, with: ([String(record.output)] + others).joined(separator: ",")), ledgerPath
+        )
+        try world.lay(world.manifest(.receipt, seq: 2), as: "second.tar")
+        try world.lay(
+            world.manifest(.receipt, from: "hospital-b"), as: "other.tar", key: world.key(of: world.hospitalB))
+        let received = try run().received
+        #expect(received.refusals.map(\.reason) == [.tooMany])
+        #expect(received.deliveries.map(\.sender) == [name("hospital-b")])
+        // 60 days after the receipts' expiry.
+        let later: Int64 = (90 + 61) * 86_400
+        try opened(world.server, at: start.adding(seconds: later)).cleanUp()
+        var manifest = world.manifest(.receipt, seq: 2)
+        manifest.expires = start.adding(days: 200)
+        try world.lay(manifest, as: "second.tar")
+        #expect(try run(at: later).received.deliveries.count == 1)
+    }
+
+    // MARK: what is kept
+
+    @Test func earlyBundlesOfOnePartyTakeSoMuchRoom() throws {
+        let home = try Home.open(world.server.root, files: LargeHeldFiles())
+        for number in 1...2 {
+            try world.lay(
+                world.manifest(.update, seq: Int64(number), session: session("1"), round: 1), as: "\(number).tar")
+        }
+        try run(home) { _ in .held("early") }
+        #expect(try names(home.root.appending("mailbox").appending("held")).count == 1)
+        #expect(try names(home.quarantine).contains { $0.hasPrefix("2-") || $0.hasPrefix("1-") })
+    }
+
+    @Test func aFloodDoesNotPushOutWhatShowsAContradiction() throws {
+        for number in 0..<2 {
+            try world.lay(
+                world.manifest(.update, session: session("1"), round: 1), as: "contradiction.tar",
+                payload: Array("\(number)\n".utf8))
+            try run()
+        }
+        let evidence = try names(world.server.quarantine)
+        #expect(evidence.count == 2)
+        for number in 0..<2100 { try write("\(number)", world.server.quarantine.appending("junk-\(number).tar")) }
+        try run()
+        let left = try names(world.server.quarantine)
+        #expect(Set(evidence).isSubset(of: left) && left.count == 2000)
+    }
+
+    // MARK: what is read
+
+    @Test func whatCannotBeABundleIsCopiedOnce() throws {
+        let operations = Operations()
+        let home = try Home.open(world.server.root, files: CountingFileSystem(operations: operations))
+        try QuickFileSystem().writeFile(home.inbox.appending("film.mp4"), [UInt8](repeating: 7, count: 2 << 20))
+        for seconds in [0, 30, 60, 90] as [Int64] { try run(home, at: seconds) }
+        #expect(operations.count("create", below: "mailbox/spool") == 1)
+        #expect(try names(home.inbox).isEmpty && names(home.quarantine).contains { $0.hasPrefix("film_mp4-") })
+    }
+
+    /// It begins as a bundle does, so that only the whole of it shows that it is none.
+    @Test func whatIsLeftWhereItLiesIsNotReadAgain() throws {
+        let path = world.server.inbox.appending("torn.tar")
+        try world.lay(
+            world.manifest(.update, session: session("1"), round: 1), as: "torn.tar",
+            payload: [UInt8](repeating: 0, count: 20 << 20))
+        let whole = try QuickFileSystem().readFile(path, limit: 1 << 26)
+        try QuickFileSystem().writeFile(path, Array(whole.dropLast(1024)))
+        let operations = Operations()
+        let home = try Home.open(
+            world.server.root, files: CountingFileSystem(operations: operations, available: 74 << 20))
+        for seconds in [0, 60] as [Int64] { try run(home, at: seconds) }
+        operations.clear()
+        #expect(try run(home, at: 120).problems.isEmpty)
+        #expect(operations.count("open", below: "inbox") == 0)
+        // Complete at last, it is taken.
+        try QuickFileSystem().writeFile(path, whole)
+        #expect(try run(home, at: 180).received.deliveries.count == 1)
+    }
+
+    @Test func strangeBundlesInTheOutboxAreOpenedAFewAtATime() throws {
+        for number in 0..<100 {
+            try write("junk \(number)", world.server.outbox.appending("\(number).tar"))
+        }
+        let operations = Operations()
+        let home = try Home.open(world.server.root, files: CountingFileSystem(operations: operations))
+        try opened(home).publishPending()
+        let opened = operations.count("open", below: "outbox")
+        #expect(opened > 0 && opened <= 2 * 32)
+    }
+
+    /// Somebody lays another file at the same place while the first is copied.
+    @Test func anExchangeLosesNoFileThatCameMeanwhile() throws {
+        let root = world.root.appending("exchange")
+        for folder in ["inbox", "outbox"] { try QuickFileSystem().makeDirectories(root.appending(folder)) }
+        let path = root.appending("inbox").appending("request.tar")
+        try world.lay(world.manifest(), as: "request.tar", in: root.appending("inbox"))
+        let operations = Operations()
+        operations.whenRenamed = { try? write("another file", path) }
+        let home = try Home.open(world.server.root, files: CountingFileSystem(operations: operations))
+        let mailbox = try opened(home)
+        let summary = try mailbox.collect(from: try Exchange.detect(root, home: home))
+        #expect(summary.copied.count == 1 && summary.removed.isEmpty)
+        #expect(try content(path) == Array("another file".utf8))
+    }
+}
+
+private final class Operations: @unchecked Sendable {
+    private var done: [(operation: String, path: FilePath)] = []
+    var whenRenamed: () -> Void = {}
+
+    func note(_ operation: String, _ path: FilePath) {
+        done.append((operation, path))
+        if operation == "rename" { whenRenamed() }
+    }
+
+    func count(_ operation: String, below folder: String) -> Int {
+        done.count { $0.operation == operation && $0.path.removingLastComponent().string.hasSuffix("/" + folder) }
+    }
+
+    func clear() { done = [] }
+}
+
+private struct CountingFileSystem: ForwardingFileSystem {
+    let operations: Operations
+    var available: Int64 = 1 << 40
+    let base: any FileSystem = QuickFileSystem()
+
+    func pass(_ operation: String, _ path: FilePath) throws(FileError) { operations.note(operation, path) }
+
+    func volume(of path: FilePath) throws(FileError) -> Volume? {
+        Volume(type: "ext4", mountPoint: "/", isReadOnly: false, available: available)
+    }
+}
+
+/// Every bundle that is held has nine GiB.
+private struct LargeHeldFiles: ForwardingFileSystem {
+    let base: any FileSystem = QuickFileSystem()
+
+    func status(_ path: FilePath) throws(FileError) -> FileStatus? {
+        guard let status = try base.status(path), status.kind == .regular,
+            path.removingLastComponent().lastComponent?.string == "held"
+        else { return try base.status(path) }
+        return FileStatus(
+            kind: status.kind, size: 9 << 30, permissions: status.permissions, owner: status.owner,
+            modified: status.modified, device: status.device, inode: status.inode)
+    }
+}
