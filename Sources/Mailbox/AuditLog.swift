@@ -86,7 +86,7 @@ package struct AuditLog: Sendable {
     ) throws(MailboxError) {
         let tail = try readTail()
         let newest = try newestHead(key: nil)
-        try requireLastHead(or: newest?.head)
+        let remembered = try requireLastHead(or: newest?.head)
         guard let line = tail.lines.last else {
             // Without a line there is nothing to sign; where a head says that there were some, its check says so.
             return try newest?.head.check(against: AuditChain(checking: [], name: path.string)) ?? ()
@@ -101,7 +101,11 @@ package struct AuditLog: Sendable {
                     hint: "keep audit/ as it is, and compare it with a copy that somebody else kept")
             }
             if old.number == last.number, old.line == SHA256Hash.digest(of: line) {
-                if signer == key.publicKey { return }
+                if signer == key.publicKey {
+                    // A kill after the head was signed.
+                    if remembered != old { try remember(old) }
+                    return
+                }
                 // A kill between the two files then leaves a good pair, with the old signature or the new one.
                 at = old.at
             }
@@ -129,19 +133,25 @@ package struct AuditLog: Sendable {
                 try files.remove(folder.appending(name))
                 try files.remove(folder.appending(name + Self.signatureSuffix))
             }
-            // Last: behind what is signed it does no harm, ahead of it it would.
-            try files.writeFile(lastHeadPath, head.encoded, permissions: 0o600)
         }
+        // Last: behind what is signed it does no harm, ahead of it it would.
+        try remember(head)
     }
 
-    /// - Throws: ``MailboxError`` where this home signed a later head than the newest one that is left.
-    private func requireLastHead(or newest: AuditHead?) throws(MailboxError) {
+    private func remember(_ head: AuditHead) throws(MailboxError) {
+        try onDisk { () throws(FileError) in try files.writeFile(lastHeadPath, head.encoded, permissions: 0o600) }
+    }
+
+    /// - Returns: the last head that this home remembers.
+    /// - Throws: ``MailboxError`` where that is a later one than the newest one that is left.
+    @discardableResult
+    private func requireLastHead(or newest: AuditHead?) throws(MailboxError) -> AuditHead? {
         let bytes = try onDisk { () throws(FileError) in
             try files.exists(lastHeadPath) ? try files.readFile(lastHeadPath, limit: AuditHead.maximumBytes) : nil
         }
-        guard let bytes else { return }
+        guard let bytes else { return nil }
         let last = try AuditHead(parsing: bytes)
-        guard newest.map({ $0.number < last.number }) ?? true else { return }
+        guard newest.map({ $0.number < last.number }) ?? true else { return last }
         throw MailboxError(
             .state,
             "this home signed line \(last.number) of the audit on \(last.at.rfc3339), and "
