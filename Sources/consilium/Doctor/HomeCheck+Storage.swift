@@ -31,7 +31,9 @@ extension HomeCheck {
             notes.append("on the home's own file system: if it should be a mount, it is not mounted")
         }
         notes.append(used.lastDelivery.map { "last delivery \($0.rfc3339)" } ?? "nothing was delivered there yet")
-        if let trouble = used.trouble { notes.append("the last run said: \(trouble)") }
+        // Runs say it once, so that it has to be found here.
+        let said = (used.trouble.map { [$0] } ?? []) + used.problems
+        if !said.isEmpty { notes.append("the last run said: \(said.joined(separator: "; "))") }
         return (!volume.isReadOnly, notes.joined(separator: "; "))
     }
 
