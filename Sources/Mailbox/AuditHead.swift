@@ -55,7 +55,7 @@ package struct AuditHead: Equatable, Sendable {
         if let key, key != signed.publicKey {
             throw problem("is signed by \(signed.publicKey.fingerprint), not by \(key.fingerprint)")
         }
-        let head = try readingState { () throws(JSONError) in
+        let head = try readingState("the audit's head", at: "the audit's head") { () throws(JSONError) in
             var fields = try ObjectReader(
                 try StrictJSON.parse(bytes, maximumBytes: maximumBytes), context: "the audit's head")
             guard let at = Timestamp(rfc3339: try fields.string("at")) else {

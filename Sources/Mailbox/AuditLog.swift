@@ -31,7 +31,7 @@ package struct AuditLog: Sendable {
         var number: Int64 = 0
         var latest: AuditEntry?
         for line in tail.lines.reversed() {
-            let entry = try AuditEntry(line: line)
+            let entry = try AuditEntry(line: line, at: "\(path), one of the last lines")
             number = max(number, entry.number)
             if entry.subject == subject {
                 latest = entry
@@ -82,7 +82,7 @@ package struct AuditLog: Sendable {
     ) throws(MailboxError) {
         let tail = try readTail()
         guard let line = tail.lines.last else { return }
-        let last = try AuditEntry(line: line)
+        let last = try AuditEntry(line: line, at: "\(path), the last line")
         var at = now
         // Signed by an earlier key, perhaps: the present one may be new.
         if let (old, signer) = try newestHead(key: nil) {

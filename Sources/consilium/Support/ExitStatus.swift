@@ -107,7 +107,7 @@ private func status(of kind: MailboxError.Kind) -> ExitStatus {
     case .state: .internalError
     case .desk: .usage
     case .exchange: .temporary
-    case .input: .missingInput
+    case .input, .missingKey: .missingInput
     case .bundle: .badData
     case .storage: .inputOutput
     case .temporary: .temporary
