@@ -24,4 +24,33 @@ import Wire
         #expect(lines.count == 2 && lines[0].hasPrefix("consilium: \(world.path("S/\(file)"))"), "\(outcome)")
         #expect(lines.last?.hasPrefix("hint: ") == true && lines.last?.contains(hint) == true, "\(outcome)")
     }
+
+    /// Who asks is told why nothing is done.
+    @Test func anIdleRunSaysWhyWhenItIsAsked() throws {
+        let world = try World.initialised()
+        func idle(_ role: String, _ home: String) throws -> String {
+            try world.succeed(role, "run", "--home", home)
+            #expect(try world.run(role, "run", "--home", home).isSilentSuccess)
+            return try world.succeed(role, "run", "--home", home, "--verbose").output
+        }
+        #expect(try idle("client", "a") == "nothing to do: waiting for the answer to the enrolment; no new bundles\n")
+        #expect(try idle("server", "S") == "nothing to do: no session is open and nothing asked for, no new bundles\n")
+        try world.enrol()
+        #expect(
+            try idle("client", "a") == "nothing to do: no session is open and no request under way, no new bundles\n")
+        try world.succeed("client", "request", "--home", "a", "--rounds", "2")
+        #expect(try idle("client", "a") == "nothing to do: waiting for the answer to a request; no new bundles\n")
+        try world.answer("a")
+        #expect(try idle("server", "S") == "nothing to do: waiting for your decision about REQ-1; no new bundles\n")
+        try world.request(["b"], rounds: 2)
+        try world.approveAll("spring")
+        try world.visit("a")
+        let session = try #require(try world.session("spring")["id"].text).prefix(8)
+        #expect(
+            try idle("client", "a").hasPrefix("nothing to do: waiting for round 2 of session \(session)"))
+        try world.answer("a")
+        #expect(
+            try idle("server", "S")
+                == "nothing to do: waiting for round 1 of session spring from hospital-b; no new bundles\n")
+    }
 }

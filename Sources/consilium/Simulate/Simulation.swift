@@ -200,6 +200,10 @@ struct Simulation {
             throw CommandFailure(.internalError, "the simulated session does not run: \(reason)")
         }
         let last =
+                    // The next tick would find the same, and the next two weeks' ticks after it.
+                    if let reason = report?.untrained.first {
+                        throw CommandFailure(.of(reason), "client-\(index) cannot train: \(reason)")
+                    }
             session.history.last?.metrics.trained.map { ", validation accuracy \(Numbers.percent($0.accuracy))" } ?? ""
         say("round \(round.number) of \(plan.rounds)\(last)")
     }
