@@ -254,8 +254,16 @@ extension ClientRun {
         for skipped in pictures.skipped { log.debug("skipped \(skipped)") }
         let count = pictures.skipped.count
         guard count > 0 else { return }
-        let line = "\(count) pictures cannot be read and are skipped; 'consilium data check' names them"
-        if state.announce("skipped-\(count)") { attention(line) } else { detail(line) }
+        let (line, isNew) = announceSkipped(count)
+        if isNew { attention(line) } else { detail(line) }
+    }
+
+    /// - Returns: what there is to say, and whether nobody was told yet.
+    func announceSkipped(_ count: Int) -> (line: String, isNew: Bool) {
+        (
+            "\(count) pictures cannot be read and are skipped; 'consilium data check' names them",
+            state.announce("skipped-\(count)")
+        )
     }
 }
 

@@ -25,6 +25,26 @@ import Wire
         #expect(lines.last?.hasPrefix("hint: ") == true && lines.last?.contains(hint) == true, "\(outcome)")
     }
 
+    /// What is promised to the server is what will be trained on.
+    @Test func aRequestCountsThePicturesThatCanBeUsed() throws {
+        let world = try World.enrolled()
+        try world.shell("cp -a '\(try Material.pictures.get())/client-1' pictures && rm -rf a/inbox/*")
+        try world.write(
+            try world.text("a/consilium.yaml").split(separator: "\n", omittingEmptySubsequences: false)
+                .map { $0.hasPrefix("data: ") ? "data: ../pictures" : String($0) }.joined(separator: "\n"),
+            to: "a/consilium.yaml")
+        let check = try world.json("data", "check", "pictures")
+        let usable = try #require(check["pictures"].integer)
+        try world.shell("printf 'no picture' > pictures/glioma/broken.png && mkfifo pictures/glioma/pipe.png")
+        let told = try world.succeed("client", "request", "--home", "a", "--rounds", "1")
+        #expect(
+            told.output.hasPrefix(
+                "1 pictures cannot be read and are skipped; 'consilium data check' names them\nrequest "), "\(told)")
+        #expect(told.output.hasSuffix(" with \(usable) pictures lies in the outbox\n"), "\(told)")
+        let checked = try world.succeed("data", "check", "pictures")
+        #expect(checked.output.contains("warning: 1 pipes, sockets or devices"), "\(checked)")
+    }
+
     /// Who asks is told why nothing is done.
     @Test func anIdleRunSaysWhyWhenItIsAsked() throws {
         let world = try World.initialised()
