@@ -73,4 +73,31 @@ import Wire
             try idle("server", "S")
                 == "nothing to do: waiting for round 1 of session spring from hospital-b; no new bundles\n")
     }
+
+    /// A missing key is the key's fault alone.
+    @Test(arguments: ["rm", "chmod 644"]) func doctorBlamesTheKeyAlone(damage: String) throws {
+        let world = try World.enrolled()
+        try world.shell("\(damage) S/identity/id_ed25519")
+        let doctor = try world.run("doctor", "--home", "S")
+        #expect(doctor.status == 78 && doctor.output.contains("MEND keys"), "\(doctor)")
+        #expect(doctor.output.contains("ok   audit: the chain of "), "\(doctor)")
+        #expect(doctor.output.components(separatedBy: "MEND").count == 2, "\(doctor)")
+    }
+
+    @Test func doctorFindsAHomeThatCannotBeWrittenTo() throws {
+        let world = try World.enrolled()
+        #expect(try world.succeed("doctor", "--home", "a").output.contains("ok   home: "))
+        let home = world.path("a")
+        let mount = "mount --bind \(home) \(home) && mount -o remount,ro,bind \(home)"
+        guard try Program.shell("unshare -m sh -c '\(mount)'", in: world.root).status == 0 else {
+            print("skipped: nothing can be mounted here")
+            return
+        }
+        let command = "CONSILIUM_NOW=\(world.now.rfc3339) \(Program.path) doctor --home a"
+        let outcome = try Program.shell("unshare -m sh -c '\(mount) && \(command)'", in: world.root)
+        #expect(outcome.status == 78, "\(outcome)")
+        #expect(
+            outcome.output.contains("MEND home: \(home) is on a file system that is mounted read-only"),
+            "\(outcome)")
+    }
 }
