@@ -35,6 +35,9 @@ struct ClientInitCommand: ParsableCommand {
         let files = LocalFileSystem()
         let now = try Environment.now()
         let checked = try ClientHome.check(Environment.path(invite), now: now, files: files)
+        guard name != checked.invitation.server else {
+            throw CommandFailure(.usage, "--name: \(name) is the server's own name", hint: "choose another one")
+        }
         let pictures = data.map { Environment.path($0) }
         if let pictures, try files.status(pictures) == nil {
             throw CommandFailure(.missingInput, "--data: there is no \(pictures)")
