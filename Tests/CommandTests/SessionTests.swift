@@ -150,6 +150,9 @@ import Wire
         try world.journey(["a", "b"])
         #expect(try world.history("spring").last?.fate(of: "hospital-a") == "counted")
         #expect(try world.session("spring")["state"].text == "finished")
+        // There is no third round of which a global could be issued.
+        let again = try world.succeed("server", "reissue", "spring", "hospital-a", "--home", "S")
+        #expect(again.output.contains("the finished model is issued again to hospital-a"), "\(again)")
         let over = try world.run("server", "reissue", "nosuch", "hospital-a", "--home", "S")
         #expect(over.status == 66)
         #expect(over.errors.contains("hint: there are spring"))
