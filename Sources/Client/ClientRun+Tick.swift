@@ -43,6 +43,7 @@ extension ClientRun {
         try exchange { try mailbox.deliver(to: $0) }
         try train(watch)
         try close()
+        if mailbox.delivered > 0 { detail("\(mailbox.delivered) bundles laid in the exchange") }
         if report.attention.isEmpty, report.details.isEmpty { detail(idleness) }
     }
 

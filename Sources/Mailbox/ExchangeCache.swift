@@ -104,7 +104,9 @@ extension Mailbox {
     ) throws -> [String] {
         guard let exchange = try exchange(at: root) else { return [] }
         do {
-            return try news(of: try work(exchange))
+            let summary = try work(exchange)
+            if summary.way == .delivering { delivered += summary.copied.count }
+            return try news(of: summary)
         } catch let error as MailboxError where error.kind == .exchange || error.kind == .temporary {
             // A share that is away must not stop what can be done without it.
             return ["exchange: \(error)"]

@@ -38,6 +38,7 @@ extension ServerRun {
         try exchange { try mailbox.deliver(to: $0) }
         try mailbox.cleanUp()
         try close()
+        if mailbox.delivered > 0 { detail("\(mailbox.delivered) bundles laid in the exchange") }
         if report.attention.isEmpty, report.details.isEmpty { detail(idleness) }
     }
 
