@@ -22,7 +22,11 @@ extension ClientRun {
         }
         let invitation = try HomeInvitation.load(from: home)
         let scan = try Dataset.scan(try dataFolder(), classes: invitation.classes, files: files)
-        let counts = invitation.classes.enumerated().map { ($1, scan.count(ofClass: $0)) }
+        // What is promised is what will be trained on.
+        let usable = try scan.countUsable(files: files, context: context)
+        let skipped = scan.items.count - usable.reduce(0, +)
+        if skipped > 0 { attention(announceSkipped(skipped).line) }
+        let counts = zip(invitation.classes, usable).map { ($0, $1) }
         let request = TrainingRequest(
             wishes: wishes, pictures: Dictionary(counts, uniquingKeysWith: { first, _ in first }), message: message)
         let known = Set(state.requests.map(\.id))

@@ -24,6 +24,7 @@ extension ClientRun {
     /// - Returns: whether a key was introduced, so that there may be more.
     private func takeInOnce() throws -> Bool {
         let received = try mailbox.receive(retryEarly: true)
+        self.received += received.deliveries.count
         for refusal in received.refusals {
             let line = "a bundle was put into quarantine: \(refusal.detail)"
             if refusal.isQuiet { detail(line) } else { attention(line) }

@@ -207,6 +207,7 @@ extension ClientRun {
             try rememberOwn(old, key.publicKey, until: end)
             try mailbox.updateTrust { (trust) throws(MailboxError) in trust.end(old, of: name, at: time) }
         }
+        try mailbox.forgetRetiredKeys()
         try enrol(key, vouching: nil, until: end, contact: contact, actor: actor)
         try signAgain(key.publicKey)
         return RotatedKey(

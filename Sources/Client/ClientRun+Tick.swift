@@ -9,12 +9,20 @@ package import Wire
 extension ClientRun {
     /// The cron tick of a hospital.
     ///
+    /// - Parameter tell: gets the report of a tick that fails, before the error is thrown: what is marked as said in it is
+    ///   not said again.
     /// - Returns: nil while another run holds the home.
     package static func tick(
-        _ home: Home, now: Timestamp, watch: TrainingWatch = TrainingWatch(), instructionSet: InstructionSet? = nil
+        _ home: Home, now: Timestamp, watch: TrainingWatch = TrainingWatch(), instructionSet: InstructionSet? = nil,
+        onFailure tell: (RunReport) -> Void = { _ in }
     ) throws -> RunReport? {
         guard let run = try ClientRun.open(home, now: now, instructionSet: instructionSet) else { return nil }
-        try run.tick(watch)
+        do {
+            try run.tick(watch)
+        } catch {
+            tell(run.report)
+            throw error
+        }
         return run.report
     }
 
@@ -35,6 +43,8 @@ extension ClientRun {
         try exchange { try mailbox.deliver(to: $0) }
         try train(watch)
         try close()
+        if mailbox.delivered > 0 { detail("\(mailbox.delivered) bundles laid in the exchange") }
+        if report.attention.isEmpty, report.details.isEmpty { detail(idleness) }
     }
 
     /// What a hospital's command needs after its change.
@@ -69,6 +79,34 @@ extension ClientRun {
             }
         }
         try saveState()
+    }
+
+    /// Why there was nothing to do.
+    private var idleness: String {
+        if state.enrolled == false { return "nothing to do: the server rejected the enrolment" }
+        var awaited = state.enrolled == nil ? ["the answer to the enrolment"] : []
+        let unanswered = state.requests.count { $0.status == .sent }
+        if unanswered > 0 { awaited.append(unanswered == 1 ? "the answer to a request" : "\(unanswered) answers") }
+        for request in state.openRequests where request.status == .approved {
+            guard let id = request.session, state.session(id) == nil else { continue }
+            awaited.append("the first global of session \(id.short)")
+        }
+        for session in state.sessions where session.ended == nil {
+            let name = "session \(session.id.short)"
+            switch session.consent {
+            case .asked: awaited.append("your decision about the plan of \(name)")
+            case .refused: break
+            case .granted where session.global.round < session.plan.rounds:
+                awaited.append("round \(session.global.round + 1) of \(name)")
+            case .granted: awaited.append("the finished model of \(name)")
+            }
+        }
+        for offer in state.offers where offer.status == .pending {
+            awaited.append("your decision about version \(offer.version)")
+        }
+        let bundles = received == 0 ? "no new bundles" : "\(received) new bundles, which ask for nothing"
+        guard !awaited.isEmpty else { return "nothing to do: no session is open and no request under way, \(bundles)" }
+        return "nothing to do: waiting for \(awaited.joined(separator: ", ")); \(bundles)"
     }
 
     private func exchange(_ work: (Exchange) throws -> ExchangeSummary) throws {

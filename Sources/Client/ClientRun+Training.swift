@@ -57,7 +57,10 @@ extension ClientRun {
     func train(_ watch: TrainingWatch) throws {
         guard state.sessions.contains(where: { $0.roundToTrain != nil }) else { return }
         // Not after a night's work.
-        if let obstacle = mailbox.obstacle(to: server) { return attention("not trained: \(obstacle)") }
+        if let obstacle = mailbox.obstacle(to: server) {
+            report.untrained.append(ClientError(.notAllowed, obstacle))
+            return attention("not trained: \(obstacle)")
+        }
         let began = monotonicSeconds()
         let budget = configuration.timeBudget ?? .max
         for session in state.sessions where session.roundToTrain != nil {
@@ -65,13 +68,23 @@ extension ClientRun {
             guard left > 0, !watch.shouldStop() else { return detail("the time budget is used up") }
             do {
                 try train(session, watch, seconds: left)
+                state.forget(announced: Self.untrained(session.id))
             } catch let error as MailboxError {
                 // Our own disk or keys: that concerns every session.
                 throw error
             } catch {
-                attention("session \(session.id.short), round \(session.global.round): cannot be trained: \(error)")
+                cannotTrain(session, error)
             }
         }
+    }
+
+    private static func untrained(_ session: RandomID) -> String { "untrained-\(session)" }
+
+    /// Said when it begins and when its reason changes; the exit status is for every night that brings no update.
+    private func cannotTrain(_ session: ClientSession, _ error: any Error) {
+        report.untrained.append(error)
+        let line = "session \(session.id.short), round \(session.global.round): cannot be trained: \(error)"
+        if state.announce(Self.untrained(session.id), reason: "\(error)") { attention(line) } else { detail(line) }
     }
 
     private func train(_ session: ClientSession, _ watch: TrainingWatch, seconds: Int64) throws {
@@ -173,6 +186,7 @@ extension ClientRun {
         // A newer update makes the earlier rounds' ones useless.
         try mailbox.withdraw { $0.kind == .update && $0.session == id && $0.round < round }
         state.change(session: id) { $0.answeredRound = max($0.answeredRound, round) }
+        state.forget(announced: Self.untrained(id))
         try saveState()
     }
 
@@ -240,8 +254,16 @@ extension ClientRun {
         for skipped in pictures.skipped { log.debug("skipped \(skipped)") }
         let count = pictures.skipped.count
         guard count > 0 else { return }
-        let line = "\(count) pictures cannot be read and are skipped; 'consilium data check' names them"
-        if state.announce("skipped-\(count)") { attention(line) } else { detail(line) }
+        let (line, isNew) = announceSkipped(count)
+        if isNew { attention(line) } else { detail(line) }
+    }
+
+    /// - Returns: what there is to say, and whether nobody was told yet.
+    func announceSkipped(_ count: Int) -> (line: String, isNew: Bool) {
+        (
+            "\(count) pictures cannot be read and are skipped; 'consilium data check' names them",
+            state.announce("skipped-\(count)")
+        )
     }
 }
 

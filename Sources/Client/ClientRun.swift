@@ -9,9 +9,11 @@ package import Tensors
 package import Wire
 
 /// What a run has to say. Lines under `attention` are printed under cron too: a person has to act, or has to know.
-package struct RunReport: Equatable, Sendable {
+package struct RunReport: Sendable {
     package var attention: [String] = []
     package var details: [String] = []
+    /// Why sessions that are to be trained were not, each time; a person is told when it begins.
+    package var untrained: [any Error] = []
     package init() {}
 }
 
@@ -31,6 +33,8 @@ package final class ClientRun {
     package internal(set) var state: ClientState
     package internal(set) var report = RunReport()
     private var savedState: ClientState
+    /// How many bundles this run was given.
+    var received = 0
 
     /// Room for features on disk without `cache` in the configuration.
     private static let usualCacheBytes: Int64 = 16_000_000_000

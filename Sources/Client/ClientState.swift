@@ -53,6 +53,20 @@ package struct ClientState: Equatable, Sendable {
 
     package mutating func announce(_ key: String) -> Bool { announced.insert(key).inserted }
 
+    /// For what goes on, such as trouble with one thing.
+    /// - Returns: whether `reason` is another one than the last that was announced of this subject.
+    package mutating func announce(_ subject: String, reason: String) -> Bool {
+        let key = "\(subject): \(reason)"
+        guard !announced.contains(key) else { return false }
+        forget(announced: subject)
+        return announce(key)
+    }
+
+    /// It is over, and news when it begins again.
+    package mutating func forget(announced subject: String) {
+        announced = announced.filter { !$0.hasPrefix(subject + ": ") }
+    }
+
     package mutating func change(session id: RandomID, _ body: (inout ClientSession) -> Void) {
         guard let index = sessions.firstIndex(where: { $0.id == id }) else { return }
         body(&sessions[index])

@@ -74,7 +74,10 @@ extension FileSystem {
         do throws(FileError) {
             try copyContent(of: input, source, to: replacement.file, limit: .max)
             try replacement.finishWriting()
-            guard try haveEqualContent(source, replacement.temporary, fromMedium: true) else {
+            let isEqual = try replacement.naming { () throws(FileError) in
+                try haveEqualContent(source, replacement.temporary, fromMedium: true)
+            }
+            guard isEqual else {
                 throw FileError("publish", target, .ioError, hint: "what was read back differs from what was written")
             }
             try replacement.commit()

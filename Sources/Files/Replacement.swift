@@ -1,6 +1,8 @@
 import SystemPackage
 
 /// A file on its way to a path: written under a temporary name in the same folder, then renamed.
+///
+/// Its errors name the path. A random name says nothing to a person, and makes one trouble look new at every try.
 struct Replacement {
     let temporary: FilePath
     let file: CountedFile
@@ -14,21 +16,30 @@ struct Replacement {
         self.path = path
         self.files = files
         temporary = path.folder.appending(TemporaryName.make(for: name.string))
-        file = CountedFile(try files.create(temporary, permissions: permissions))
+        let names = Names(temporary: temporary, final: path)
+        let created = try names.translating { () throws(FileError) in
+            try files.create(names.temporary, permissions: permissions)
+        }
+        file = CountedFile(created, names)
+    }
+
+    /// For work on the temporary file that is done outside.
+    func naming<Result>(_ work: () throws(FileError) -> Result) throws(FileError) -> Result {
+        try Names(temporary: temporary, final: path).translating(work)
     }
 
     /// Flushes, closes, opens again and compares the size: some shares report a full disk only here.
     func finishWriting() throws(FileError) {
         try file.synchronize()
         try file.close()
-        let size = try files.openForReading(temporary).status().size
+        let size = try naming { () throws(FileError) in try files.openForReading(temporary).status().size }
         guard size == file.count else {
             throw FileError("write", path, .ioError, hint: "\(file.count) bytes were written, \(size) are there")
         }
     }
 
     func commit() throws(FileError) {
-        try files.rename(temporary, to: path)
+        try naming { () throws(FileError) in try files.rename(temporary, to: path) }
         try files.synchronizeDirectory(path.folder)
     }
 
@@ -39,21 +50,42 @@ struct Replacement {
     }
 }
 
+extension Replacement {
+    /// The two names of one file.
+    fileprivate struct Names {
+        let temporary: FilePath
+        let final: FilePath
+
+        func translating<Result>(_ work: () throws(FileError) -> Result) throws(FileError) -> Result {
+            do { return try work() } catch {
+                guard error.path == temporary else { throw error }
+                throw FileError(error.operation, final, error.code, hint: error.hint)
+            }
+        }
+    }
+}
+
 /// Counts what was written, to be compared with what arrived.
 final class CountedFile: WritableFile {
     private(set) var count: Int64 = 0
     private let file: any WritableFile
+    private let names: Replacement.Names
 
-    init(_ file: any WritableFile) { self.file = file }
+    fileprivate init(_ file: any WritableFile, _ names: Replacement.Names) {
+        self.file = file
+        self.names = names
+    }
 
     func writeSome(_ bytes: UnsafeRawBufferPointer) throws(FileError) -> Int {
-        let written = try file.writeSome(bytes)
+        let written = try names.translating { () throws(FileError) in try file.writeSome(bytes) }
         count += Int64(written)
         return written
     }
 
-    func synchronize() throws(FileError) { try file.synchronize() }
-    func close() throws(FileError) { try file.close() }
+    func synchronize() throws(FileError) {
+        try names.translating { () throws(FileError) in try file.synchronize() }
+    }
+    func close() throws(FileError) { try names.translating { () throws(FileError) in try file.close() } }
 }
 
 /// Names of files that are still being written: `.NAME.<16 hexadecimal digits>.part`. Readers of a shared folder skip them.

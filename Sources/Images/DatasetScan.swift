@@ -1,5 +1,6 @@
 package import Files
 package import SystemPackage
+package import Tensors
 import Wire
 
 /// A folder of class folders, listed but not yet read.
@@ -19,6 +20,33 @@ package struct DatasetScan: Equatable, Sendable {
     package let warnings: [String]
 
     package func count(ofClass label: Int) -> Int { items.lazy.filter { $0.label == label }.count }
+
+    /// Reads every picture and counts those that training would use, by class.
+    ///
+    /// - Throws: `tooFewClasses` where fewer than two classes have any, `storageFailed` where the disk withholds one just now.
+    package func countUsable(
+        files: any FileSystem = LocalFileSystem(), limits: ImageLimits = .standard,
+        context: ComputeContext = ComputeContext()
+    ) throws(ImageError) -> [Int] {
+        let errors = Slots<ImageError?>(count: items.count, repeating: nil)
+        ImageReading(files: files, limits: limits).forEach(self, context: context) { index, picture in
+            if case .failure(let error) = picture { errors[index] = error }
+        }
+        var counts = [Int](repeating: 0, count: classes.count)
+        for (item, error) in zip(items, errors.values) {
+            guard let error else {
+                counts[item.label] += 1
+                continue
+            }
+            guard error.reason != .storageFailed else { throw error }
+        }
+        guard counts.count(where: { $0 > 0 }) >= 2 else {
+            throw ImageError(
+                .tooFewClasses,
+                "fewer than two classes in \(folder) have pictures that can be used: 'consilium data check' says why")
+        }
+        return counts
+    }
 }
 
 /// Listing of data folders.
@@ -28,7 +56,7 @@ package struct DatasetScan: Equatable, Sendable {
 ///    picture. Whether it is one is seen when it is read.
 /// 3. Names that begin with a dot, and what desktops leave behind (`Thumbs.db`, `desktop.ini`, `__MACOSX`), are ignored.
 /// 4. Symbolic links inside the data folder are not followed: a link could lead out of it. They are counted in a warning.
-///    The data folder itself may be a link.
+///    The data folder itself may be a link. So are pipes, sockets and devices, of which a read might never end.
 /// 5. With expected classes (a model's), each must have a folder, which may be empty, and no other may be there. Labels
 ///    follow the model's order; without expected classes they follow the byte order of the names.
 package enum Dataset {
@@ -66,6 +94,9 @@ package enum Dataset {
         if walk.links > 0 {
             walk.warnings.append(
                 "\(walk.links) symbolic links were not followed: copy the pictures into the data folder")
+        }
+        if walk.others > 0 {
+            walk.warnings.append("\(walk.others) pipes, sockets or devices lie among the pictures and were not read")
         }
         if walk.tooDeep > 0 {
             walk.warnings.append("\(walk.tooDeep) folders lie deeper than \(maximumDepth) levels and were not read")
@@ -112,6 +143,7 @@ package enum Dataset {
         var warnings: [String] = []
         var links = 0
         var tooDeep = 0
+        var others = 0
 
         init(files: any FileSystem) { self.files = files }
 
@@ -123,7 +155,7 @@ package enum Dataset {
                 case .symlink: links += 1
                 case .directory where depth >= Dataset.maximumDepth: tooDeep += 1
                 case .directory: try add(root, path, label: label, depth: depth + 1)
-                case .other: continue
+                case .other: others += 1
                 }
             }
         }

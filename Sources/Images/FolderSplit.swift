@@ -42,12 +42,13 @@ package struct FolderSplit: Equatable, Sendable {
             let groups = try group(usable.map { scan.items[$0].path }, usable.map { hashes[$0] }, table)
             let items = zip(usable, groups).map { Splitter.Item(label: scan.items[$0].label, group: $1) }
             let parts = try Splitter.split(items, classes: scan.classes.count, options: options)
+            let warnings = try requirePictures(for: options, parts, groups: groups)
             let names = zip(usable, parts).map { (item: scan.items[$0], part: name($1)) }
             try copy(names, scan, options: options, files: files, limits: limits, into: &folder)
             try folder.publish()
             return FolderSplit(
                 classes: scan.classes, parts: count(names, scan, options), skipped: skipped(scan, hashes),
-                warnings: scan.warnings, groups: NearDuplicates.clusters(groups).count)
+                warnings: scan.warnings + warnings, groups: NearDuplicates.clusters(groups).count)
         } catch {
             folder.discard()
             throw error
@@ -59,6 +60,27 @@ package struct FolderSplit: Equatable, Sendable {
         case .client(let index): "client-\(index + 1)"
         case .test: "test"
         }
+    }
+
+    /// Where there are fewer groups than clients, nobody could make folders to train in of them.
+    ///
+    /// - Returns: warnings of clients that got nothing all the same, such as by the skew.
+    private static func requirePictures(
+        for options: Splitter.Options, _ parts: [Splitter.Part], groups: [Int]
+    ) throws(ImageError) -> [String] {
+        let filled = Set(parts)
+        let empty = (0..<options.clients).filter { !filled.contains(.client($0)) }
+        guard let first = empty.first else { return [] }
+        let who = "\(name(.client(first)))" + (empty.count > 1 ? " and \(empty.count - 1) more" : "")
+        let training = Set(zip(parts, groups).filter { $0.0 != .test }.map(\.1)).count
+        let advice = "use fewer clients" + (options.skew > 0 ? ", less skew" : "") + " or more pictures"
+        guard training >= options.clients else {
+            throw ImageError(
+                .invalidOption,
+                "\(who) of \(options.clients) clients would get no pictures, since there are \(training) groups of them to "
+                    + "give out: \(advice)")
+        }
+        return ["\(who) of \(options.clients) clients got no pictures: \(advice)"]
     }
 
     private static func partNames(_ options: Splitter.Options) -> [String] {

@@ -38,7 +38,7 @@ package struct AuditChain: Sendable {
         var previous = SHA256Hash.digest(of: [])
         var digests: [Digest] = []
         for line in Self.lines(of: bytes[...]) {
-            let entry = try AuditEntry(line: line)
+            let entry = try AuditEntry(line: line, at: "\(name), line \(digests.count + 1)")
             guard entry.previous == previous, entry.number == Int64(digests.count) + 1 else {
                 throw MailboxError(
                     .state, "\(name), line \(digests.count + 1): the chain is broken",
@@ -53,7 +53,9 @@ package struct AuditChain: Sendable {
     /// The newest entries, oldest first.
     package static func entries(of log: [UInt8], limit: Int) throws(MailboxError) -> [AuditEntry] {
         var entries: [AuditEntry] = []
-        for line in lines(of: log[...]).suffix(limit) { entries.append(try AuditEntry(line: line)) }
+        for line in lines(of: log[...]).suffix(limit) {
+            entries.append(try AuditEntry(line: line, at: "audit.jsonl, one of the last lines"))
+        }
         return entries
     }
 
@@ -71,8 +73,9 @@ extension AuditEntry {
         ])
     }
 
-    init(line: [UInt8]) throws(MailboxError) {
-        self = try readingState { () throws(JSONError) in
+    /// - Parameter place: the log, and which line of it, for errors.
+    init(line: [UInt8], at place: String) throws(MailboxError) {
+        self = try readingState("audit.jsonl", at: place) { () throws(JSONError) in
             var fields = try ObjectReader(try StrictJSON.parse(line, maximumBytes: 128 << 10), context: "audit.jsonl")
             guard let at = Timestamp(rfc3339: try fields.string("at")) else {
                 throw fields.problem("at", "must be a UTC time")

@@ -55,12 +55,13 @@ package struct AuditHead: Equatable, Sendable {
         if let key, key != signed.publicKey {
             throw problem("is signed by \(signed.publicKey.fingerprint), not by \(key.fingerprint)")
         }
-        return (try AuditHead(parsing: bytes), signed.publicKey)
+        return (try AuditHead(parsing: bytes, at: "the audit's head"), signed.publicKey)
     }
 
     /// Reads what ``encoded`` wrote, of which nothing says whose it is.
-    init(parsing bytes: [UInt8]) throws(MailboxError) {
-        self = try readingState { () throws(JSONError) in
+    /// - Parameter place: the file, for errors.
+    init(parsing bytes: [UInt8], at place: String) throws(MailboxError) {
+        self = try readingState("the audit's head", at: place) { () throws(JSONError) in
             var fields = try ObjectReader(
                 try StrictJSON.parse(bytes, maximumBytes: Self.maximumBytes), context: "the audit's head")
             guard let at = Timestamp(rfc3339: try fields.string("at")) else {

@@ -34,7 +34,7 @@ package struct AuditLog: Sendable {
         var number: Int64 = 0
         var latest: AuditEntry?
         for line in tail.lines.reversed() {
-            let entry = try AuditEntry(line: line)
+            let entry = try AuditEntry(line: line, at: "\(path), one of the last lines")
             number = max(number, entry.number)
             if entry.subject == subject {
                 latest = entry
@@ -91,7 +91,7 @@ package struct AuditLog: Sendable {
             // Without a line there is nothing to sign; where a head says that there were some, its check says so.
             return try newest?.head.check(against: AuditChain(checking: [], name: path.string)) ?? ()
         }
-        let last = try AuditEntry(line: line)
+        let last = try AuditEntry(line: line, at: "\(path), the last line")
         var at = now
         // Signed by an earlier key, perhaps: the present one may be new.
         if let (old, signer) = newest {
@@ -150,7 +150,7 @@ package struct AuditLog: Sendable {
             try files.exists(lastHeadPath) ? try files.readFile(lastHeadPath, limit: AuditHead.maximumBytes) : nil
         }
         guard let bytes else { return nil }
-        let last = try AuditHead(parsing: bytes)
+        let last = try AuditHead(parsing: bytes, at: "\(lastHeadPath)")
         guard newest.map({ $0.number < last.number }) ?? true else { return last }
         throw MailboxError(
             .state,

@@ -31,7 +31,9 @@ package struct ClockFloor: Equatable {
             return ClockFloor(floor: home.record.created)
         }
         let bytes = try onDisk { () throws(FileError) in try home.files.readFile(path, limit: 4096) }
-        return try readingState { () throws(JSONError) in
+        return try readingState(
+            "clock.json", at: "\(path)", hint: "remove it, if the clock is right now; the next run writes it anew"
+        ) { () throws(JSONError) in
             var fields = try ObjectReader(try StrictJSON.parse(bytes, maximumBytes: 4096), context: "clock.json")
             let floor = Timestamp(seconds: try fields.integer("floor"))
             try fields.finish()

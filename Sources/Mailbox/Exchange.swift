@@ -119,6 +119,9 @@ package struct Exchange: Equatable, Sendable {
 
 /// What one pass over an exchange did, by file names.
 package struct ExchangeSummary: Equatable, Sendable {
+    enum Way: String, CaseIterable { case collecting, delivering }
+
+    let way: Way
     package internal(set) var copied: [String] = []
     package internal(set) var removed: [String] = []
     /// One line each: what could not be done. The rest was.
@@ -128,10 +131,29 @@ package struct ExchangeSummary: Equatable, Sendable {
     /// The problem, if there is one, that the share does not answer.
     package internal(set) var silence: String?
 
-    mutating func add(_ error: FileError) {
-        // One folder that cannot be used is met once for each bundle.
+    init(_ way: Way) { self.way = way }
+
+    /// One folder that cannot be used is met once for each bundle, and a share that is full once for each folder.
+    mutating func add(_ error: FileError, of exchange: Exchange) {
+        let error = error.aboutItsPlace(in: exchange.root)
         if !problems.contains(error.description) { problems.append(error.description) }
         mayRetry = mayRetry || error.isTransient
         if error.isUnreachable { silence = error.description }
+    }
+}
+
+extension FileError {
+    /// What is true of a whole share is told of the share, what is true of a folder of the folder, and not of whichever file
+    /// was tried: another one is tried each time, and the trouble is the same.
+    fileprivate func aboutItsPlace(in root: FilePath) -> FileError {
+        guard path.starts(with: root), path != root else { return self }
+        switch code {
+        case .noSpace, .readOnlyFileSystem: return FileError("write to", root, code, hint: hint)
+        case .diskQuotaExceeded, .permissionDenied, .notPermitted:
+            // A folder that may not be listed or looked at is named by its own error.
+            guard ["create", "write", "flush", "close", "rename", "remove"].contains(operation) else { return self }
+            return FileError("write to", path.removingLastComponent(), code, hint: hint)
+        default: return self
+        }
     }
 }

@@ -28,6 +28,10 @@ struct ExchangeCache: Equatable {
     var delivered: [String: Delivered] = [:]
     /// Why the exchange could not be used when it was last tried; nil if it could.
     var trouble: String?
+    /// What could not be done when it was last used, by the way of the bundles: what has been said already.
+    var problems: [ExchangeSummary.Way: [String]] = [:]
+    /// More are said again each time.
+    fileprivate static let problemsKept = 1000
 
     /// Starts anew if the file cannot be read.
     static func load(from home: Home) -> ExchangeCache {
@@ -48,6 +52,11 @@ struct ExchangeCache: Equatable {
     private var json: JSONValue {
         [
             "trouble": trouble.map { .string($0) } ?? .null,
+            "problems": .object(
+                Dictionary(
+                    uniqueKeysWithValues: problems.map { way, lines in
+                        (way.rawValue, .array(lines.map { .string($0) }))
+                    })),
             "seen": .array(
                 seen.sorted { $0.key < $1.key }.map {
                     ["path": .string($0.key), "size": .integer($0.value.size), "modified": .integer($0.value.modified)]
@@ -66,6 +75,12 @@ struct ExchangeCache: Equatable {
     private init(json: JSONValue) throws(JSONError) {
         var fields = try ObjectReader(json, context: "exchange.json")
         trouble = try fields.optionalString("trouble", maximumLength: 65_536)
+        if fields.has("problems") {
+            var lines = try fields.object("problems")
+            for way in ExchangeSummary.Way.allCases where lines.has(way.rawValue) {
+                problems[way] = try lines.strings(way.rawValue)
+            }
+        }
         for var item in try fields.objects("seen") {
             seen[try item.string("path", maximumLength: 8192)] = Seen(
                 size: try item.integer("size"), modified: try item.integer("modified"))
@@ -80,8 +95,8 @@ struct ExchangeCache: Equatable {
 }
 
 extension Mailbox {
-    /// Uses an exchange in a run that goes on without it: a share that is away, or that does not answer, is said when it goes
-    /// or when the reason changes, and not again in each run.
+    /// Uses an exchange in a run that goes on without it: a share that is away, that does not answer, that is full or that may
+    /// not be written to is said when that begins or when the reason changes, and not again in each run.
     ///
     /// - Returns: what a person should know.
     package func useExchange(
@@ -90,8 +105,8 @@ extension Mailbox {
         guard let exchange = try exchange(at: root) else { return [] }
         do {
             let summary = try work(exchange)
-            try note(silence: summary.silence)
-            return summary.problems.filter { $0 != summary.silence }
+            if summary.way == .delivering { delivered += summary.copied.count }
+            return try news(of: summary)
         } catch let error as MailboxError where error.kind == .exchange || error.kind == .temporary {
             // A share that is away must not stop what can be done without it.
             return ["exchange: \(error)"]
@@ -117,12 +132,23 @@ extension Mailbox {
         return exchange
     }
 
-    private func note(silence: String?) throws(MailboxError) {
+    /// What the last pass of this kind did not say already.
+    private func news(of summary: ExchangeSummary) throws(MailboxError) -> [String] {
         var cache = ExchangeCache.load(from: home)
-        guard silence != nil || cache.isSilent, silence != cache.trouble else { return }
-        cache.trouble = silence
-        try cache.save(to: home)
-        if let silence { problems.append("exchange: \(silence)") }
+        let before = cache
+        let silence = summary.silence
+        if silence != nil || cache.isSilent, silence != cache.trouble {
+            cache.trouble = silence
+            if let silence { problems.append("exchange: \(silence)") }
+        }
+        let found = summary.problems.filter { $0 != silence }
+        let known = cache.problems[summary.way] ?? []
+        let new = found.filter { !known.contains($0) }
+        // Of a share that stopped answering on the way, nobody knows whether the rest is over.
+        let open = Array((silence == nil ? found : known + new).prefix(ExchangeCache.problemsKept))
+        if open != known { cache.problems[summary.way] = open }
+        if cache != before { try cache.save(to: home) }
+        return new
     }
 }
 

@@ -6,9 +6,13 @@ package struct ExchangeUse: Equatable, Sendable {
     package let lastDelivery: Timestamp?
     /// Why the last run could not use it; nil if it could.
     package let trouble: String?
+    /// What the last run could not do there, one line each.
+    package let problems: [String]
 
     package static func load(from home: Home) -> ExchangeUse {
         let cache = ExchangeCache.load(from: home)
-        return ExchangeUse(lastDelivery: cache.delivered.values.map(\.at).max(), trouble: cache.trouble)
+        return ExchangeUse(
+            lastDelivery: cache.delivered.values.map(\.at).max(), trouble: cache.trouble,
+            problems: ExchangeSummary.Way.allCases.flatMap { cache.problems[$0] ?? [] })
     }
 }

@@ -102,7 +102,7 @@ package struct Identity: Sendable {
         guard let signing = try signingKey("", in: home, present) else {
             // Says which file is missing.
             _ = try secret(keyPath(home), home)
-            throw MailboxError(.identity, "\(keyPath(home)) is missing")
+            throw MailboxError(.missingKey, "\(keyPath(home)) is missing")
         }
         var retired: [Retired] = []
         for suffix in retiredSuffixes(in: names) {
@@ -112,20 +112,27 @@ package struct Identity: Sendable {
             else { continue }
             retired.append(Retired(key: key, until: until, suffix: suffix))
         }
-        let age = try secret(agePath(home), home)
-        var replaced: [[UInt8]] = []
+        let age = try ageIdentity(agePath(home), home, orElse: orMakeAnew)
+        var replaced: [AgeIdentity] = []
         for name in names where name.hasPrefix("age-") && name.hasSuffix(".txt") {
-            replaced.append(try secret(home.identity.appending(name), home))
+            replaced.append(
+                try ageIdentity(
+                    home.identity.appending(name), home,
+                    orElse: "without one, move it away: what was encrypted to it then is not opened any more"))
         }
         let next = try signingKey(nextSuffix, in: home, present)
-        do throws(BundleError) {
-            var replacedAge: [AgeIdentity] = []
-            for bytes in replaced { replacedAge.append(try AgeIdentity(identityFile: bytes)) }
-            return Identity(
-                signing: signing, next: next, retired: retired, age: try AgeIdentity(identityFile: age),
-                replacedAge: replacedAge)
-        } catch {
-            throw MailboxError(.identity, error)
+        return Identity(signing: signing, next: next, retired: retired, age: age, replacedAge: replaced)
+    }
+
+    private static let orMakeAnew =
+        "without one, move it away, and 'consilium key rotate --lost' makes a new one, which the other side has to accept"
+
+    private static func ageIdentity(
+        _ path: FilePath, _ home: Home, orElse advice: String
+    ) throws(MailboxError) -> AgeIdentity {
+        let bytes = try secret(path, home)
+        do { return try AgeIdentity(identityFile: bytes) } catch {
+            throw MailboxError(.identity, "\(path): \(error)", hint: "restore it from a backup; \(advice)")
         }
     }
 
@@ -150,7 +157,10 @@ package struct Identity: Sendable {
         guard present.contains(own.lastComponent?.string ?? "") else { return nil }
         let bytes = try secret(own, home)
         do { return try SigningKey(openSSHPrivateKey: bytes) } catch {
-            guard error.reason == .passphraseProtected else { throw MailboxError(.identity, "\(own): \(error)") }
+            guard error.reason == .passphraseProtected else {
+                throw MailboxError(
+                    .identity, "\(own): \(error)", hint: "restore it from a backup; \(orMakeAnew)")
+            }
             throw MailboxError(
                 .identity, "\(own) is protected by a passphrase, which nobody could type in the night",
                 hint:
@@ -180,7 +190,7 @@ package struct Identity: Sendable {
                 error.isMissing
                 ? "restore it from a backup; without one, 'consilium key rotate --lost' makes a new one, which the other "
                     + "side has to accept" : nil
-            throw MailboxError(.identity, error.description, hint: hint)
+            throw MailboxError(error.isMissing ? .missingKey : .identity, error.description, hint: hint)
         }
     }
 }

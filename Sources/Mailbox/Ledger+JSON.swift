@@ -11,7 +11,7 @@ extension Ledger {
         let path = home.ledgerPath
         guard try onDisk({ () throws(FileError) in try home.files.exists(path) }) else { return Ledger() }
         let bytes = try onDisk { () throws(FileError) in try home.files.readFile(path, limit: maximumBytes) }
-        return try readingState { () throws(JSONError) in
+        return try readingState("ledger.json", at: "\(path)") { () throws(JSONError) in
             try Ledger(json: try StrictJSON.parse(bytes, maximumBytes: maximumBytes))
         }
     }

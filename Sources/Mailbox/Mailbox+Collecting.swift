@@ -56,7 +56,7 @@ extension Mailbox {
             return try files.list(exchange.root).filter { $0.kind == .directory || $0.kind == .symlink }
                 .compactMap { PartyName($0.name).map { exchange.towardsServer($0) } }
         } catch {
-            summary.add(error)
+            summary.add(error, of: exchange)
             return []
         }
     }
@@ -69,7 +69,7 @@ extension Mailbox {
             guard try exchange.isFolder(folder, files) else { return }
             entries = try files.list(folder, limit: Self.namesPerRun)
         } catch {
-            return pass.summary.add(error)
+            return pass.summary.add(error, of: exchange)
         }
         let regular = entries.filter { $0.kind == .regular && $0.isOurBusiness }
         let paths = Set(regular.map { folder.appending($0.component).string })
@@ -94,7 +94,7 @@ extension Mailbox {
                     pass.cache.seen[path.string] = seen
                 }
             } catch let error as FileError where error.path == path || error.isUnreachable {
-                if !error.isMissing { pass.summary.add(error) }
+                if !error.isMissing { pass.summary.add(error, of: exchange) }
             } catch let error as FileError {
                 throw MailboxError(error)
             } catch let error as MailboxError {
@@ -200,7 +200,7 @@ private struct CollectingPass {
     var cache: ExchangeCache
     let only: PartyName?
     var settling: Settling
-    var summary = ExchangeSummary()
+    var summary = ExchangeSummary(.collecting)
     /// All paths that were listed.
     var present: Set<String> = []
 

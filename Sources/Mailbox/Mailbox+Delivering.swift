@@ -17,7 +17,7 @@ extension Mailbox {
     ) throws(MailboxError) -> ExchangeSummary {
         var cache = ExchangeCache.load(from: home)
         let before = cache
-        var summary = ExchangeSummary()
+        var summary = ExchangeSummary(.delivering)
         takeBack(exchange, &cache, &summary)
         for record in ledger.outgoingInOrder where !record.isRetired {
             for target in targets(of: record, in: exchange, only: only) {
@@ -31,7 +31,7 @@ extension Mailbox {
                         id: record.id, at: now, content: content.digest, size: content.size)
                     if !isThere { summary.copied.append(record.name) }
                 } catch {
-                    summary.add(error)
+                    summary.add(error, of: exchange)
                 }
             }
         }
@@ -104,7 +104,7 @@ extension Mailbox {
                 cache.delivered[text] = nil
                 if isThere, let name = path.lastComponent { summary.removed.append(name.string) }
             } catch {
-                summary.add(error)
+                summary.add(error, of: exchange)
             }
         }
     }

@@ -82,13 +82,27 @@ extension Mailbox {
             try onDisk { () throws(FileError) in try files.remove(Identity.publicPath(home, Identity.nextSuffix)) }
         }
         try writePublic(identity.signing.publicKey, to: Identity.publicPath(home))
-        for old in identity.retired where now >= old.until {
+        try forgetRetiredKeys(because: "its overlap is over") { now >= $0.until }
+        // It vouches for nothing any more, and is not to be mistaken for one that does.
+        try forgetRetiredKeys(because: "it is revoked") { trust.isRevoked($0.key.publicKey) }
+    }
+
+    /// After a key was lost or came into foreign hands, those before it vouch for nothing either: whoever read one file could
+    /// read the others.
+    package func forgetRetiredKeys() throws(MailboxError) {
+        try forgetRetiredKeys(because: "the key that followed it was given up") { _ in true }
+    }
+
+    private func forgetRetiredKeys(
+        because reason: String, where isOver: (Identity.Retired) -> Bool
+    ) throws(MailboxError) {
+        let over = identity.retired.filter(isOver)
+        for old in over {
             try remove(old.suffix)
             try AuditLog(home).append(
-                event: "key-forgotten", subject: old.key.publicKey.fingerprint, detail: "its overlap is over",
-                actor: "tick", now: now)
+                event: "key-forgotten", subject: old.key.publicKey.fingerprint, detail: reason, actor: "tick", now: now)
         }
-        if identity.retired.contains(where: { now >= $0.until }) { try reloadIdentity() }
+        if !over.isEmpty { try reloadIdentity() }
     }
 
     /// A new age identity; the one before stays beside it, since bundles that were encrypted to it are under way.

@@ -15,6 +15,8 @@ package struct MailboxError: Error, Equatable, CustomStringConvertible {
         /// There is a home, or a file, where a new one was to be made.
         case exists
         case identity
+        /// One of the home's own keys is not there.
+        case missingKey
         /// The trust folder is missing something or is garbled. Nothing is believed then.
         case trust
         /// The clock runs before what is already known to be past.
@@ -63,8 +65,18 @@ func onDisk<Result>(_ work: () throws(FileError) -> Result) throws(MailboxError)
 }
 
 /// Reads own state, whose damage is no foreigner's fault.
-func readingState<Result>(_ work: () throws(JSONError) -> Result) throws(MailboxError) -> Result {
+///
+/// - Parameters:
+///   - document: what the reader's errors begin with, in place of which they get `place`.
+///   - place: the file, and where in it.
+func readingState<Result>(
+    _ document: String, at place: String, hint: String = "restore it from a backup; it is never edited by hand",
+    _ work: () throws(JSONError) -> Result
+) throws(MailboxError) -> Result {
     do { return try work() } catch {
-        throw MailboxError(.state, error.description, hint: "restore it from a backup; it is never edited by hand")
+        let text = error.description
+        let isNamed = text.hasPrefix(document + ": ")
+        throw MailboxError(
+            .state, "\(place): \(isNamed ? String(text.dropFirst(document.count + 2)) : text)", hint: hint)
     }
 }

@@ -10,6 +10,7 @@ import Wire
 extension ServerRun {
     func takeIn() throws {
         let received = try mailbox.receive(retryEarly: true)
+        self.received += received.deliveries.count
         for refusal in received.refusals {
             let sender = refusal.sender.map { " of \($0)" } ?? ""
             let line = "a bundle\(sender) was put into quarantine: \(refusal.detail)"

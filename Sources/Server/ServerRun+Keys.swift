@@ -79,6 +79,7 @@ extension ServerRun {
                 name, role: .server, key: new, ageRecipient: recipient, validFrom: now,
                 validUntil: validity.map { now.adding(days: $0) })
         }
+        try mailbox.forgetRetiredKeys()
         try audit(
             "key-replace", subject: new.fingerprint,
             detail: "revoked \(old.map(\.fingerprint).joined(separator: " "))", actor: actor)

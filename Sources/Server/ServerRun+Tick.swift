@@ -1,4 +1,5 @@
 import Configuration
+import Federation
 package import Mailbox
 import SystemPackage
 package import Wire
@@ -37,6 +38,8 @@ extension ServerRun {
         try exchange { try mailbox.deliver(to: $0) }
         try mailbox.cleanUp()
         try close()
+        if mailbox.delivered > 0 { detail("\(mailbox.delivered) bundles laid in the exchange") }
+        if report.attention.isEmpty, report.details.isEmpty { detail(idleness) }
     }
 
     /// What an admin's command needs after its change: the answers go out at once, the inbox waits for the tick.
@@ -57,6 +60,27 @@ extension ServerRun {
         try saveRecords()
         report.attention += mailbox.problems
         try mailbox.finish()
+    }
+
+    /// Why there was nothing to do.
+    private var idleness: String {
+        var awaited: [String] = []
+        let waiting =
+            records.enrolments.filter { $0.status == .pending }.map(\.deskName.short)
+            + records.requests.filter { $0.status == .pending }.map(\.label)
+        if !waiting.isEmpty { awaited.append("your decision about \(waiting.joined(separator: ", "))") }
+        for session in sessions where !session.isOver {
+            let missing = session.missing.map(\.text).joined(separator: ", ")
+            switch (session.state, session.round) {
+            case (.paused, _): awaited.append("you: session \(session.name) is paused: \(session.pauseReason ?? "")")
+            case (.running, let round?):
+                awaited.append("round \(round.number) of session \(session.name) from \(missing)")
+            default: awaited.append("session \(session.name) to begin")
+            }
+        }
+        let bundles = received == 0 ? "no new bundles" : "\(received) new bundles, which ask for nothing"
+        guard !awaited.isEmpty else { return "nothing to do: no session is open and nothing asked for, \(bundles)" }
+        return "nothing to do: waiting for \(awaited.joined(separator: "; for ")); \(bundles)"
     }
 
     private func exchange(_ work: (Exchange) throws -> ExchangeSummary) throws {

@@ -40,6 +40,8 @@ package final class ServerRun {
     package internal(set) var report = RunReport()
     /// Whether this is the cron tick, whose exit status tells of a pause; an admin's command must not use that up.
     var isTick = false
+    /// How many bundles this run was given.
+    var received = 0
     /// What lies on a desk, by id; looked at once and kept up to date while bundles are taken in.
     var deskContents: [FilePath: Set<Digest>] = [:]
 

@@ -14,7 +14,7 @@ import Wire
         var description: String { arguments }
     }
 
-    /// `PICTURE` stands for a picture; homes `S` and `a` are enrolled.
+    /// `PICTURE` stands for a picture, `PICTURES` for a folder of few; homes `S` and `a` are enrolled.
     static let mistakes = [
         Mistake(arguments: "server run --home nowhere", status: 78, says: "nowhere is not a home"),
         Mistake(arguments: "server run --home a", status: 78, says: "is a client's home"),
@@ -29,7 +29,7 @@ import Wire
         Mistake(
             arguments: "client init --home new --name x --invite invite.tar --data nosuch", status: 66, says: "--data"),
         Mistake(
-            arguments: "client init --home new --name ministry --invite invite.tar", status: 65,
+            arguments: "client init --home new --name ministry --invite invite.tar", status: 64,
             says: "server's own name"),
         Mistake(
             arguments: "client init --home new --name x --invite invite.tar", status: 65,
@@ -54,6 +54,21 @@ import Wire
         Mistake(arguments: "model import --home S --arch smallcnn --classes a,b PICTURE", status: 65, says: "phantom"),
         Mistake(arguments: "simulate nosuch --clients 3", status: 66, says: "nosuch"),
         Mistake(
+            arguments: "simulate PICTURES --clients 100", status: 64, says: "of 100 clients would get no pictures"),
+        Mistake(
+            arguments: "simulate PICTURES --clients 3 --skew 1", status: 64,
+            says: "client-1 and 1 more of 3 hospitals would get pictures of fewer than two classes"),
+        Mistake(
+            arguments: "data split PICTURES out --clients 100", status: 64, says: "of 100 clients would get no pictures"
+        ),
+        Mistake(arguments: "simulate nosuch --size 3", status: 64, says: "image size 3 does not suit smallcnn"),
+        Mistake(
+            arguments: "simulate nosuch --size 3 --arch resnet18", status: 64,
+            says: "image size 3 does not suit resnet18"),
+        Mistake(
+            arguments: "model init --home S --arch smallcnn --classes a,b --size 3", status: 64,
+            says: "image size 3 does not suit smallcnn"),
+        Mistake(
             arguments: "client run --home a", status: 64, says: "CONSILIUM_NOW: yesterday is not a time",
             environment: ["CONSILIUM_NOW": "yesterday"]),
         Mistake(
@@ -70,7 +85,11 @@ import Wire
         let test = "\(try Material.pictures.get())/test/glioma"
         let picture = try #require(World(root: test).names("").first)
         let arguments = mistake.arguments.split(separator: " ").map {
-            $0 == "PICTURE" ? "\(test)/\(picture)" : String($0)
+            switch $0 {
+            case "PICTURE": "\(test)/\(picture)"
+            case "PICTURES": String(test.dropLast("/glioma".count))
+            default: String($0)
+            }
         }
         let clock = ["CONSILIUM_NOW": world.now.rfc3339].merging(mistake.environment) { $1 }
         let outcome = try Program.run(arguments, in: world.root, environment: clock)
@@ -122,6 +141,26 @@ import Wire
         #expect(try world.run("--help").status == 0)
         #expect(try world.run("server", "run", "--help").output.contains("crontab"))
         #expect(try world.run("--version").output == "0.1.0\n")
+    }
+
+    /// The word that is wrong is the one that is named, whatever stands behind it.
+    @Test(arguments: [
+        ("server runn", "unknown command 'runn'; did you mean 'run'?"),
+        ("server runn --home S", "unknown command 'runn'; did you mean 'run'?"),
+        ("serve run --home S", "unknown command 'serve'; did you mean 'server'?"),
+        ("help nix", "unknown command 'nix'"), ("help server runn", "unknown command 'runn'; did you mean 'run'?"),
+        ("key roate --lost", "unknown command 'roate'; did you mean 'rotate'?"),
+    ])
+    func aMistypedCommandIsNamed(line: String, says: String) throws {
+        let outcome = try World.empty().run(line.split(separator: " ").map(String.init))
+        #expect(outcome.status == 64 && outcome.output.isEmpty, "\(outcome)")
+        #expect(outcome.errors.hasPrefix("consilium: \(says)\nhint: '"), "\(outcome)")
+    }
+
+    @Test(arguments: ["help", "help server", "help server run", "server", "help help", "--help", "server --help"])
+    func helpIsGiven(line: String) throws {
+        let outcome = try World.empty().run(line.split(separator: " ").map(String.init))
+        #expect(outcome.status == 0 && outcome.output.contains("USAGE:"), "\(outcome)")
     }
 
     /// What an example shows can be pasted as it is shown.

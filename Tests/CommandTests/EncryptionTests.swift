@@ -149,8 +149,10 @@ private let hasAge = ["age", "ssh-keygen", "tar"].allSatisfy { Program.has($0) }
 
         // A hospital that cannot answer does not train for it.
         try world.shell("sed -i '/^ministry /d' a/trust/recipients")
-        let visit = try world.visit("a")
-        #expect(visit.output.contains("not trained: nothing is sent to ministry"), "\(visit)")
+        try world.carry("S", to: "a")
+        let visit = try world.run("client", "run", "--home", "a")
+        #expect(
+            visit.status == 77 && visit.output.contains("not trained: nothing is sent to ministry"), "\(visit)")
         #expect(world.names("a/outbox", "update").isEmpty)
     }
 

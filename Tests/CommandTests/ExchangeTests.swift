@@ -20,7 +20,10 @@ import Wire
         #expect(world.names("S/requests/pending", "REQ").count == 3)
         try world.approveAll("spring")
         for _ in 1...2 {
-            for home in World.everybody { try world.succeed("client", "run", "--home", home) }
+            for home in World.everybody {
+                let told = try world.succeed("client", "run", "--home", home, "--verbose")
+                #expect(told.output.hasSuffix(" bundles laid in the exchange\n"), "\(told)")
+            }
             try world.succeed("server", "run", "--home", "S")
         }
         for home in World.everybody { try world.succeed("client", "run", "--home", home) }

@@ -132,7 +132,8 @@ import Wire
             try world.shell("cp -a a reference")
             try world.configure("a", "memory: 256MB")
             for home in ["a", "reference"] { try world.carry("S", to: home) }
-            let told = try world.succeed("client", "run", "--home", "a")
+            let told = try world.run("client", "run", "--home", "a")
+            #expect(told.status == (isEnough ? 0 : 77), "\(told)")
             if isEnough {
                 try world.succeed("client", "run", "--home", "reference")
                 #expect(try Self.weights(world, "a") == Self.weights(world, "reference"))
@@ -140,11 +141,14 @@ import Wire
                 #expect(told.output.contains("MiB, 'memory' in consilium.yaml allows 244 MiB"), "\(told)")
                 #expect(told.output.split(separator: "\n").count == 1)
                 #expect(world.names("a/outbox", "update").isEmpty)
+                let again = try world.run("client", "run", "--home", "a")
+                #expect(again.status == 77 && again.output.isEmpty && again.errors.isEmpty, "\(again)")
             }
         }
     }
 
-    /// Pictures that went away are told, and the tick is no failure: the next one tries again.
+    /// Pictures that went away are told once and again when they go again; the exit status tells it of every run that could
+    /// not train for it, and the next one tries again.
     @Test func missingPicturesAreToldAndTriedAgain() throws {
         let world = try World.enrolled()
         try world.shell("cp -a '\(try Material.pictures.get())/client-1' pictures")
@@ -155,9 +159,19 @@ import Wire
         try world.startSession("spring", ["a", "b"])
         try world.shell("mv pictures away")
         try world.carry("S", to: "a")
-        let told = try world.succeed("client", "run", "--home", "a")
-        #expect(told.output.split(separator: "\n").count == 1, "\(told)")
-        #expect(told.output.contains("pictures"))
+        let told = try world.run("client", "run", "--home", "a")
+        #expect(told.status == 66 && told.output.split(separator: "\n").count == 1, "\(told)")
+        #expect(told.output.contains("round 1: cannot be trained: data folder: cannot list"), "\(told)")
+        let again = try world.run("client", "run", "--home", "a")
+        #expect(again.status == 66 && again.output.isEmpty && again.errors.isEmpty, "\(again)")
+        let asked = try world.run("client", "run", "--home", "a", "--verbose")
+        #expect(asked.status == 66 && asked.output == told.output, "\(asked)")
+        // Another reason is news.
+        try world.shell("mkdir pictures")
+        let other = try world.run("client", "run", "--home", "a")
+        #expect(other.status == 65 && other.output.contains("cannot be trained: no class folders"), "\(other)")
+        try world.shell("rmdir pictures")
+        #expect(try world.run("client", "run", "--home", "a").output == told.output)
         try world.shell("mv away pictures; printf 'no picture' > pictures/glioma/broken.png")
         let trained = try world.succeed("client", "run", "--home", "a")
         #expect(trained.output == "1 pictures cannot be read and are skipped; 'consilium data check' names them\n")

@@ -64,7 +64,12 @@ struct WritingTests {
                 do {
                     try WritingTests.ways[way].1(files, source, path)
                     succeeded = true
-                } catch { #expect((error as? FileError)?.code == .noSpace) }
+                } catch {
+                    let error = try #require(error as? FileError)
+                    #expect(error.code == .noSpace)
+                    // A random name would make one trouble another one at every try.
+                    #expect([path, source, folder].contains(error.path), "\(error)")
+                }
                 let content = try local.readFile(path, limit: 5000)
                 #expect(content == old || content == new)
                 #expect(content == new || !succeeded)
@@ -109,11 +114,12 @@ struct WritingTests {
             var number = 0
             while true {
                 let files = FailingFileSystem(failing: number)
-                do {
+                do throws(FileError) {
                     try files.publishFile(from: source, to: target)
                     break
                 } catch {
                     number += 1
+                    #expect(!error.path.string.hasSuffix(".part"), "\(error)")
                     // Under its final name there is all of it or nothing.
                     if try local.exists(target) { #expect(try local.readFile(target, limit: 5000) == new) }
                     try local.remove(target)

@@ -119,6 +119,7 @@ import Wire
         let result = try FolderSplit.run(
             source, to: folder.path.appending("out"), options: options, table: table)
         #expect(result.parts.allSatisfy { $0.counts.allSatisfy { $0 == 0 || $0 == 4 } })
+        #expect(result.warnings == ["client-2 of 2 clients got no pictures: use fewer clients or more pictures"])
         let short = try GroupTable(csv: "path,group\n\(names[0]),1\n")
         let found = reason { () throws(ImageError) in
             _ = try FolderSplit.run(
@@ -126,6 +127,20 @@ import Wire
         }
         #expect(found == .invalidGroups)
         #expect(try files.list(folder.path).map(\.name) == ["out", "phantoms"])
+    }
+
+    @Test("more clients than pictures are refused, and nothing is left")
+    func splitAmongTooMany() throws {
+        let folder = try TemporaryFolder()
+        let source = try phantoms(folder, perClass: 2)
+        let output = folder.path.appending("out")
+        do throws(ImageError) {
+            _ = try FolderSplit.run(source, to: output, options: .init(clients: 20, test: 0, seed: 1))
+            Issue.record("twenty clients share eight pictures")
+        } catch {
+            #expect(error.reason == .invalidOption && error.description.contains("would get no pictures"), "\(error)")
+        }
+        #expect(try !files.exists(output))
     }
 
     @Test("an output inside the source is refused")

@@ -1,6 +1,7 @@
 import Bundles
 import Files
 import Mailbox
+import SupportForTests
 import SystemPackage
 import Testing
 import Wire
@@ -192,6 +193,41 @@ import Wire
         #expect(try problems().count == 1)
     }
 
+    /// Cron mails what is printed: one line when it begins or when its reason changes, whatever bundles are tried, and no
+    /// random names in it.
+    @Test func aShareThatIsFullIsSaidOnceAndAgainWhenItsReasonChanges() throws {
+        _ = try send(world.server, "decision/a", .decision, to: ["hospital-a"])
+        _ = try send(world.server, "decision/b", .decision, to: ["hospital-b"])
+        func told(_ code: Errno?, at seconds: Int64) throws -> [String] {
+            let files: any FileSystem = code.map { UnwritableFileSystem(folder: root, code: $0) } ?? QuickFileSystem()
+            let mailbox = try opened(
+                try Home.open(world.server.root, files: files), at: start.adding(seconds: seconds))
+            // A hospital's tick delivers before its night of training and after it.
+            var told = try mailbox.useExchange(at: root) { try mailbox.collect(from: $0) }
+            for _ in 1...2 { told += try mailbox.useExchange(at: root) { try mailbox.deliver(to: $0) } }
+            return told + mailbox.problems
+        }
+        let full = ["cannot write to \(root): no space left on device (free some space and run again)"]
+        #expect(try told(.noSpace, at: 0) == full)
+        #expect(try told(.noSpace, at: 60) == [])
+        #expect(ExchangeUse.load(from: world.server).problems == full)
+        // More that has no room is no news.
+        _ = try send(world.server, "decision/c", .decision, to: ["hospital-a"])
+        #expect(try told(.noSpace, at: 120) == [])
+        #expect(
+            try told(.readOnlyFileSystem, at: 180)
+                == ["cannot write to \(root): read-only file system (mount it for writing)"])
+        #expect(try told(.readOnlyFileSystem, at: 240) == [])
+        // Each folder has its own owner.
+        let denied = try told(.permissionDenied, at: 300)
+        #expect(denied.count == 2 && denied.allSatisfy { $0.contains("/outbox: permission denied") }, "\(denied)")
+        #expect(try told(nil, at: 360) == [])
+        #expect(try names(root.appending("hospital-a/outbox")).count == 2)
+        #expect(ExchangeUse.load(from: world.server).problems == [])
+        _ = try send(world.server, "decision/d", .decision, to: ["hospital-a"])
+        #expect(try told(.noSpace, at: 420) == full)
+    }
+
     @Test func aFolderThatCannotBeWrittenIsAProblemAndNoEnd() throws {
         _ = try send(world.server, "decision/a", .decision, to: ["hospital-a"])
         let forB = try send(world.server, "decision/b", .decision, to: ["hospital-b"])
@@ -199,5 +235,17 @@ import Wire
         try write("a file in the way", root.appending("hospital-a/outbox"))
         let summary = try deliver(world.server)
         #expect(summary.problems.count == 1 && summary.copied == [forB])
+    }
+}
+
+/// A share that can be read and not be written to.
+private struct UnwritableFileSystem: ForwardingFileSystem {
+    let folder: FilePath
+    let code: Errno
+    let base: any FileSystem = QuickFileSystem()
+
+    func pass(_ operation: String, _ path: FilePath) throws(FileError) {
+        guard path.starts(with: folder), path != folder, operation == "create" else { return }
+        throw FileError(operation, path, code)
     }
 }

@@ -146,7 +146,7 @@ extension Session {
             participant.decisions.append(approval)
         }
         issueAgain(client)
-        return [.reissued(client, round: round.number)]
+        return [.reissued(client, round: state == .finished ? nil : round.number)]
     }
 
     // MARK: the whole session

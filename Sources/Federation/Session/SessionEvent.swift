@@ -101,7 +101,8 @@ package enum SessionEffect: Equatable, Sendable, CustomStringConvertible {
     case readmitted(PartyName)
     case dropped(PartyName, reason: String)
     case withdrawn(PartyName)
-    case reissued(PartyName, round: Int)
+    /// Without a round: the finished model.
+    case reissued(PartyName, round: Int?)
     case finished(rounds: Int, early: Bool)
     case versionSaved(Int)
     case aborted(reason: String)
@@ -128,7 +129,8 @@ package enum SessionEffect: Equatable, Sendable, CustomStringConvertible {
         case .readmitted(let client): "\(client) is readmitted"
         case .dropped(let client, let reason): "\(client) is dropped" + (reason.isEmpty ? "" : ": \(reason)")
         case .withdrawn(let client): "\(client) has withdrawn"
-        case .reissued(let client, let round): "global of round \(round) is issued again to \(client)"
+        case .reissued(let client, let round?): "global of round \(round) is issued again to \(client)"
+        case .reissued(let client, nil): "the finished model is issued again to \(client)"
         case .finished(let rounds, let early): "finished after \(rounds) rounds" + (early ? " (early stop)" : "")
         case .versionSaved(let number): "version \(number) saved"
         case .aborted(let reason): "aborted" + (reason.isEmpty ? "" : ": \(reason)")

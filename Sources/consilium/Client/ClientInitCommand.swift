@@ -21,7 +21,7 @@ struct ClientInitCommand: ParsableCommand {
 
     @OptionGroup var home: HomeOption
     @OptionGroup var output: OutputOptions
-    @Option(help: "The hospital's name, [a-z0-9-]{1,40}.") var name: String
+    @Option(help: "The hospital's name, [a-z0-9][a-z0-9-]{0,39}.") var name: String
     @Option(help: "The server's invite.") var invite: String
     @Option(help: "The folder of class folders with pictures (can be set later in consilium.yaml).") var data: String?
     @Option(help: "Whom the server's admin can call to compare the fingerprint.") var contact = ""
@@ -35,6 +35,9 @@ struct ClientInitCommand: ParsableCommand {
         let files = LocalFileSystem()
         let now = try Environment.now()
         let checked = try ClientHome.check(Environment.path(invite), now: now, files: files)
+        guard name != checked.invitation.server else {
+            throw CommandFailure(.usage, "--name: \(name) is the server's own name", hint: "choose another one")
+        }
         let pictures = data.map { Environment.path($0) }
         if let pictures, try files.status(pictures) == nil {
             throw CommandFailure(.missingInput, "--data: there is no \(pictures)")
@@ -50,6 +53,7 @@ struct ClientInitCommand: ParsableCommand {
                 "server_fingerprint": .string(checked.key.fingerprint),
             ])
         }
+        guard !output.quiet else { return }
         Console.print("hospital \(name) is ready in \(made.home.root)")
         Console.print("compare both by telephone before anything else:")
         Console.print("  key of \(server): \(checked.key.fingerprint)")

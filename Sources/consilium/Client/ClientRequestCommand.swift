@@ -48,8 +48,10 @@ struct ClientRequestCommand: ParsableCommand {
         if output.json {
             return Console.print(json: [
                 "schema_version": 1, "id": .string(request.id.hex), "asked": request.request.json,
+                "attention": .array(run.report.attention.map { .string($0) }),
             ])
         }
+        for line in run.report.attention { Console.print(line) }
         guard !output.quiet else { return }
         Console.print("request \(request.id.short) with \(request.request.pictureCount) pictures lies in the outbox")
     }

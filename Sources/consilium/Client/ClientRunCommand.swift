@@ -8,7 +8,8 @@ struct ClientRunCommand: ParsableCommand, UsesShares {
         commandName: "run", abstract: "The cron tick: inbox, desks, training within the time budget, outbox.",
         discussion: """
             Silent unless a person has to act. Killed at any moment and run again, it goes on where it was. On a terminal it shows \
-            the training with the time left; Ctrl-C saves the place.
+            the training with the time left; Ctrl-C saves the place. What cannot be trained is said when that begins; the exit \
+            status says it every time: 66 where the pictures are away, 77 where the memory or the configuration forbids it.
 
             EXAMPLES:
               consilium client run --home /srv/hospital-a
@@ -31,10 +32,15 @@ struct ClientRunCommand: ParsableCommand, UsesShares {
         watch.features = { line.update(features: $0, of: $1) }
         let report = try ClientRun.tick(
             try home.open(.client), now: try Environment.now(), watch: watch,
-            instructionSet: try Environment.instructionSet())
+            instructionSet: try Environment.instructionSet()
+        ) { unfinished in
+            line.finish()
+            printer.show(attention: unfinished.attention, details: unfinished.details)
+        }
         line.finish()
         guard let report else { return printer.busy() }
         printer.show(attention: report.attention, details: report.details)
+        if let reason = report.untrained.first { throw SilentExit(status: .of(reason)) }
     }
 }
 

@@ -1,6 +1,7 @@
 import Client
 import Configuration
 import Files
+import Glibc
 import Mailbox
 import Server
 import SystemPackage
@@ -31,8 +32,26 @@ extension HomeCheck {
             notes.append("on the home's own file system: if it should be a mount, it is not mounted")
         }
         notes.append(used.lastDelivery.map { "last delivery \($0.rfc3339)" } ?? "nothing was delivered there yet")
-        if let trouble = used.trouble { notes.append("the last run said: \(trouble)") }
+        // Runs say it once, so that it has to be found here.
+        let said = (used.trouble.map { [$0] } ?? []) + used.problems
+        if !said.isEmpty { notes.append("the last run said: \(said.joined(separator: "; "))") }
         return (!volume.isReadOnly, notes.joined(separator: "; "))
+    }
+
+    /// Whether a run could write. Asks the system, and writes nothing itself. Links lead to shares, which are not the home's.
+    func isWritable() throws -> (good: Bool, text: String) {
+        let inside = try home.files.list(home.root).filter { $0.kind == .directory }
+        let closed = ([home.root] + inside.map { home.root.appending($0.component) }).filter { folder in
+            folder.withPlatformString { access($0, W_OK | X_OK) } != 0
+        }
+        guard let first = closed.first else { return (true, "its folders can be written to") }
+        let isReadOnly = try home.files.volume(of: home.root)?.isReadOnly == true
+        return (
+            false,
+            isReadOnly
+                ? "\(home.root) is on a file system that is mounted read-only"
+                : "\(first) cannot be written to" + (closed.count > 1 ? ", nor \(closed.count - 1) more folders" : "")
+        )
     }
 
     func space() throws -> (good: Bool, text: String) {

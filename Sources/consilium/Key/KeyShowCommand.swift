@@ -23,7 +23,8 @@ struct KeyShowCommand: ParsableCommand {
         let home = try home.open()
         let identity = try Identity.load(from: home)
         let (key, recipient) = (identity.signing.publicKey, identity.age.recipient.description)
-        let parties = output.verbose || output.json ? try TrustStore.load(from: home).parties : []
+        let trust = output.verbose || output.json || !identity.retired.isEmpty ? try TrustStore.load(from: home) : nil
+        let parties = output.verbose || output.json ? trust?.parties ?? [] : []
         let trusted = parties.filter { $0.name != home.name }
             .flatMap { party in party.keys.map { (party: party, key: $0) } }
         if output.json {
@@ -42,7 +43,11 @@ struct KeyShowCommand: ParsableCommand {
         ]
         if identity.signing.isInAgent { own.append(("signs with", "the ssh-agent of \(SSHAgent.variable)")) }
         if let next = identity.next { own.append(("next key", next.publicKey.fingerprint)) }
-        own += identity.retired.map { ("old key", "\($0.key.publicKey.fingerprint), kept until \($0.until.rfc3339)") }
+        own += identity.retired.map { old in
+            let key = old.key.publicKey
+            let isRevoked = trust?.isRevoked(key) == true
+            return ("old key", key.fingerprint + (isRevoked ? ", revoked" : ", kept until \(old.until.rfc3339)"))
+        }
         let others = trusted.map { ("trusts", "\($0.key.fingerprint) as \($0.party.name)'s") }
         Console.print(FactList(own + others).text)
     }

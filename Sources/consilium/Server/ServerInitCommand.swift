@@ -15,7 +15,7 @@ struct ServerInitCommand: ParsableCommand {
 
     @OptionGroup var home: HomeOption
     @OptionGroup var output: OutputOptions
-    @Option(help: "The server's name, [a-z0-9-]{1,40}; others know it by this.")
+    @Option(help: "The server's name, [a-z0-9][a-z0-9-]{0,39}; others know it by this.")
     var name: String
 
     func run() throws {

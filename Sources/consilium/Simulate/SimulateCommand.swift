@@ -66,6 +66,13 @@ struct SimulateCommand: ParsableCommand {
             let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
             throw CommandFailure(.usage, "--arch: '\(arch)' is not known", hint: "there are: \(known)")
         }
+        let size = initial?.specification.imageSize ?? size ?? 64
+        guard architecture.imageSizes.contains(size) else {
+            let sizes = architecture.imageSizes
+            throw CommandFailure(
+                .usage, "image size \(size) does not suit \(architecture.rawValue)",
+                hint: "write --size with \(sizes.lowerBound) to \(sizes.upperBound)")
+        }
         let pictures = try InputFile.path(data)
         let planKeys = try planKeys()
         let files = LocalFileSystem()
@@ -84,7 +91,7 @@ struct SimulateCommand: ParsableCommand {
         let simulation = Simulation(
             data: pictures, root: root,
             options: Simulation.Options(
-                clients: clients, architecture: architecture, imageSize: initial?.specification.imageSize ?? size ?? 64,
+                clients: clients, architecture: architecture, imageSize: size,
                 test: test, skew: skew, seed: seed,
                 plan: planKeys, groups: groups.map { Environment.path($0) }, initial: initial, mirror: mirror),
             context: ComputeContext(instructionSet: try Environment.instructionSet()),

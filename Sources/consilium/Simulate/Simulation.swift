@@ -89,6 +89,7 @@ struct Simulation {
             options: Splitter.Options(
                 clients: options.clients, test: options.test, skew: options.skew, seed: options.seed),
             table: try options.groups.map { try GroupTable(reading: $0, files: files) }, files: files, context: context)
+        try requireClasses(split)
         let specification = try ModelSpecification(
             architecture: options.architecture, classes: split.classes, imageSize: options.imageSize)
         try files.makeDirectories(root.appending("cache"))
@@ -114,6 +115,17 @@ struct Simulation {
             session: session, split: split, test: try scores(models, plan), installed: try installed(models, plan),
             ticks: ticks, classes: split.classes, plan: plan,
             initial: try Model(seen, tensors: initial.tensors))
+    }
+
+    /// Said now, of what the caller gave, and not by a hospital of a folder that only this simulation knows.
+    private func requireClasses(_ split: FolderSplit) throws {
+        let poor = split.parts.filter { $0.name != "test" && $0.counts.count { $0 > 0 } < 2 }
+        guard let first = poor.first else { return }
+        let who = first.name + (poor.count > 1 ? " and \(poor.count - 1) more" : "")
+        throw CommandFailure(
+            .usage,
+            "\(who) of \(options.clients) hospitals would get pictures of fewer than two classes, which cannot be trained on",
+            hint: "use fewer --clients" + (options.skew > 0 ? ", less --skew" : "") + ", or more pictures")
     }
 
     // MARK: steps
@@ -188,6 +200,10 @@ struct Simulation {
                     let report = try ClientRun.tick(
                         home, now: now, watch: watch, instructionSet: context.instructionSet)
                     for line in report?.attention ?? [] { say("client-\(index): \(line)") }
+                    // The next tick would find the same, and the next two weeks' ticks after it.
+                    if let reason = report?.untrained.first {
+                        throw CommandFailure(.of(reason), "client-\(index) cannot train: \(reason)")
+                    }
                 }
             }
             try carryToServer()

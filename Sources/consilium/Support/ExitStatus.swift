@@ -24,6 +24,9 @@ enum ExitStatus: Int32, CaseIterable {
     case temporary = 75
     case refused = 77
     case configuration = 78
+
+    /// Of an error that is told elsewhere.
+    static func of(_ error: any Error) -> ExitStatus { explain(error)?.status ?? .internalError }
 }
 
 /// A failure that already knows its exit status.
@@ -107,7 +110,7 @@ private func status(of kind: MailboxError.Kind) -> ExitStatus {
     case .state: .internalError
     case .desk: .usage
     case .exchange: .temporary
-    case .input: .missingInput
+    case .input, .missingKey: .missingInput
     case .bundle: .badData
     case .storage: .inputOutput
     case .temporary: .temporary

@@ -10,7 +10,7 @@ struct OutputOptions: ParsableArguments {
     @Flag(help: "Print one JSON document instead of text.")
     var json = false
 
-    @Flag(name: .shortAndLong, help: "Print only errors and what a person has to decide.")
+    @Flag(name: .shortAndLong, help: "Print only errors, what a person has to decide, and what was asked for.")
     var quiet = false
 
     @Flag(name: .shortAndLong, help: "Say what is done, and why nothing is.")
