@@ -207,6 +207,7 @@ struct TortureTests {
         let isSameHistory = try Journey.history(world) == stage.history
         #expect(isSameHistory || isOther, "\(step): the hospital's history is not as in an undisturbed run")
         #expect(throws: Never.self, "\(step), what follows") { try tick.follow(world) }
+        try remembersItsHead(world, step)
         if world.exists("S/audit/audit.jsonl") {
             let audit = try world.run("server", "audit", "--home", "S")
             #expect(audit.status == 0, "\(step): \(audit)")
@@ -234,7 +235,23 @@ struct TortureTests {
     }
 
     /// A run that was disturbed may have written more lines of what it did; `server audit` looks at those.
-    private func isComparable(_ name: String) -> Bool { !name.contains("audit/") && !name.hasPrefix("opened/") }
+    private func isComparable(_ name: String) -> Bool {
+        !name.contains("audit/") && !name.hasSuffix("/audit-head.json") && !name.hasPrefix("opened/")
+    }
+
+    /// A home remembers the newest head that it signed, whatever came between.
+    private func remembersItsHead(_ world: World, _ step: String) throws {
+        for home in ["S", "a"] where world.exists("\(home)/audit") {
+            let numbers = world.names("\(home)/audit").compactMap { name in
+                name.wholeMatch(of: /head-(\d+)\.json/).flatMap { Int($0.output.1) }
+            }
+            guard let newest = numbers.max() else { continue }
+            let isSame =
+                try world.exists("\(home)/mailbox/audit-head.json")
+                && world.text("\(home)/mailbox/audit-head.json") == world.text("\(home)/audit/head-\(newest).json")
+            #expect(isSame, "\(step): \(home) does not remember head \(newest)")
+        }
+    }
 
     /// Where a home keeps, among other things, what it has told a person once.
     private static let remembering = ["S/requests/records.json", "a/sessions/state.json"]
