@@ -156,7 +156,9 @@ package struct AuditLog: Sendable {
             .state,
             "this home signed line \(last.number) of the audit on \(last.at.rfc3339), and "
                 + (newest.map { "the newest head in audit/ is of line \($0.number)" } ?? "audit/ has no head"),
-            hint: "put audit/ back from the newest copy that there is")
+            hint:
+                "put audit/ back from the newest copy; if that is older too, remove \(lastHeadPath), and the log goes on from there"
+        )
     }
 
     private static let headPrefix = "head-"

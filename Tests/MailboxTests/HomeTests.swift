@@ -146,6 +146,10 @@ import Wire
         let mode = try QuickFileSystem().status(world.server.identity.appending("id_ed25519"))?.permissions
         #expect(mode == 0o600)
         #expect(try QuickFileSystem().status(world.server.identity)?.permissions == 0o700)
+    }
+
+    /// Weights say something about what they were trained on.
+    @Test func whereModelsAndBundlesLieOthersHaveNoBusiness() throws {
         for home in [world.server, world.hospitalA] {
             for folder in try QuickFileSystem().list(home.root) where folder.kind == .directory {
                 let isOpen = [
