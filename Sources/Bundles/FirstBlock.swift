@@ -1,5 +1,6 @@
 package import Files
 package import SystemPackage
+package import Wire
 
 /// What a file's first 512 bytes say before the rest of it is read.
 package enum FirstBlock {
@@ -7,8 +8,15 @@ package enum FirstBlock {
     /// them, however it goes on; it may still be growing, though.
     package static func mayBegin(bundle bytes: [UInt8]) -> Bool {
         if AgeFile.isBeginning(bytes) || PartHeader(bytes) != nil { return true }
+        // What is not there yet, in a file that is filled in no order.
+        if bytes.allSatisfy({ $0 == 0 }) { return true }
         guard let header = UstarHeader(block: bytes) else { return false }
         return header.name == Manifest.fileName && header.size <= BundleLimits.standard.manifestBytes
+    }
+
+    /// What tells two looks at such a file apart. The time proves nothing where it is the same, and something where it is not.
+    package static func digest(of bytes: [UInt8], modified: Int64) -> Digest {
+        SHA256Hash.digest(of: bytes + Array("\(modified)".utf8))
     }
 
     /// The first 512 bytes of a file, or all of a shorter one.

@@ -71,8 +71,7 @@ extension ClientRun {
             case .abort: try takeAbort(delivery)
             case .receipt: try mailbox.commit(delivery, .ignored)
             case .invite, .enrol, .request, .update, .withdraw, .recovery:
-                try mailbox.commit(
-                    delivery, .rejected("a client takes no bundle of kind \(delivery.manifest.kind.rawValue)"))
+                try refuse(delivery, "a client takes no bundle of that kind")
             }
         } catch let error as FederationError {
             try refuse(delivery, "\(error)")

@@ -20,6 +20,7 @@ extension ClientRun {
         do {
             try run.tick(watch)
         } catch {
+            run.report.attention += run.mailbox.problems.filter { !run.report.attention.contains($0) }
             tell(run.report)
             throw error
         }

@@ -59,7 +59,9 @@ extension ClientRun {
         // Not after a night's work.
         if let obstacle = mailbox.obstacle(to: server) {
             report.untrained.append(ClientError(.notAllowed, obstacle))
-            return attention("not trained: \(obstacle)")
+            let line = "not trained: \(obstacle)"
+            if state.announce("untrained", reason: obstacle) { attention(line) } else { detail(line) }
+            return
         }
         let began = monotonicSeconds()
         let budget = configuration.timeBudget ?? .max

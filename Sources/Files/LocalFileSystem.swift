@@ -16,7 +16,7 @@ package struct LocalFileSystem: FileSystem {
     }
 
     package func create(_ path: FilePath, permissions: UInt32) throws(FileError) -> any WritableFile {
-        let descriptor = try open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, permissions)
+        let descriptor = try open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, permissions, "create")
         return LocalWritableFile(path: path, descriptor: descriptor)
     }
 
@@ -105,8 +105,10 @@ package struct LocalFileSystem: FileSystem {
 
     package func volume(of path: FilePath) throws(FileError) -> Volume? { try Volume(of: path) }
 
-    private func open(_ path: FilePath, _ flags: Int32, _ permissions: UInt32) throws(FileError) -> Int32 {
-        try check("open", path) { path.withPlatformString { Glibc.open($0, flags | O_CLOEXEC, permissions) } }
+    private func open(
+        _ path: FilePath, _ flags: Int32, _ permissions: UInt32, _ operation: String = "open"
+    ) throws(FileError) -> Int32 {
+        try check(operation, path) { path.withPlatformString { Glibc.open($0, flags | O_CLOEXEC, permissions) } }
     }
 }
 

@@ -45,7 +45,7 @@ enum Admission: Equatable {
 /// The rules that need no look at the payload, over values only.
 ///
 /// In this order, so that the reason given is the first that applies: known already; kind and recipient in general; the key:
-/// revoked, unknown, whose, for what, when; federation; recipient; times; size; how many; number.
+/// revoked, unknown, whose, for what, when; federation; recipient; times; size; number; how many.
 struct AdmissionRules {
     /// Of a bundle that carries no model, all its files together, in bytes.
     static let messageBytes: Int64 = 16 << 20
@@ -73,15 +73,15 @@ struct AdmissionRules {
         if isStranger, !isSelfSigned {
             return .hold("its key \(signer.fingerprint) is not enrolled here")
         }
-        return judgeCount(id, signer) ?? judgeNumber(manifest, id, signer) ?? .deliver(isSelfSigned: isSelfSigned)
+        return judgeNumber(manifest, id, signer) ?? judgeCount(id, signer) ?? .deliver(isSelfSigned: isSelfSigned)
     }
 
     /// What is known already may come again; it takes no more room.
     private func judgeCount(_ id: Digest, _ signer: PublicKey) -> Admission? {
-        guard ledger.incoming[id] == nil, ledger.isFull(of: signer.fingerprint) else { return nil }
+        guard ledger.incoming[id] == nil, let end = ledger.isFull(of: signer.fingerprint) else { return nil }
         return .refuse(
             .tooMany,
-            "\(Ledger.recordsPerKey) bundles of its key are remembered; the next one is taken when the first of them are forgotten"
+            "\(Ledger.recordsPerKey) bundles of its key are remembered; there is room again on \(end.rfc3339), or for a new key"
         )
     }
 

@@ -59,9 +59,11 @@ package struct AuditHead: Equatable, Sendable {
     }
 
     /// Reads what ``encoded`` wrote, of which nothing says whose it is.
-    /// - Parameter place: the file, for errors.
-    init(parsing bytes: [UInt8], at place: String) throws(MailboxError) {
-        self = try readingState("the audit's head", at: place) { () throws(JSONError) in
+    /// - Parameter place: the file, for errors; `hint`: what to do then.
+    init(
+        parsing bytes: [UInt8], at place: String, hint: String = "compare it with a copy that somebody else kept"
+    ) throws(MailboxError) {
+        self = try readingState("the audit's head", at: place, hint: hint) { () throws(JSONError) in
             var fields = try ObjectReader(
                 try StrictJSON.parse(bytes, maximumBytes: Self.maximumBytes), context: "the audit's head")
             guard let at = Timestamp(rfc3339: try fields.string("at")) else {

@@ -63,7 +63,8 @@ package struct AuditLog: Sendable {
     package func verify(key: PublicKey) throws(MailboxError) -> (chain: AuditChain, head: AuditHead?) {
         let chain = try AuditChain(checking: try content(), name: path.string)
         let head = try newestHead(key: key)?.head
-        try requireLastHead(or: head)
+        let last = try requireLastHead(or: head)
+        try last?.check(against: chain)
         try head?.check(against: chain)
         return (chain, head)
     }
@@ -95,7 +96,8 @@ package struct AuditLog: Sendable {
         var at = now
         // Signed by an earlier key, perhaps: the present one may be new.
         if let (old, signer) = newest {
-            guard ownKeys.contains(signer) else {
+            // Where the key was lost, no key of this home's is known any more, but the head is.
+            guard ownKeys.contains(signer) || remembered == old else {
                 throw MailboxError(
                     .state, "the audit's head is signed by \(signer.fingerprint), which was never this home's key",
                     hint: "keep audit/ as it is, and compare it with a copy that somebody else kept")
@@ -130,8 +132,9 @@ package struct AuditLog: Sendable {
             try files.writeFile(folder.appending(name), head.encoded)
             for number in try headNumbers() where number < head.number {
                 let name = "\(Self.headPrefix)\(number)\(Self.headSuffix)"
-                try files.remove(folder.appending(name))
+                // In the other order than they were written in: no signature is left alone.
                 try files.remove(folder.appending(name + Self.signatureSuffix))
+                try files.remove(folder.appending(name))
             }
         }
         // Last: behind what is signed it does no harm, ahead of it it would.
@@ -142,6 +145,9 @@ package struct AuditLog: Sendable {
         try onDisk { () throws(FileError) in try files.writeFile(lastHeadPath, head.encoded, permissions: 0o600) }
     }
 
+    /// To be asked before a run does anything: what it added to a log that lost its end would be lost with it.
+    func requireLastHead() throws(MailboxError) { try requireLastHead(or: try newestHead(key: nil)?.head) }
+
     /// - Returns: the last head that this home remembers.
     /// - Throws: ``MailboxError`` where that is a later one than the newest one that is left.
     @discardableResult
@@ -150,12 +156,13 @@ package struct AuditLog: Sendable {
             try files.exists(lastHeadPath) ? try files.readFile(lastHeadPath, limit: AuditHead.maximumBytes) : nil
         }
         guard let bytes else { return nil }
-        let last = try AuditHead(parsing: bytes, at: "\(lastHeadPath)")
-        guard newest.map({ $0.number < last.number }) ?? true else { return last }
+        let last = try AuditHead(parsing: bytes, at: "\(lastHeadPath)", hint: "remove it: the next run writes it anew")
+        if let newest, newest.number > last.number || newest == last { return last }
         throw MailboxError(
             .state,
             "this home signed line \(last.number) of the audit on \(last.at.rfc3339), and "
-                + (newest.map { "the newest head in audit/ is of line \($0.number)" } ?? "audit/ has no head"),
+                + (newest.map { "the newest head in audit/ is another one, of line \($0.number)" }
+                    ?? "audit/ has no head"),
             hint:
                 "put audit/ back from the newest copy; if that is older too, remove \(lastHeadPath), and the log goes on from there"
         )

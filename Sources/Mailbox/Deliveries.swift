@@ -68,6 +68,7 @@ struct InboxFile: Equatable {
     let component: FilePath.Component
     let size: Int64
     let modified: Int64
+    let inode: UInt64
 
     var name: String { component.string }
 }

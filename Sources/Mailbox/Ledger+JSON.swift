@@ -39,6 +39,13 @@ extension Ledger {
             "sequence_floor": .integer(sequenceFloor),
             "held": .array(held.values.sorted { $0.id < $1.id }.map(\.json)),
             "equivocations": .array(equivocations.map(\.json)),
+            "settled": .array(
+                settled.sorted { ($0.key.sender, $0.key.session) < ($1.key.sender, $1.key.session) }.map {
+                    [
+                        "sender": .string($0.key.sender.text), "session": .string($0.key.session.hex),
+                        "seq": .integer($0.value),
+                    ]
+                }),
             "unknown_acks": .array(
                 unknownAcks.sorted { $0.key < $1.key }.map {
                     ["sender": .string($0.key.text), "ids": .array($0.value.sorted().map { .string($0.hex) })]
@@ -71,7 +78,20 @@ extension Ledger {
             held[record.id] = record
         }
         for item in try fields.objects("equivocations") { equivocations.append(try Equivocation(item)) }
-        for var item in try fields.objects("unknown_acks") {
+        if fields.has("settled") {
+            for var item in try fields.objects("settled") {
+                let place = Correspondence(sender: try item.partyName("sender"), session: try item.randomID("session"))
+                settled[place] = try item.integer("seq", in: 0...Int64.max)
+                try item.finish()
+            }
+        }
+        // As strings they were written before it was known who said so; they are told once more.
+        var acks = try fields.value("unknown_acks")
+        if case .array(let items) = acks, items.allSatisfy({ if case .string = $0 { true } else { false } }) {
+            acks = .array([])
+        }
+        var reader = try ObjectReader(.object(["unknown_acks": acks]), context: "ledger.json")
+        for var item in try reader.objects("unknown_acks") {
             let sender = try item.partyName("sender")
             for text in try item.strings("ids") {
                 guard let digest = Digest(hex: text) else { throw item.problem("ids", "must be digests") }

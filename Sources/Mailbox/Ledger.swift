@@ -26,6 +26,10 @@ struct Ledger: Equatable {
     static let recordsPerKey = 5000
     /// How many contradictions of one party in one session are kept. The first one stops it already; the others are evidence.
     static let equivocationsPerSession = 8
+    /// How many of one party are kept besides the first of each session.
+    static let furtherEquivocationsPerSender = 64
+    /// Of how many contradictions of one party quarantine keeps the bundle before all else.
+    static let evidencePerSender = 16
     /// How many made-up acknowledgements of one party are remembered, so that each is told once.
     static let unknownAcksPerSender = 1000
 
@@ -36,6 +40,8 @@ struct Ledger: Equatable {
     var sequenceFloor: Int64 = 0
     var held: [Digest: HeldBundle] = [:]
     var equivocations: [Equivocation] = []
+    /// Up to which number a person has settled what a party contradicted itself about in a session.
+    var settled: [Correspondence: Int64] = [:]
     /// Digests that others say they received from here and that are unknown here, by who says so.
     var unknownAcks: [PartyName: Set<Digest>] = [:]
 
@@ -59,19 +65,41 @@ struct Ledger: Equatable {
         incoming.values.first { $0.signer == signer && $0.session == session && $0.seq == seq && $0.id != id }?.id
     }
 
-    /// Whether a key has sent so much within the time that is remembered that the next bundle has to wait for it to be forgotten.
-    func isFull(of signer: String) -> Bool {
-        incoming.values.count { $0.signer == signer } >= Self.recordsPerKey
+    /// When there is room again for a bundle of this key, which has sent so much within the time that is remembered; nil where
+    /// there is now.
+    func isFull(of signer: String) -> Timestamp? {
+        let ends = incoming.values.filter { $0.signer == signer }.map(\.expires)
+        guard ends.count >= Self.recordsPerKey else { return nil }
+        return ends.min()?.adding(seconds: Self.marginAfterExpiry)
     }
 
-    /// - Returns: whether it is new, and there was still room for it.
-    mutating func note(_ equivocation: Equivocation) -> Bool {
-        guard !equivocations.contains(equivocation),
-            equivocations.count(where: { $0.sender == equivocation.sender && $0.session == equivocation.session })
-                < Self.equivocationsPerSession
-        else { return false }
-        equivocations.append(equivocation)
-        return true
+    /// Whether a contradiction is news and there is room for it. The first one in a session always has room, since it stops the
+    /// party there: as many as that are bounded by what is remembered of a key.
+    ///
+    /// - Parameter further: what this run has found already.
+    func accepts(_ equivocation: Equivocation, after further: [Equivocation]) -> Bool {
+        let place = Correspondence(sender: equivocation.sender, session: equivocation.session)
+        guard equivocation.seq > settled[place] ?? 0 else { return false }
+        var (all, here, sessions) = (0, 0, Set<RandomID>())
+        for list in [equivocations, further] {
+            for known in list where known.sender == equivocation.sender {
+                if known == equivocation { return false }
+                all += 1
+                sessions.insert(known.session)
+                if known.session == equivocation.session { here += 1 }
+            }
+        }
+        return here == 0
+            || here < Self.equivocationsPerSession && all - sessions.count < Self.furtherEquivocationsPerSender
+    }
+
+    /// The bundles that show contradictions and are kept before all else, of each party the first few.
+    var evidence: Set<Digest> {
+        var found: Set<Digest> = []
+        for alarms in Dictionary(grouping: equivocations, by: \.sender).values {
+            found.formUnion(alarms.prefix(Self.evidencePerSender).map(\.second))
+        }
+        return found
     }
 
     /// A known bundle came once more: its sender may not know that it arrived.
@@ -149,10 +177,12 @@ struct Ledger: Equatable {
 
     // MARK: forgetting
 
-    mutating func forget(now: Timestamp) {
+    /// - Parameter waiting: what was given out and is not settled yet.
+    mutating func forget(now: Timestamp, waiting: Set<Digest>) {
         let limit = now.adding(seconds: -Self.marginAfterExpiry)
         incoming = incoming.filter { $0.value.expires > limit }
         outgoing = outgoing.filter { $0.value.expires > limit }
+        equivocations.removeAll { incoming[$0.first] == nil && !waiting.contains($0.first) }
         let rejected = Dictionary(grouping: incoming.values.filter { $0.outcome == .rejected }) {
             $0.kind == .enrol ? "" : $0.signer
         }
@@ -160,5 +190,11 @@ struct Ledger: Equatable {
             let oldest = records.sorted { ($0.received, $0.id) < ($1.received, $1.id) }
             for record in oldest.dropLast(Self.rejectedPerSender) { incoming[record.id] = nil }
         }
+    }
+
+    /// What one party says in one session.
+    struct Correspondence: Hashable {
+        let sender: PartyName
+        let session: RandomID
     }
 }

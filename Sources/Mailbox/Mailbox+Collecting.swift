@@ -114,9 +114,13 @@ extension Mailbox {
         var isJunk = false
         if seen.size > Self.smallBytes {
             let first = try FirstBlock.read(path, files: files)
+            if let part = PartHeader(first) {
+                pass.tell(part, name)
+                return true
+            }
             isJunk = !FirstBlock.mayBegin(bundle: first)
-            let digest = SHA256Hash.digest(of: first)
-            if isJunk, !pass.settling.observe(path.string, size: seen.size, digest: digest, now: now) { return false }
+            let look = FirstBlock.digest(of: first, modified: seen.modified)
+            if isJunk, !pass.settling.observe(path.string, size: seen.size, digest: look, now: now) { return false }
             if isJunk, !Quarantine(home: home).hasRoom(for: seen.size) {
                 pass.summary.problems.append(
                     "\(Quarantine.printable(name)) in the exchange is not a bundle, and too large for quarantine/")
@@ -148,6 +152,8 @@ extension Mailbox {
                 let status = try files.status(path), status.kind == .regular, status.size == seen.size,
                 status.modified == seen.modified
             {
+                // Where it may not be removed, it need not be copied again for that.
+                pass.cache.seen[path.string] = seen
                 try files.remove(path)
                 pass.summary.removed.append(name)
             }
@@ -157,9 +163,7 @@ extension Mailbox {
             // In a folder that all share, most of what is encrypted is for others.
             if error.reason == .notForThisIdentity, home.role == .client, exchange.layout == .flat { return true }
             if let part = try PartHeader.read(spooled, files: files) {
-                pass.summary.problems.append(
-                    "\(Quarantine.printable(name)) in the exchange is \(part): 'consilium bundle join' makes the file again"
-                )
+                pass.tell(part, name)
                 return true
             }
             let content = try SHA256Hash.digest(of: spooled, files: files)
@@ -208,5 +212,10 @@ private struct CollectingPass {
         self.cache = cache
         self.only = only
         self.settling = settling
+    }
+
+    mutating func tell(_ part: PartHeader, _ name: String) {
+        summary.problems.append(
+            "\(Quarantine.printable(name)) in the exchange is \(part): 'consilium bundle join' makes the file again")
     }
 }

@@ -13,7 +13,7 @@ extension Mailbox {
     /// and offers again what was carried away a day ago without an answer.
     package func publishPending() throws(MailboxError) {
         let present = try onDisk { () throws(FileError) in Set(try files.list(home.outbox).map(\.name)) }
-        try noticeForeignHand(present)
+        try noticeForeignHand()
         var firstError: MailboxError?
         for record in ledger.outgoingInOrder where !record.isRetired {
             do {
@@ -57,7 +57,8 @@ extension Mailbox {
     /// Forgets what has been over for long.
     package func cleanUp() throws(MailboxError) {
         let now = now
-        try updateLedger { $0.forget(now: now) }
+        let waiting = Set(open.keys)
+        try updateLedger { $0.forget(now: now, waiting: waiting) }
     }
 
     // MARK: retention
@@ -126,11 +127,18 @@ extension Mailbox {
 
     /// A bundle in the outbox with our own signature that this home does not remember: it was made after the backup from which
     /// the home was restored. Its number is taken, and so are those after it that may be under way.
-    private func noticeForeignHand(_ present: Set<String>) throws(MailboxError) {
+    ///
+    /// To be asked before anything is numbered; looks once in a run.
+    func noticeForeignHand() throws(MailboxError) {
+        guard !hasLookedForForeignHand else { return }
+        let present = try onDisk { () throws(FileError) in Set(try files.list(home.outbox).map(\.name)) }
+        hasLookedForForeignHand = true
         let known = Set(ledger.outgoing.values.map(\.name))
-        // So few are opened that a folder full of them holds up no run, and others in the next one.
+        // So few are opened that a folder full of them holds up no run; those that bear this home's name first.
         let foreign = mixed(Array(present.subtracting(known).filter(Self.isBundleName)), by: \.self)
-        for name in foreign.prefix(Self.foreignFilesPerRun) {
+        let own = foreign.filter { $0.contains("-\(home.name)-") }
+        let others = foreign.filter { !$0.contains("-\(home.name)-") }
+        for name in (own + others).prefix(Self.foreignFilesPerRun) {
             let status = try? files.status(home.outbox.appending(name))
             guard let size = status?.size, size <= Self.largestFile, hasRoom(for: size) else { continue }
             // An encrypted one opens because it was encrypted to this home too.

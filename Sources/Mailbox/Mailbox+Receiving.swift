@@ -23,7 +23,7 @@ extension Mailbox {
     /// - Parameter retryEarly: also gives out bundles that were committed as ``Verdict/held(_:)`` before.
     package func receive(retryEarly: Bool = false) throws(MailboxError) -> Received {
         // First: what was put away must not take the room of what comes.
-        try Quarantine(home: home).prune(keeping: Set(ledger.equivocations.map(\.second)))
+        try Quarantine(home: home).prune(keeping: ledger.evidence)
         var pass = ReceivingPass(settling: Settling.load(from: home.settlingPath, files: files))
         let before = pass.settling
         try receiveHeld(retryEarly: retryEarly, &pass)
@@ -89,8 +89,9 @@ extension Mailbox {
         var isJunk = false
         do {
             guard let status = try files.status(path), status.kind == .regular else { return }
-            file = InboxFile(component: entry.component, size: status.size, modified: status.modified)
-            guard !pass.settling.isLeft(file) else { return }
+            file = InboxFile(
+                component: entry.component, size: status.size, modified: status.modified, inode: status.inode)
+            guard !pass.settling.isLeft(file, now: now) else { return }
             guard status.size <= Self.largestFile else {
                 return report(file, "has more than \(Self.largestFile) bytes and was not read", &pass)
             }
@@ -98,9 +99,10 @@ extension Mailbox {
             // What cannot be a bundle is copied once, to be put away, and not in each run in which it might still grow.
             if status.size > Self.smallBytes {
                 let first = try FirstBlock.read(path, files: files)
+                if let part = PartHeader(first) { return report(part, file, &pass) }
                 isJunk = !FirstBlock.mayBegin(bundle: first)
-                let digest = SHA256Hash.digest(of: first)
-                if isJunk, !pass.settling.observe(file.name, size: file.size, digest: digest, now: now) {
+                let look = FirstBlock.digest(of: first, modified: file.modified)
+                if isJunk, !pass.settling.observe(file.name, size: file.size, digest: look, now: now) {
                     pass.received.settling += 1
                     return
                 }
@@ -140,9 +142,7 @@ extension Mailbox {
         _ file: InboxFile, _ spooled: FilePath, _ error: BundleError, hasSettled: Bool, _ pass: inout ReceivingPass
     ) throws(MailboxError) {
         if let part = try onDisk({ () throws(FileError) in try PartHeader.read(spooled, files: files) }) {
-            return report(
-                file, "is \(part): 'consilium bundle join \(home.inbox)' makes the file again; remove the parts then",
-                &pass)
+            return report(part, file, &pass)
         }
         let content = try onDisk { () throws(FileError) in try SHA256Hash.digest(of: spooled, files: files) }
         let isForOthers = error.reason == .notForThisIdentity
@@ -175,10 +175,19 @@ extension Mailbox {
         problems.append("inbox/\(Quarantine.printable(file.name)) \(what)")
     }
 
-    private func leave(_ file: InboxFile, _ reason: String, _ pass: inout ReceivingPass) {
+    private func report(_ part: PartHeader, _ file: InboxFile, _ pass: inout ReceivingPass) {
         report(
-            file, "is no bundle for here (\(reason)) and too large for quarantine/; it is left where it is", &pass)
-        pass.settling.leave(file)
+            file, "is \(part): 'consilium bundle join \(home.inbox)' makes the file again; remove the parts then", &pass
+        )
+    }
+
+    private func leave(_ file: InboxFile, _ reason: String, _ pass: inout ReceivingPass) {
+        report(file, Self.tooLarge(reason), &pass)
+        pass.settling.leave(file, now: now)
+    }
+
+    private static func tooLarge(_ reason: String) -> String {
+        "is no bundle for here (\(reason)) and too large for quarantine/; it is left where it is"
     }
 }
 

@@ -32,6 +32,7 @@ extension Mailbox {
             return ledger.outgoing[wish] ?? record
         }
         if let refusal = refusal(to: recipients) { throw refusal }
+        try noticeForeignHand()
         let recipients = Set(recipients).sorted()
         let sealing = try ageRecipients(for: recipients, strangers: strangers)
         let (seq, prev) = ledger.next(in: session)

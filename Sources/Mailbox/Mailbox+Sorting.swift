@@ -97,11 +97,8 @@ extension Mailbox {
     ) throws(MailboxError) {
         let alarm = Equivocation(
             sender: manifest.sender, session: manifest.session, seq: manifest.seq, first: first, second: second)
-        // Judged with what this run has found already.
-        var known = ledger
-        for alarm in pass.received.alarms { _ = known.note(alarm) }
-        guard known.note(alarm) else { return }
+        guard ledger.accepts(alarm, after: pass.received.alarms) else { return }
         pass.received.alarms.append(alarm)
-        pass.changes.append { _ = $0.note(alarm) }
+        pass.changes.append { $0.equivocations.append(alarm) }
     }
 }

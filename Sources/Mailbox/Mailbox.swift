@@ -31,6 +31,8 @@ package final class Mailbox {
     /// Bundles that this run gave out and that were not committed yet.
     var open: [Digest: PendingDelivery] = [:]
     var spooled = 0
+    /// Whether this run has looked into the outbox for bundles that it does not remember.
+    var hasLookedForForeignHand = false
     private let lock: RunLock
 
     /// - Parameter encrypts: false only where the home's configuration says so.
@@ -58,6 +60,7 @@ package final class Mailbox {
         trust = try TrustStore.load(from: home)
         ledger = try Ledger.load(from: home)
         savedLedger = ledger
+        try AuditLog(home).requireLastHead()
         try home.restoreFolders()
         try clearLeftovers()
     }
@@ -104,6 +107,10 @@ package final class Mailbox {
         let now = now
         try updateLedger { ledger in
             let settled = ledger.equivocations.filter { $0.sender == sender && $0.session == session }
+            let highest = ledger.incoming.values.reduce(0) {
+                $1.sender == sender && $1.session == session ? max($0, $1.seq) : $0
+            }
+            ledger.settled[Ledger.Correspondence(sender: sender, session: session)] = highest
             for alarm in settled {
                 guard let first = ledger.incoming[alarm.first] else { continue }
                 ledger.incoming[alarm.second] = IncomingRecord(

@@ -55,12 +55,22 @@ struct Quarantine {
                 if let status = try home.files.status(path) { found.append((path, status)) }
             }
             guard !found.isEmpty else { return }
-            let kept = found.filter { evidence.contains(Self.digest(in: $0.path)) }
-                .sorted { $0.status.modified < $1.status.modified }
-            found = found.filter { !evidence.contains(Self.digest(in: $0.path)) }
-                .sorted { $0.status.modified > $1.status.modified }
-            found = kept + found
             let limit = limit(holding: found.reduce(0) { $0 + $1.status.size })
+            // Half of the room at most: other things are worth a look too.
+            var kept: Set<FilePath> = []
+            var room = limit / 2
+            for file in found.sorted(by: { $0.status.modified < $1.status.modified })
+            where kept.count < Self.maximumFiles && file.status.size <= room
+                && evidence.contains(Self.digest(in: file.path))
+            {
+                kept.insert(file.path)
+                room -= file.status.size
+            }
+            found.sort { first, second in
+                let isKept = kept.contains(first.path)
+                return isKept == kept.contains(second.path)
+                    ? first.status.modified > second.status.modified : isKept
+            }
             var bytes: Int64 = 0
             for (index, file) in found.enumerated() {
                 bytes += file.status.size

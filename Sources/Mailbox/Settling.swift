@@ -24,9 +24,14 @@ struct Settling: Equatable {
     /// Files that have settled as no bundles and are left where they are, by size and time of change.
     private(set) var left: [String: Left] = [:]
 
+    /// How long one is not looked at again although it did not change, in seconds.
+    static let leftFor: Int64 = 86_400
+
     struct Left: Equatable {
         let size: Int64
         let modified: Int64
+        let inode: UInt64
+        let since: Timestamp
     }
 
     /// Notes a look at a file that does not verify.
@@ -44,13 +49,17 @@ struct Settling: Equatable {
 
     mutating func forget(_ name: String) { observations[name] = nil }
 
-    mutating func leave(_ file: InboxFile) {
-        left[file.name] = Left(size: file.size, modified: file.modified)
+    mutating func leave(_ file: InboxFile, now: Timestamp) {
+        left[file.name] = Left(size: file.size, modified: file.modified, inode: file.inode, since: now)
         observations[file.name] = nil
     }
 
-    /// Whether a file was left where it is and did not change since, as far as can be seen without reading it.
-    func isLeft(_ file: InboxFile) -> Bool { left[file.name] == Left(size: file.size, modified: file.modified) }
+    /// Whether a file was left where it is within a day and did not change since, as far as can be seen without reading it.
+    func isLeft(_ file: InboxFile, now: Timestamp) -> Bool {
+        guard let seen = left[file.name] else { return false }
+        return seen.size == file.size && seen.modified == file.modified && seen.inode == file.inode
+            && seen.since <= now && now.seconds - seen.since.seconds < Self.leftFor
+    }
 
     /// Forgets what is no longer there.
     mutating func keep(only names: Set<String>) {
@@ -80,9 +89,11 @@ struct Settling: Equatable {
             for item in items {
                 guard var reader = try? ObjectReader(item, context: "settling.json"),
                     let name = try? reader.string("name"), let size = try? reader.integer("size"),
-                    let modified = try? reader.integer("modified", in: Int64.min...Int64.max)
+                    let modified = try? reader.integer("modified"), let inode = try? reader.integer("inode"),
+                    let since = try? reader.integer("since")
                 else { continue }
-                settling.left[name] = Left(size: size, modified: modified)
+                settling.left[name] = Left(
+                    size: size, modified: modified, inode: UInt64(bitPattern: inode), since: Timestamp(seconds: since))
             }
         }
         return settling
@@ -96,7 +107,10 @@ struct Settling: Equatable {
             ]
         }
         let left = left.sorted { $0.key < $1.key }.map { name, file -> JSONValue in
-            ["name": .string(name), "size": .integer(file.size), "modified": .integer(file.modified)]
+            [
+                "name": .string(name), "size": .integer(file.size), "modified": .integer(file.modified),
+                "inode": .integer(Int64(bitPattern: file.inode)), "since": .integer(file.since.seconds),
+            ]
         }
         let json: JSONValue = [
             "files": .array(items), "oddities": .array(oddities.sorted().map { .string($0) }), "left": .array(left),

@@ -45,8 +45,7 @@ extension ServerRun {
             case .withdraw: try takeWithdrawal(delivery)
             case .receipt: try mailbox.commit(delivery, .ignored)
             case .invite, .decision, .global, .abort, .trust, .recovery:
-                try mailbox.commit(
-                    delivery, .rejected("a server takes no bundle of kind \(delivery.manifest.kind.rawValue)"))
+                try refuse(delivery, "a server takes no bundle of that kind")
             }
         } catch {
             guard isFaultOfContent(error) else { throw error }

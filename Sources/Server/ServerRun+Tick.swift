@@ -17,6 +17,7 @@ extension ServerRun {
         do {
             try run.tick()
         } catch {
+            run.report.attention += run.mailbox.problems.filter { !run.report.attention.contains($0) }
             tell(run.report)
             throw error
         }

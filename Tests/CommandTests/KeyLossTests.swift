@@ -47,6 +47,16 @@ import Wire
         #expect(try world.history("spring").last?.fate(of: "hospital-b") == "counted")
     }
 
+    /// No trust names its own key yet, and the audit's head is signed by it.
+    @Test func whoNeverRotatedAndLostTheKeyGoesOn() throws {
+        let world = try World.enrolled()
+        try world.request(["a"])
+        try world.shell("rm a/identity/id_ed25519*")
+        try world.succeed("key", "rotate", "--lost", "--home", "a")
+        try world.succeed("client", "run", "--home", "a")
+        #expect(try !world.succeed("doctor", "--home", "a").output.contains("MEND"))
+    }
+
     /// A new home under a name that is taken needs the admin, in words that nobody can miss.
     @Test func aLostHomeEnrolsAnewUnderItsNameOnlyWithTheAdmin() throws {
         let world = try World.enrolled()

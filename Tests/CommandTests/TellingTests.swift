@@ -84,6 +84,16 @@ import Wire
         #expect(doctor.output.components(separatedBy: "MEND").count == 2, "\(doctor)")
     }
 
+    @Test(arguments: [("S", "requests/records.json"), ("a", "sessions/state.json")])
+    func doctorReadsWhatARunReads(home: String, file: String) throws {
+        let world = try World.enrolled()
+        try world.request(["a"])
+        try world.write("{", to: "\(home)/\(file)")
+        let doctor = try world.run("doctor", "--home", home)
+        #expect(doctor.status == 78 && doctor.output.contains("MEND records"), "\(doctor)")
+        #expect(doctor.output.contains(file), "\(doctor)")
+    }
+
     @Test func doctorFindsAHomeThatCannotBeWrittenTo() throws {
         let world = try World.enrolled()
         #expect(try world.succeed("doctor", "--home", "a").output.contains("ok   home: "))

@@ -94,6 +94,42 @@ import Wire
         #expect(try run(at: later).received.deliveries.count == 1)
     }
 
+    /// Before it was known who said so, they were a list of digests.
+    @Test func anEarlierVersionsLedgerIsRead() throws {
+        try run()
+        try world.lay(world.manifest(), as: "r.tar")
+        try run()
+        let ledger = String(decoding: try content(ledgerPath), as: UTF8.self)
+        let old = ledger.replacing(/"settled":\s*\[\],\s*/, with: "").replacing(
+            /"unknown_acks":\s*\[\]/, with: "\"unknown_acks\":[\"\(String(repeating: "ab", count: 32))\"]")
+        #expect(old.contains("abab"))
+        try write(old, ledgerPath)
+        try world.lay(world.manifest(seq: 2), as: "r.tar")
+        #expect(try run().received.deliveries.count == 1)
+    }
+
+    /// The ninth rival and those after it are not recorded, and lie in their sender's outbox still.
+    @Test func whatAPersonSettledRaisesNoAlarmAgain() throws {
+        func carry() throws -> Received {
+            for number in 0..<20 {
+                try world.lay(
+                    world.manifest(.update, session: session("1"), round: 1), as: "\(number).tar",
+                    payload: Array("\(number)\n".utf8))
+            }
+            return try run().received
+        }
+        #expect(try carry().alarms.count == 8)
+        try opened(world.server).forgetEquivocations(of: name("hospital-a"), session: session("1"))
+        #expect(try carry().alarms.isEmpty)
+        // What is contradicted later is another matter.
+        for number in 0..<2 {
+            try world.lay(
+                world.manifest(.update, seq: 2, session: session("1"), round: 1), as: "\(number).tar",
+                payload: Array("\(number)\n".utf8))
+        }
+        #expect(try run().received.alarms.count == 1)
+    }
+
     // MARK: what is kept
 
     @Test func earlyBundlesOfOnePartyTakeSoMuchRoom() throws {
@@ -122,6 +158,27 @@ import Wire
         #expect(Set(evidence).isSubset(of: left) && left.count == 2000)
     }
 
+    @Test func onePartysContradictionsLeaveRoomForAnothers() throws {
+        for (hospital, home, count) in [("hospital-a", world.hospitalA, 20), ("hospital-b", world.hospitalB, 1)] {
+            for session in 0..<count {
+                let id = try #require(
+                    RandomID(hex: SHA256Hash.digest(of: Array("\(session)".utf8)).hex.prefix(32).description))
+                for number in 0..<2 {
+                    try world.lay(
+                        world.manifest(.update, from: hospital, session: id, round: 1),
+                        as: "\(hospital)_\(session)_\(number).tar", key: world.key(of: home),
+                        payload: Array("\(number)\n".utf8))
+                }
+            }
+        }
+        try run()
+        for number in 0..<2100 { try write("\(number)", world.server.quarantine.appending("junk-\(number).tar")) }
+        try run()
+        let left = try names(world.server.quarantine).filter { $0.hasSuffix(".tar") }
+        #expect(left.count { $0.hasPrefix("hospital-a") } == 16)
+        #expect(left.count { $0.hasPrefix("hospital-b") } == 1)
+    }
+
     // MARK: what is read
 
     @Test func whatCannotBeABundleIsCopiedOnce() throws {
@@ -131,6 +188,16 @@ import Wire
         for seconds in [0, 30, 60, 90] as [Int64] { try run(home, at: seconds) }
         #expect(operations.count("create", below: "mailbox/spool") == 1)
         #expect(try names(home.inbox).isEmpty && names(home.quarantine).contains { $0.hasPrefix("film_mp4-") })
+    }
+
+    /// Its first block is there already; what follows is still being written.
+    @Test func whatIsStillWrittenToIsNotPutAway() throws {
+        let path = world.server.inbox.appending("film.mp4")
+        for seconds in [0, 60, 120] as [Int64] {
+            try QuickFileSystem().writeFile(path, [UInt8](repeating: 7, count: 2 << 20) + [UInt8(seconds / 60)])
+            try run(at: seconds)
+        }
+        #expect(try names(world.server.inbox) == ["film.mp4"] && names(world.server.quarantine).isEmpty)
     }
 
     /// It begins as a bundle does, so that only the whole of it shows that it is none.
@@ -148,9 +215,12 @@ import Wire
         operations.clear()
         #expect(try run(home, at: 120).problems.isEmpty)
         #expect(operations.count("open", below: "inbox") == 0)
+        // But once a day, since size and time prove nothing.
+        try run(home, at: 60 + 86_400)
+        #expect(operations.count("open", below: "inbox") > 0)
         // Complete at last, it is taken.
         try QuickFileSystem().writeFile(path, whole)
-        #expect(try run(home, at: 180).received.deliveries.count == 1)
+        #expect(try run(home, at: 86_600).received.deliveries.count == 1)
     }
 
     @Test func strangeBundlesInTheOutboxAreOpenedAFewAtATime() throws {

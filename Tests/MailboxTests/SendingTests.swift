@@ -207,6 +207,15 @@ import Wire
         #expect(mailbox.problems.isEmpty)
     }
 
+    /// Whatever else lies there, and also where the first thing that is done is to send.
+    @Test func ownBundlesAreFoundAmongManyOthersBeforeANumberIsUsed() throws {
+        for number in 0..<300 { try write("\(number)", outbox.appending("decision-ministry-\(number).tar")) }
+        try world.lay(world.manifest(seq: 7), as: "request-hospital-a-12345678.tar", in: outbox)
+        let mailbox = try opened(world.hospitalA)
+        #expect(try send(mailbox, "a").seq > 7)
+        #expect(mailbox.problems.count == 1)
+    }
+
     @Test func aRestoredBackupIsNoticedByOwnBundlesInTheOutbox() throws {
         try world.lay(world.manifest(seq: 7), as: "request-hospital-a-12345678.tar", in: outbox)
         let mailbox = try opened(world.hospitalA)

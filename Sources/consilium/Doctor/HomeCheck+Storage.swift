@@ -54,6 +54,20 @@ extension HomeCheck {
         )
     }
 
+    /// Whether a run could read what earlier ones wrote down.
+    func records() throws -> (good: Bool, text: String) {
+        guard home.role == .server else {
+            let state = try ClientState.load(from: home)
+            return (true, "\(state.requests.count) requests, \(state.sessions.count) sessions")
+        }
+        let records = try DeskStore(home: home).load()
+        var damaged: [String] = []
+        let sessions = try SessionStore(home: home).load { _, error in damaged.append("\(error)") }
+        let text =
+            "\(records.enrolments.count) enrolments, \(records.requests.count) requests, \(sessions.count) sessions"
+        return (damaged.isEmpty, damaged.isEmpty ? text : damaged.joined(separator: "; "))
+    }
+
     func space() throws -> (good: Bool, text: String) {
         let model = try largestModel()
         let parties = Int64(try TrustStore.load(from: home).parties.count { $0.name != home.name })

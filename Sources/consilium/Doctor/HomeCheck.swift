@@ -43,6 +43,7 @@ struct HomeCheck {
             check(
                 "encryption", "ask them for the line of 'consilium key show' and add it to trust/recipients", encryption
             ),
+            check("records", "restore the file from a backup", records),
             check("desks", "chmod go-w the folder: whoever may write there decides", desks),
             check("leftovers", "remove the .part files if nobody is copying there just now", leftovers),
             check("clock", "set the clock", clock),
