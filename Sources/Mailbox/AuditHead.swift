@@ -36,13 +36,15 @@ package struct AuditHead: Equatable, Sendable {
 
     /// Reads a head that `key` signed; its bytes are parsed after the signature was found good, not before.
     ///
-    /// - Parameter key: whose signature it must be; nil for whoever's it is, which is returned.
+    /// - Parameters:
+    ///   - key: whose signature it must be; nil for whoever's it is, which is returned.
+    ///   - place: the file, for errors.
     /// - Throws: ``MailboxError`` where it is not signed so, or not written as a head is.
     package static func read(
-        _ bytes: [UInt8], signature: [UInt8], key: PublicKey?
+        _ bytes: [UInt8], signature: [UInt8], key: PublicKey?, at place: String = "the audit's head"
     ) throws(MailboxError) -> (head: AuditHead, signer: PublicKey) {
         func problem(_ text: String) -> MailboxError {
-            MailboxError(.state, "the audit's head \(text)", hint: "compare it with a copy that somebody else kept")
+            MailboxError(.state, "\(place) \(text)", hint: "compare it with a copy that somebody else kept")
         }
         let signed: SSHSignature
         do {
@@ -55,7 +57,7 @@ package struct AuditHead: Equatable, Sendable {
         if let key, key != signed.publicKey {
             throw problem("is signed by \(signed.publicKey.fingerprint), not by \(key.fingerprint)")
         }
-        return (try AuditHead(parsing: bytes, at: "the audit's head"), signed.publicKey)
+        return (try AuditHead(parsing: bytes, at: place), signed.publicKey)
     }
 
     /// Reads what ``encoded`` wrote, of which nothing says whose it is.

@@ -183,17 +183,16 @@ package struct AuditLog: Sendable {
 
     private func newestHead(key: PublicKey?) throws(MailboxError) -> (head: AuditHead, signer: PublicKey)? {
         let folder = path.removingLastComponent()
-        let found = try onDisk { () throws(FileError) -> (head: [UInt8], signature: [UInt8])? in
-            guard let number = try headNumbers().max() else { return nil }
-            let head = folder.appending("\(Self.headPrefix)\(number)\(Self.headSuffix)")
-            return (
-                try files.readFile(head, limit: AuditHead.maximumBytes),
-                try files.readFile(
+        guard let number = try onDisk({ () throws(FileError) in try headNumbers().max() }) else { return nil }
+        let head = folder.appending("\(Self.headPrefix)\(number)\(Self.headSuffix)")
+        let found = try onDisk { () throws(FileError) in
+            (
+                head: try files.readFile(head, limit: AuditHead.maximumBytes),
+                signature: try files.readFile(
                     FilePath(head.string + Self.signatureSuffix), limit: AuditHead.maximumBytes)
             )
         }
-        guard let found else { return nil }
-        return try AuditHead.read(found.head, signature: found.signature, key: key)
+        return try AuditHead.read(found.head, signature: found.signature, key: key, at: head.string)
     }
 
     // MARK: reading

@@ -144,6 +144,7 @@ extension Mailbox {
         let found = summary.problems.filter { $0 != silence }
         let known = cache.problems[summary.way] ?? []
         let new = found.filter { !known.contains($0) }
+        knownProblems += found.filter(known.contains)
         // Of a share that stopped answering on the way, nobody knows whether the rest is over.
         let open = Array((silence == nil ? found : known + new).prefix(ExchangeCache.problemsKept))
         if open != known { cache.problems[summary.way] = open }

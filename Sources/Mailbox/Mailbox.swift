@@ -20,6 +20,8 @@ package final class Mailbox {
     package private(set) var trust: TrustStore
     /// One line each, for people: what could not be done but did not stop the run.
     package internal(set) var problems: [String] = []
+    /// What an earlier run has said and is so still: for whoever asks.
+    package internal(set) var knownProblems: [String] = []
     /// How many bundles this run laid in an exchange.
     package internal(set) var delivered = 0
 

@@ -40,6 +40,7 @@ extension ServerRun {
         try mailbox.cleanUp()
         try close()
         if mailbox.delivered > 0 { detail("\(mailbox.delivered) bundles laid in the exchange") }
+        for problem in mailbox.knownProblems { detail("still so: \(problem)") }
         if report.attention.isEmpty, report.details.isEmpty { detail(idleness) }
     }
 
