@@ -10,6 +10,9 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// For tests that wait for the program and the disk, and compute little: to optimise them takes minutes and saves seconds.
+let unoptimized = strict + [.unsafeFlags(["-Onone"])]
+
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -110,7 +113,7 @@ let package = Package(
                 "FaultRecords", "Mailbox", "Configuration", "Bundles", "Files", "Wire", "SupportForTests",
                 systemPackage,
             ],
-            swiftSettings: strict),
+            swiftSettings: unoptimized),
         .testTarget(
             name: "FuzzTests",
             dependencies: [
@@ -130,7 +133,7 @@ let package = Package(
                 "FaultRecords", "consilium", "Bundles", "Tensors", "Files", "Wire", "SupportForTests", systemPackage,
             ],
             exclude: ["Support/check_export.py"],
-            swiftSettings: strict),
+            swiftSettings: unoptimized),
         .testTarget(
             name: "CrashTests",
             dependencies: [

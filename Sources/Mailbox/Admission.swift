@@ -78,7 +78,7 @@ struct AdmissionRules {
 
     /// What is known already may come again; it takes no more room.
     private func judgeCount(_ id: Digest, _ signer: PublicKey) -> Admission? {
-        guard ledger.incoming[id] == nil, let end = ledger.isFull(of: signer.fingerprint) else { return nil }
+        guard ledger.incoming[id] == nil, let end = ledger.roomAgain(for: signer.fingerprint) else { return nil }
         return .refuse(
             .tooMany,
             "\(Ledger.recordsPerKey) bundles of its key are remembered; there is room again on \(end.rfc3339), or for a new key"

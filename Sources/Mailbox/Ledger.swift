@@ -67,7 +67,7 @@ struct Ledger: Equatable {
 
     /// When there is room again for a bundle of this key, which has sent so much within the time that is remembered; nil where
     /// there is now.
-    func isFull(of signer: String) -> Timestamp? {
+    func roomAgain(for signer: String) -> Timestamp? {
         let ends = incoming.values.filter { $0.signer == signer }.map(\.expires)
         guard ends.count >= Self.recordsPerKey else { return nil }
         return ends.min()?.adding(seconds: Self.marginAfterExpiry)
