@@ -44,8 +44,7 @@ extension ClientRun {
         try exchange { try mailbox.deliver(to: $0) }
         try train(watch)
         try close()
-        if mailbox.delivered > 0 { detail("\(mailbox.delivered) bundles laid in the exchange") }
-        for problem in mailbox.knownProblems { detail("still so: \(problem)") }
+        for line in mailbox.details { detail(line) }
         if report.attention.isEmpty, report.details.isEmpty { detail(idleness) }
     }
 

@@ -90,7 +90,8 @@ package struct AuditLog: Sendable {
         let remembered = try requireLastHead(or: newest?.head)
         guard let line = tail.lines.last else {
             // Without a line there is nothing to sign; where a head says that there were some, its check says so.
-            return try newest?.head.check(against: AuditChain(checking: [], name: path.string)) ?? ()
+            try newest?.head.check(against: AuditChain(checking: [], name: path.string))
+            return
         }
         let last = try AuditEntry(line: line, at: "\(path), the last line")
         var at = now

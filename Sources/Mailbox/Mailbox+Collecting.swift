@@ -113,18 +113,19 @@ extension Mailbox {
     ) throws -> Bool {
         var isJunk = false
         if seen.size > Self.smallBytes {
-            let first = try FirstBlock.read(path, files: files)
-            if let part = PartHeader(first) {
+            switch try firstLook(
+                at: path, size: seen.size, modified: seen.modified, as: path.string, &pass.settling)
+            {
+            case .part(let part):
                 pass.tell(part, name)
                 return true
-            }
-            isJunk = !FirstBlock.mayBegin(bundle: first)
-            let look = FirstBlock.digest(of: first, modified: seen.modified)
-            if isJunk, !pass.settling.observe(path.string, size: seen.size, digest: look, now: now) { return false }
-            if isJunk, !Quarantine(home: home).hasRoom(for: seen.size) {
+            case .growing: return false
+            case .junk where !Quarantine(home: home).hasRoom(for: seen.size):
                 pass.summary.problems.append(
                     "\(Quarantine.printable(name)) in the exchange is not a bundle, and too large for quarantine/")
                 return true
+            case .junk: isJunk = true
+            case .perhapsABundle: break
             }
         }
         let spooled = spoolPath()

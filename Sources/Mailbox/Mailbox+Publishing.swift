@@ -12,8 +12,8 @@ extension Mailbox {
     /// Brings the outbox to what it should hold: finishes what a kill interrupted, retires what was acknowledged or is over,
     /// and offers again what was carried away a day ago without an answer.
     package func publishPending() throws(MailboxError) {
-        let present = try onDisk { () throws(FileError) in Set(try files.list(home.outbox).map(\.name)) }
-        try noticeForeignHand()
+        let present = try outboxNames()
+        try noticeForeignHand(among: present)
         var firstError: MailboxError?
         for record in ledger.outgoingInOrder where !record.isRetired {
             do {
@@ -129,9 +129,12 @@ extension Mailbox {
     /// the home was restored. Its number is taken, and so are those after it that may be under way.
     ///
     /// To be asked before anything is numbered; looks once in a run.
-    func noticeForeignHand() throws(MailboxError) {
+    ///
+    /// - Parameter listed: the outbox's names, where they are known already.
+    func noticeForeignHand(among listed: Set<String>? = nil) throws(MailboxError) {
         guard !hasLookedForForeignHand else { return }
-        let present = try onDisk { () throws(FileError) in Set(try files.list(home.outbox).map(\.name)) }
+        let present: Set<String>
+        if let listed { present = listed } else { present = try outboxNames() }
         hasLookedForForeignHand = true
         let known = Set(ledger.outgoing.values.map(\.name))
         // So few are opened that a folder full of them holds up no run; those that bear this home's name first.
@@ -157,6 +160,10 @@ extension Mailbox {
                 "outbox/\(name) was made here but is not remembered: this home was restored from a backup; numbering goes "
                     + "on above \(ledger.sequenceFloor)")
         }
+    }
+
+    private func outboxNames() throws(MailboxError) -> Set<String> {
+        try onDisk { () throws(FileError) in Set(try files.list(home.outbox).map(\.name)) }
     }
 
     private static let foreignFilesPerRun = 32

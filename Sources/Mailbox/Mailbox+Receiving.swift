@@ -56,6 +56,26 @@ extension Mailbox {
         "has \(size) bytes, for which this disk has no room; it is left where it is"
     }
 
+    /// What a large file's first block says of it, before the file is copied.
+    enum FirstLook {
+        case part(PartHeader)
+        /// No bundle, and the same in two runs a minute apart.
+        case junk
+        case growing
+        case perhapsABundle
+    }
+
+    /// - Parameter name: under which the file is known to `settling`.
+    func firstLook(
+        at path: FilePath, size: Int64, modified: Int64, as name: String, _ settling: inout Settling
+    ) throws(FileError) -> FirstLook {
+        let first = try FirstBlock.read(path, files: files)
+        if let part = PartHeader(first) { return .part(part) }
+        if FirstBlock.mayBegin(bundle: first) { return .perhapsABundle }
+        let look = FirstBlock.digest(of: first, modified: modified)
+        return settling.observe(name, size: size, digest: look, now: now) ? .junk : .growing
+    }
+
     // MARK: looking
 
     /// The regular files of the inbox, in the order of this run.
@@ -98,15 +118,17 @@ extension Mailbox {
             guard hasRoom(for: status.size) else { return report(file, Self.noRoom(for: status.size), &pass) }
             // What cannot be a bundle is copied once, to be put away, and not in each run in which it might still grow.
             if status.size > Self.smallBytes {
-                let first = try FirstBlock.read(path, files: files)
-                if let part = PartHeader(first) { return report(part, file, &pass) }
-                isJunk = !FirstBlock.mayBegin(bundle: first)
-                let look = FirstBlock.digest(of: first, modified: file.modified)
-                if isJunk, !pass.settling.observe(file.name, size: file.size, digest: look, now: now) {
+                switch try firstLook(at: path, size: file.size, modified: file.modified, as: file.name, &pass.settling)
+                {
+                case .part(let part): return report(part, file, &pass)
+                case .growing:
                     pass.received.settling += 1
                     return
+                case .junk where !Quarantine(home: home).hasRoom(for: file.size):
+                    return leave(file, "not a bundle", &pass)
+                case .junk: isJunk = true
+                case .perhapsABundle: break
                 }
-                if isJunk, !Quarantine(home: home).hasRoom(for: file.size) { return leave(file, "not a bundle", &pass) }
             }
             try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: Self.largestFile)
         } catch {

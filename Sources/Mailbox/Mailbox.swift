@@ -21,9 +21,9 @@ package final class Mailbox {
     /// One line each, for people: what could not be done but did not stop the run.
     package internal(set) var problems: [String] = []
     /// What an earlier run has said and is so still: for whoever asks.
-    package internal(set) var knownProblems: [String] = []
+    var knownProblems: [String] = []
     /// How many bundles this run laid in an exchange.
-    package internal(set) var delivered = 0
+    var delivered = 0
 
     var files: any FileSystem { home.files }
     private(set) var ledger: Ledger
@@ -96,6 +96,11 @@ package final class Mailbox {
     }
 
     // MARK: questions
+
+    /// What only matters to whoever asks what a run did with its exchange.
+    package var details: [String] {
+        (delivered > 0 ? ["\(delivered) bundles laid in the exchange"] : []) + knownProblems.map { "still so: \($0)" }
+    }
 
     package func isAccepted(_ id: Digest) -> Bool { ledger.incoming[id]?.outcome == .accepted }
     /// Alarms that nobody has settled yet; to be told to the sessions in each run.

@@ -118,6 +118,19 @@ extension TestFederation {
     }
 }
 
+extension TestFederation {
+    /// One run over a home's inbox that answers all deliveries alike.
+    func run(
+        _ home: Home, at seconds: Int64, _ verdict: (VerifiedDelivery) -> Verdict
+    ) throws -> (received: Received, problems: [String]) {
+        let mailbox = try opened(home, at: start.adding(seconds: seconds))
+        let received = try mailbox.receive()
+        for delivery in received.deliveries { try mailbox.commit(delivery, verdict(delivery)) }
+        try mailbox.finish()
+        return (received, mailbox.problems)
+    }
+}
+
 /// Tries for a second: a tool that another test starts holds copies of all open locks for a moment, between fork and exec.
 ///
 /// Most tests read what they sent, so that the outbox is in the clear unless they say something else.

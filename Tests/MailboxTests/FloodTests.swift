@@ -16,11 +16,7 @@ import Wire
     private func run(
         _ home: Home? = nil, at seconds: Int64 = 0, _ verdict: (VerifiedDelivery) -> Verdict = { _ in .accepted }
     ) throws -> (received: Received, problems: [String]) {
-        let mailbox = try opened(home ?? world.server, at: start.adding(seconds: seconds))
-        let received = try mailbox.receive()
-        for delivery in received.deliveries { try mailbox.commit(delivery, verdict(delivery)) }
-        try mailbox.finish()
-        return (received, mailbox.problems)
+        try world.run(home ?? world.server, at: seconds, verdict)
     }
 
     // MARK: numbers

@@ -20,18 +20,12 @@ struct ExchangeSyncCommand: ParsableCommand, UsesShares {
 
     @OptionGroup var home: HomeOption
     @OptionGroup var output: OutputOptions
-    @Option(help: "The share's, mount's or stick's folder.") var share: String
-    @Option(name: .customLong("for"), help: "On a server: only this client.") var client: String?
+    @OptionGroup var share: ShareOptions
 
     func touchesShare() -> Bool { true }
 
     func run() throws {
-        let root = Environment.path(share)
-        guard let mailbox = try Mailbox.open(try home.open(watching: root), now: try Environment.now()) else {
-            throw CommandFailure.busy
-        }
-        let only = try servedClient(client, mailbox.home)
-        let exchange = try Exchange.detect(root, home: mailbox.home)
+        let (mailbox, exchange, only) = try share.open(home)
         let collected = try mailbox.collect(from: exchange, only: only)
         // In a folder that all share, who is not enrolled yet is known by what came.
         if let only, collected.copied.isEmpty, collected.problems.isEmpty {

@@ -20,21 +20,15 @@ struct ExchangeVerifyMediaCommand: ParsableCommand, UsesShares {
 
     @OptionGroup var home: HomeOption
     @OptionGroup var output: OutputOptions
-    @Option(help: "The share's, mount's or stick's folder.") var share: String
-    @Option(name: .customLong("for"), help: "On a server: only this client.") var client: String?
+    @OptionGroup var share: ShareOptions
 
     func touchesShare() -> Bool { true }
 
     func run() throws {
-        let root = Environment.path(share)
-        guard let mailbox = try Mailbox.open(try home.open(watching: root), now: try Environment.now()) else {
-            throw CommandFailure.busy
-        }
-        let only = try servedClient(client, mailbox.home)
-        let exchange = try Exchange.detect(root, home: mailbox.home)
+        let (mailbox, exchange, only) = try share.open(home)
         if let only { try mailbox.requireKnown(only, in: exchange) }
         let report = try mailbox.verifyMedia(exchange, only: only)
-        if output.json { Console.print(json: json(report)) } else { show(report, root) }
+        if output.json { Console.print(json: json(report)) } else { show(report, exchange.root) }
         guard report.isGood else { throw SilentExit(status: .badData) }
     }
 
