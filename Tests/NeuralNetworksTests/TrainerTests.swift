@@ -228,6 +228,17 @@ import Testing
         #expect(try predictProbabilities(model: model, data: none, context: context).isEmpty)
     }
 
+    @Test("a predictor that is used again says the same of fewer and of more pictures than before")
+    func repeatedPrediction() throws {
+        let predictor = try Predictor(model: model, batchSize: 4, context: context)
+        for count in [11, 3, 0, 8, 11] {
+            let pictures = SyntheticPictures(count: count, size: 32)
+            #expect(
+                try predictor.probabilities(of: pictures)
+                    == predictProbabilities(model: model, data: pictures, batchSize: 1, context: context))
+        }
+    }
+
     @Test("a memory limit makes batches smaller, changes no prediction, and refuses what cannot fit")
     func memoryLimit() throws {
         func limited(_ bytes: Int) -> ComputeContext { ComputeContext(workers: 2, memoryLimit: bytes) }

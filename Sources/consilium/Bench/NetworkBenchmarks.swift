@@ -48,11 +48,9 @@ enum NetworkBenchmarks {
                     group: .networks, name: "\(architecture.rawValue) forward", work: Double(batch), unit: .pictures,
                     request: request("forward"),
                     prepare: {
-                        let model = try Model(initializing: specification, seed: 1)
-                        return {
-                            _ = try predictProbabilities(
-                                model: model, data: pictures, batchSize: batch, context: context)
-                        }
+                        let predictor = try Predictor(
+                            model: Model(initializing: specification, seed: 1), batchSize: batch, context: context)
+                        return { _ = try predictor.probabilities(of: pictures) }
                     }),
             ]
         }

@@ -42,10 +42,9 @@ struct EvaluateCommand: ParsableCommand {
                 scan.items.isEmpty ? "there are no pictures" : "none of the \(scan.items.count) files can be used"
             throw CommandFailure(.badData, "\(folder.printable): \(what)")
         }
-        var rows = try predictProbabilities(model: model, data: pictures, context: context)
-        if mirror {
-            rows = averages(rows, try predictProbabilities(model: model, data: pictures.mirrored(), context: context))
-        }
+        let predictor = try Predictor(model: model, context: context)
+        var rows = try predictor.probabilities(of: pictures)
+        if mirror { rows = averages(rows, try predictor.probabilities(of: pictures.mirrored())) }
         let report = EvaluationReport(
             probabilities: rows.map(file.calibration.apply), labels: pictures.labels,
             classes: model.specification.classes, model: location, skipped: pictures.skipped.count)

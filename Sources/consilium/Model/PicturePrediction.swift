@@ -27,9 +27,9 @@ struct PicturePrediction {
     /// - Returns: one prediction for each name, in order.
     /// - Throws: ``NetworkError`` where the model fails on a picture that can be read.
     static func predict(
-        _ names: [String], with model: Model, calibration: Calibration, mirror: Bool, context: ComputeContext
+        _ names: [String], with predictor: Predictor, calibration: Calibration, mirror: Bool, context: ComputeContext
     ) throws -> [PicturePrediction] {
-        let preprocessing = try Preprocessing(for: model.specification)
+        let preprocessing = try Preprocessing(for: predictor.specification)
         let slots = Mutex([LoadedPicture](repeating: .unusable(""), count: names.count))
         context.parallel(tasks: names.count) { index, _ in
             let picture = LoadedPicture(reading: names[index], for: preprocessing)
@@ -39,10 +39,10 @@ struct PicturePrediction {
         var source = LoadedPictures(
             preprocessing: preprocessing,
             luma: pictures.compactMap { if case .luma(let luma) = $0 { luma } else { nil } })
-        var all = try predictProbabilities(model: model, data: source, context: context)
+        var all = try predictor.probabilities(of: source)
         if mirror {
             source.isMirrored = true
-            all = averages(all, try predictProbabilities(model: model, data: source, context: context))
+            all = averages(all, try predictor.probabilities(of: source))
         }
         var rows = all.map(calibration.apply)[...]
         return zip(names, pictures).map { name, picture in
@@ -50,7 +50,7 @@ struct PicturePrediction {
             case .unusable(let reason): PicturePrediction(name: name, outcome: .unusable(reason))
             case .luma:
                 PicturePrediction(
-                    name: name, outcome: .classes(rank(rows.popFirst() ?? [], model.specification.classes)))
+                    name: name, outcome: .classes(rank(rows.popFirst() ?? [], predictor.specification.classes)))
             }
         }
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import NeuralNetworks
 import Tensors
 import Wire
 
@@ -30,12 +31,13 @@ struct PredictCommand: ParsableCommand {
     func run() throws {
         let location = try ModelLocation.find(home: home, model: model)
         let file = try location.open()
-        let (model, context) = (try file.model(), ComputeContext(instructionSet: try Environment.instructionSet()))
+        let context = ComputeContext(instructionSet: try Environment.instructionSet())
+        let predictor = try Predictor(model: file.model(), context: context)
         var predictions: [PicturePrediction] = []
         while predictions.count < images.count {
             let names = Array(images[predictions.count...].prefix(PicturePrediction.batch))
             let batch = try PicturePrediction.predict(
-                names, with: model, calibration: file.calibration, mirror: mirror, context: context)
+                names, with: predictor, calibration: file.calibration, mirror: mirror, context: context)
             for prediction in batch where !prediction.isUsable {
                 Console.warn(prediction.text(verbose: output.verbose))
             }
