@@ -1,5 +1,6 @@
 package import Files
 package import SystemPackage
+package import Wire
 
 /// Opens bundles. Reading goes in three steps, and each type can do only what its step has earned:
 /// ``BundleReader/open(_:files:limits:)`` checks the archive's form, ``UnverifiedBundle/manifest()`` the signature over the
@@ -31,6 +32,9 @@ package struct UnverifiedBundle: Sendable {
 
     /// The key that claims to have signed.
     package var signer: PublicKey { signature.publicKey }
+
+    /// What the bundle is called everywhere: the digest of the manifest's bytes.
+    package var id: Digest { SHA256Hash.digest(of: manifestBytes) }
 
     /// Checks everything but the payload's content, which is enough to recognise a bundle that is known already.
     ///
@@ -67,8 +71,14 @@ package struct UnverifiedBundle: Sendable {
                 throw BundleError(.lengthOrHashMismatch, "'\(file.name)' has not the digest that the manifest lists")
             }
         }
-        return VerifiedBundle(
-            path: path, manifest: manifest, id: SHA256Hash.digest(of: manifestBytes), signer: signer, payload: payload,
-            files: files)
+        return bundle(manifest)
+    }
+
+    /// ``manifest()`` alone, for a bundle that was verified before and of which no more than its id is asked. What is read of
+    /// its payload all the same is checked then, except for ``VerifiedBundle/payloadRange(_:)``.
+    package func recognised() throws(BundleError) -> VerifiedBundle { bundle(try manifest()) }
+
+    private func bundle(_ manifest: Manifest) -> VerifiedBundle {
+        VerifiedBundle(path: path, manifest: manifest, id: id, signer: signer, payload: payload, files: files)
     }
 }

@@ -42,9 +42,9 @@ extension ClientRun {
         let record = try mailbox.send(
             key: key, kind: .request, to: [server],
             payload: [.bytes(name: TrainingRequest.fileName, request.encoded)])
+        try audit("request", subject: record.id.hex, detail: key, actor: actor)
         state.sent(request: request, id: record.id, created: now)
         try saveState()
-        try audit("request", subject: record.id.hex, detail: key, actor: actor)
         guard let own = state.request(record.id) else {
             throw ClientError(.damaged, "the request was sent but is not on record")
         }
@@ -58,6 +58,7 @@ extension ClientRun {
             guard try files.exists(path) else { continue }
             let bundle = try BundleReader.open(path, files: files).verified()
             let bytes = try bundle.payload(TrainingRequest.fileName, limit: FederationLimits.messageBytes)
+            try audit("request", subject: record.id.hex, detail: record.key)
             state.sent(request: try TrainingRequest(decoding: bytes), id: record.id, created: record.created)
         }
         try saveState()
@@ -72,8 +73,8 @@ extension ClientRun {
             let why = ending.hasPrefix("finished") ? "its session has finished" : "its session is over: \(ending)"
             throw ClientError(.notAllowed, "the request cannot be withdrawn: \(why)")
         }
-        try sendWithdrawal(request: own.id, session: own.session, reason: reason)
         try audit("withdraw", subject: own.id.hex, detail: reason, actor: actor)
+        try sendWithdrawal(request: own.id, session: own.session, reason: reason)
     }
 
     func withdraw(session: ClientSession, reason: String) throws {
@@ -86,7 +87,7 @@ extension ClientRun {
             key: "withdraw/\(request)", kind: .withdraw, to: [server], session: session ?? .none, request: request,
             payload: [.bytes(name: Reason.fileName, Reason(reason).encoded)])
         state.withdrawing(request: request)
-        if let session { state.change(session: session) { $0.ended = $0.ended ?? "withdrawn" } }
+        if let session { state.change(session: session) { $0.ended = $0.ended ?? ClientState.withdrawn } }
         try saveState()
     }
 
@@ -123,7 +124,7 @@ extension ClientRun {
     /// A person may have taken the file away; what was decided counts all the same.
     private func move(_ offer: Offer, to decision: DeskState) throws {
         let desk = Desk.updates(home)
-        let scan = try desk.scan { _ in true }
+        let scan = try desk.scan(isDecided: { $0 != offer.bundle }, isAccepted: { _ in true })
         guard let item = scan.item(id: offer.bundle) else { return try scan.requireWhole() }
         try desk.move(item, to: decision)
     }

@@ -20,6 +20,12 @@ extension ClientRun {
                 try decide(session, consent: .granted, actor: unknownMover)
             }
         }
+        for item in plans.items(.pending) {
+            // `pending/` holds what waits, and a session that is over waits for no decision.
+            if let session = state.session(item.manifest.session), session.ended != nil {
+                try Desk.plans(home).clear(item)
+            }
+        }
         let updates = try look(at: .updates(home))
         for offer in state.offers where offer.status == .pending {
             guard let item = updates.item(id: offer.bundle) else { continue }
@@ -31,7 +37,7 @@ extension ClientRun {
                 } catch let error as MailboxError {
                     throw error
                 } catch {
-                    if state.announce("install-\(offer.bundle)-\(error)") {
+                    if state.announced.announce("install-\(offer.bundle)-\(error)") {
                         attention("version \(offer.version) cannot be installed: \(error)")
                     }
                 }
@@ -41,9 +47,11 @@ extension ClientRun {
         try saveState()
     }
 
-    private func look(at desk: Desk) throws -> DeskScan {
-        let scan = try desk.scan { mailbox.isAccepted($0) || state.isOnDesk($0) }
-        for line in scan.refusals where state.announce("desk-\(line)") { attention(line) }
+    private func look(at desk: Desk, only: DeskState? = nil) throws -> DeskScan {
+        let scan = try desk.scan(only: only, isDecided: state.isDecided) {
+            mailbox.isAccepted($0) || state.isOnDesk($0)
+        }
+        for line in scan.refusals where state.announced.announce("desk-\(line)") { attention(line) }
         return scan
     }
 
@@ -57,34 +65,35 @@ extension ClientRun {
                 try desk.place(home.archived(session.global.bundle), as: name)
             }
         }
+        let waiting = state.offers.filter { $0.session == id && $0.status == .pending }
+        guard !waiting.isEmpty else { return }
         let desk = Desk.updates(home)
-        for offer in state.offers where offer.session == id && offer.status == .pending {
-            if try look(at: desk).item(id: offer.bundle) == nil {
-                try desk.place(home.archived(offer.bundle), as: offer.deskName(server))
-            }
+        let scan = try look(at: desk)
+        for offer in waiting where scan.item(id: offer.bundle) == nil {
+            try desk.place(home.archived(offer.bundle), as: offer.deskName(server))
         }
     }
 
     // MARK: decisions
 
     func decide(_ session: ClientSession, consent: ClientSession.Consent, actor: String) throws {
+        try audit("plan-\(consent.rawValue)", subject: session.id.hex, detail: session.planDigest.hex, actor: actor)
         state.change(session: session.id) { $0.consent = consent }
         try saveState()
-        try audit("plan-\(consent.rawValue)", subject: session.id.hex, detail: session.planDigest.hex, actor: actor)
         if consent == .refused { try withdraw(session: session, reason: "the hospital refuses the plan") }
     }
 
     func refuse(_ offer: Offer, actor: String) throws {
+        try audit("version-rejected", subject: offer.bundle.hex, detail: "version \(offer.version)", actor: actor)
         state.change(offer: offer.bundle) { $0.status = .rejected }
         try saveState()
-        try audit("version-rejected", subject: offer.bundle.hex, detail: "version \(offer.version)", actor: actor)
         detail("version \(offer.version) is rejected")
     }
 
     // MARK: what waits
 
     func writePending() throws {
-        let plans = try look(at: .plans(home)).items(.pending).compactMap { item -> PendingItem? in
+        let plans = try look(at: .plans(home), only: .pending).items.compactMap { item -> PendingItem? in
             guard let session = state.session(item.manifest.session), session.consent == .asked, session.ended == nil
             else { return nil }
             return PendingItem(
@@ -92,7 +101,7 @@ extension ClientRun {
                 moves: [.init("train by this plan", to: .approved), .init("refuse", to: .rejected)])
         }
         try show(plans, on: .plans(home))
-        let updates = try look(at: .updates(home)).items(.pending).compactMap { item -> PendingItem? in
+        let updates = try look(at: .updates(home), only: .pending).items.compactMap { item -> PendingItem? in
             guard let offer = state.offers.first(where: { $0.bundle == item.id }), offer.status == .pending else {
                 return nil
             }
@@ -107,7 +116,7 @@ extension ClientRun {
 
     private func show(_ items: [PendingItem], on desk: Desk) throws {
         try desk.writePending(items)
-        for item in items where state.announce("pending-\(item.item.id)") {
+        for item in items where state.announced.announce("pending-\(item.item.id)") {
             attention("waits for you\n" + desk.text(for: item))
         }
     }
@@ -126,6 +135,12 @@ extension ClientState {
     /// Bundles that this state itself laid on a desk: between a kill and the next run the mailbox does not know them yet.
     func isOnDesk(_ id: Digest) -> Bool {
         sessions.contains { $0.global.bundle == id } || offers.contains { $0.bundle == id }
+    }
+
+    /// Whether nothing is to be decided of a bundle any more.
+    func isDecided(_ id: Digest) -> Bool {
+        if let offer = offers.first(where: { $0.bundle == id }) { return offer.status != .pending }
+        return sessions.contains { $0.global.bundle == id && ($0.consent != .asked || $0.ended != nil) }
     }
 
     /// Sessions are numbered for people in the order in which they came.

@@ -74,11 +74,11 @@ extension ClientRun {
         let offer = installation.offer
         let path = modelPath(version: offer.version)
         try files.writeFile(path, installation.bytes)
-        state.change(offer: offer.bundle) { $0.status = .accepted }
-        try saveState()
         try audit(
             "version-accepted", subject: offer.bundle.hex, detail: "version \(offer.version), \(installation.note)",
             actor: actor)
+        state.change(offer: offer.bundle) { $0.status = .accepted }
+        try saveState()
         attention("version \(offer.version) is installed: \(path)")
     }
 

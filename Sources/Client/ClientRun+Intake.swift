@@ -50,7 +50,7 @@ extension ClientRun {
 
     private func tellAlarms() throws {
         for alarm in mailbox.equivocations {
-            if state.announce("equivocation-\(alarm.second.hex)") {
+            if state.announced.announce("equivocation-\(alarm.second.hex)") {
                 attention(
                     "the server sent two different bundles with the number \(alarm.seq); ask by telephone before you go on"
                 )
@@ -140,7 +140,7 @@ extension ClientRun {
             detail("an old global of session \(manifest.session.short) was ignored")
             return try mailbox.commit(delivery, .ignored)
         case .hold(let reason):
-            if state.announce("held-\(manifest.session)") {
+            if state.announced.announce("held-\(manifest.session)") {
                 attention(
                     "session \(manifest.session.short): its global is here, the decision about the request is not; if it does not "
                         + "come, ask for 'server reissue'")

@@ -39,9 +39,6 @@ extension ClientRun {
                 "  introduced by \(delivery.signer.fingerprint), which was believed before; where nobody told you of it, call "
                     + "\(statement.subject) and compare")
         }
-        for change in changes {
-            try audit("trust", subject: delivery.id.hex, detail: "\(statement.subject): \(change)")
-        }
         state.newestDecision[subject] = delivery.manifest.seq
         try saveState()
         try mailbox.commit(delivery, .accepted)
@@ -53,6 +50,8 @@ extension ClientRun {
         do {
             try mailbox.updateTrust { (trust) throws(MailboxError) in
                 changes = try trust.take(keys, signer: delivery.signer, created: delivery.manifest.created)
+            } noting: { () throws(MailboxError) in
+                try audit("trust", subject: delivery.id.hex, details: changes.map { "\(keys.subject): \($0)" })
             }
         } catch {
             // What is wrong with the statement, as opposed to this home.
@@ -77,7 +76,7 @@ extension ClientRun {
     /// Bundles of a key that nobody introduced: perhaps the introduction is still on its way.
     func tellUnknownKeys() throws {
         for held in mailbox.held where held.cause == .unknownKey && held.sender == server {
-            if state.announce("unknown-key-\(held.fingerprint)") {
+            if state.announced.announce("unknown-key-\(held.fingerprint)") {
                 attention(
                     "a bundle that says it is from \(held.sender) waits: its key \(held.fingerprint) is not known here; a trust "
                         + "bundle may introduce it, else ask by telephone")
@@ -113,13 +112,15 @@ extension ClientRun {
             try trust.add(
                 server, role: .server, key: invite.key, ageRecipient: invite.ageRecipient, validFrom: begin)
             if only { for key in others { trust.revoke(key) } }
+        } noting: { () throws(MailboxError) in
+            try audit("trust", subject: fingerprint, detail: "\(server), from an invite", actor: actor)
+            for key in others where only {
+                try audit(
+                    "key-revoked", subject: key.fingerprint, detail: "\(server), all but the new one", actor: actor)
+            }
         }
         detail("the key \(fingerprint) of \(server) is believed from now on")
-        try audit("trust", subject: fingerprint, detail: "\(server), from an invite", actor: actor)
-        for key in others where only {
-            detail("the key \(key.fingerprint) of \(server) is revoked here")
-            try audit("key-revoked", subject: key.fingerprint, detail: "\(server), all but the new one", actor: actor)
-        }
+        for key in others where only { detail("the key \(key.fingerprint) of \(server) is revoked here") }
         tellOtherKeys(than: invite.key)
     }
 
@@ -144,9 +145,12 @@ extension ClientRun {
             throw ClientError(.missing, "\(server) has no key '\(fingerprint)' here", hint: "it has \(known)")
         }
         guard !mailbox.trust.isRevoked(key) else { return detail("\(fingerprint) was revoked before") }
-        try mailbox.updateTrust { (trust) throws(MailboxError) in trust.revoke(key) }
+        try mailbox.updateTrust { (trust) throws(MailboxError) in
+            trust.revoke(key)
+        } noting: { () throws(MailboxError) in
+            try audit("key-revoked", subject: fingerprint, detail: "\(server) \(reason)", actor: actor)
+        }
         detail("the key \(fingerprint) of \(server) is revoked here: nothing that it signed is taken from now on")
-        try audit("key-revoked", subject: fingerprint, detail: "\(server) \(reason)", actor: actor)
         if mailbox.trust.party(server)?.keys.isEmpty == true {
             attention(
                 "no key of \(server) is left: nothing is taken from it or sent to it before 'consilium key trust INVITE'"
@@ -264,11 +268,11 @@ extension ClientRun {
             let vouch = try old.sign(enrolment.encoded, namespace: BundleKind.enrol.namespace)
             payload.append(.bytes(name: Enrolment.vouchName, vouch))
         }
-        try mailbox.send(
-            key: Self.enrolmentKey(key.publicKey), kind: .enrol, to: [server], signedBy: key, payload: payload)
         try audit(
             old == nil ? "key-replace" : "key-rotate", subject: key.publicKey.fingerprint,
             detail: old.map { "follows \($0.publicKey.fingerprint)" } ?? "the key before is lost", actor: actor)
+        try mailbox.send(
+            key: Self.enrolmentKey(key.publicKey), kind: .enrol, to: [server], signedBy: key, payload: payload)
     }
 
     /// The admin's answer about the key that is to follow.
@@ -281,16 +285,16 @@ extension ClientRun {
         let old = mailbox.identity.signing.publicKey
         let (name, until) = (home.name, now.adding(days: KeyRotation.overlapDays))
         if decision.verdict == .approved {
+            try audit("key-in-use", subject: next.fingerprint, detail: "follows \(old.fingerprint)")
             try mailbox.promoteNextKey(keepingOldUntil: until)
             try mailbox.updateTrust { (trust) throws(MailboxError) in trust.end(old, of: name, at: until) }
             attention("\(server) has taken this hospital's new key \(next.fingerprint); it signs from now on")
-            try audit("key-in-use", subject: next.fingerprint, detail: "follows \(old.fingerprint)")
         } else {
+            try audit("key-rejected", subject: next.fingerprint, detail: decision.reason)
             try mailbox.dropNextKey()
             try mailbox.updateTrust { (trust) throws(MailboxError) in trust.remove(key: next, of: name) }
             let reason = decision.reason.isEmpty ? "" : ": \(decision.reason)"
             attention("\(server) did not take the new key \(next.fingerprint)\(reason); the old one goes on")
-            try audit("key-rejected", subject: next.fingerprint, detail: decision.reason)
         }
         return true
     }
@@ -301,7 +305,9 @@ extension ClientRun {
     func tellEndings() throws {
         for ending in mailbox.trust.endings(now: now) {
             let isOver = now > ending.end
-            guard state.announce("key-\(isOver ? "ended" : "ends")-\(ending.key.fingerprint)") else { continue }
+            guard state.announced.announce("key-\(isOver ? "ended" : "ends")-\(ending.key.fingerprint)") else {
+                continue
+            }
             let advice =
                 ending.name == home.name ? "run 'consilium key rotate'" : "ask there for 'consilium key rotate'"
             attention(

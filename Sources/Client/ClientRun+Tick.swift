@@ -73,7 +73,7 @@ extension ClientRun {
             && Freshness.isSilent(lastGlobal: session.global.created, plan: session.plan, now: now)
         {
             let key = "silent-\(session.id)-\(session.global.round)"
-            if state.announce(key) {
+            if state.announced.announce(key) {
                 attention(
                     "session \(session.id.short): nothing from \(server) since round \(session.global.round); ask there"
                 )

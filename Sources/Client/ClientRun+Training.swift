@@ -60,7 +60,7 @@ extension ClientRun {
         if let obstacle = mailbox.obstacle(to: server) {
             report.untrained.append(ClientError(.notAllowed, obstacle))
             let line = "not trained: \(obstacle)"
-            if state.announce("untrained", reason: obstacle) { attention(line) } else { detail(line) }
+            if state.announced.announce("untrained", reason: obstacle) { attention(line) } else { detail(line) }
             return
         }
         let began = monotonicSeconds()
@@ -70,7 +70,7 @@ extension ClientRun {
             guard left > 0, !watch.shouldStop() else { return detail("the time budget is used up") }
             do {
                 try train(session, watch, seconds: left)
-                state.forget(announced: Self.untrained(session.id))
+                state.announced.forget(Self.untrained(session.id))
             } catch let error as MailboxError {
                 // Our own disk or keys: that concerns every session.
                 throw error
@@ -86,7 +86,11 @@ extension ClientRun {
     private func cannotTrain(_ session: ClientSession, _ error: any Error) {
         report.untrained.append(error)
         let line = "session \(session.id.short), round \(session.global.round): cannot be trained: \(error)"
-        if state.announce(Self.untrained(session.id), reason: "\(error)") { attention(line) } else { detail(line) }
+        if state.announced.announce(Self.untrained(session.id), reason: "\(error)") {
+            attention(line)
+        } else {
+            detail(line)
+        }
     }
 
     private func train(_ session: ClientSession, _ watch: TrainingWatch, seconds: Int64) throws {
@@ -188,7 +192,7 @@ extension ClientRun {
         // A newer update makes the earlier rounds' ones useless.
         try mailbox.withdraw { $0.kind == .update && $0.session == id && $0.round < round }
         state.change(session: id) { $0.answeredRound = max($0.answeredRound, round) }
-        state.forget(announced: Self.untrained(id))
+        state.announced.forget(Self.untrained(id))
         try saveState()
     }
 
@@ -250,7 +254,7 @@ extension ClientRun {
     /// One line for the count; the files' names are for 'data check' on the hospital's own terminal.
     func tellSkipped(_ pictures: LocalPictures) {
         for warning in pictures.warnings {
-            if state.announce("pictures-\(warning)") { attention(warning) } else { detail(warning) }
+            if state.announced.announce("pictures-\(warning)") { attention(warning) } else { detail(warning) }
         }
         // Names of pictures may name patients: at debug level only, on the hospital's own machine.
         for skipped in pictures.skipped { log.debug("skipped \(skipped)") }
@@ -264,7 +268,7 @@ extension ClientRun {
     func announceSkipped(_ count: Int) -> (line: String, isNew: Bool) {
         (
             "\(count) pictures cannot be read and are skipped; 'consilium data check' names them",
-            state.announce("skipped-\(count)")
+            state.announced.announce("skipped-\(count)")
         )
     }
 }

@@ -94,9 +94,17 @@ package final class ClientRun {
         }
     }
 
-    func audit(_ event: String, subject: String, detail: String, actor: String? = nil) throws {
+    /// An entry of the audit log.
+    ///
+    /// It comes before what it tells of is written down: whoever is killed between the two does that again, and the entry
+    /// is not added twice. The other way round it would be missing.
+    func audit(_ event: String, subject: String, detail: String, actor: String? = nil) throws(MailboxError) {
+        try audit(event, subject: subject, details: [detail], actor: actor)
+    }
+
+    func audit(_ event: String, subject: String, details: [String], actor: String? = nil) throws(MailboxError) {
         try AuditLog(home).append(
-            event: event, subject: subject, detail: detail, actor: actor ?? "tick", now: now)
+            event: event, subject: subject, details: details, actor: actor ?? "tick", now: now)
     }
 
     // MARK: folders

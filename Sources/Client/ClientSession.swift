@@ -75,9 +75,12 @@ extension ClientState {
             return setRequests(of: decision, to: .rejected) { .requestRejected($0.reason) }
         case .withdrawn:
             return setRequests(of: decision, to: .withdrawn) { _ in .requestWithdrawn }
-                + end(decision.session, "withdrawn")
+                + end(decision.session, Self.withdrawn)
         case .dropped:
-            return end(decision.session, suffixed("the server dropped this hospital", decision.reason))
+            // It has taken another request of this hospital into the session since.
+            let newer = requests.last { $0.session == decision.session && $0.status == .approved }
+            if let newer, newer.id != decision.about { return [] }
+            return end(decision.session, suffixed(Self.dropped, decision.reason))
         case .excluded:
             return decision.session.map { [.excluded($0, reason: decision.reason)] } ?? []
         case .readmitted:
@@ -89,13 +92,38 @@ extension ClientState {
     /// rejection of the enrolment stands.
     private mutating func impliesEnrolment() { enrolled = enrolled ?? true }
 
-    /// A request that was taken back meanwhile stays so: the session is only noted, and opens as ended.
+    private static let dropped = "the server dropped this hospital"
+    static let withdrawn = "withdrawn"
+
+    /// A request that was taken back meanwhile stays so: the session is only noted, and opens as ended. A new request lets a
+    /// hospital that had left come back, and the open round is trained once more: its update names that request.
     private mutating func approve(_ decision: Decision, _ session: RandomID) -> [ClientNotice] {
         guard let index = requests.firstIndex(where: { $0.id == decision.about }) else { return [] }
         requests[index].session = session
         guard requests[index].status == .sent else { return [] }
+        if let reason = over[session.hex], !Self.mayComeBack(after: reason) {
+            requests[index].status = .rejected
+            requests[index].reason = reason
+            return [.requestRejected(reason)]
+        }
+        over[session.hex] = nil
         requests[index].status = .approved
+        let wishes = requests[index].request.wishes
+        change(session: session) { known in
+            guard let reason = known.ended, Self.mayComeBack(after: reason) else { return }
+            known.ended = nil
+            known.request = decision.about
+            known.answeredRound = min(known.answeredRound, known.global.round - 1)
+            if known.consent == .refused {
+                known.consent = known.plan.differences(from: wishes).isEmpty ? .granted : .asked
+            }
+        }
         return [.requestApproved(session)]
+    }
+
+    /// Not into a session that is finished or aborted.
+    private static func mayComeBack(after reason: String) -> Bool {
+        reason == withdrawn || reason.hasPrefix(dropped)
     }
 
     private mutating func setRequests(
@@ -115,8 +143,19 @@ extension ClientState {
         return notices
     }
 
+    /// The end of a session may come before its first global, and before the decision that led into it.
     private mutating func end(_ id: RandomID?, _ reason: String) -> [ClientNotice] {
-        guard let id, let session = session(id), session.ended == nil else { return [] }
+        guard let id else { return [] }
+        guard let session = session(id) else {
+            guard over.updateValue(reason, forKey: id.hex) == nil else { return [] }
+            let waiting = requests.indices.filter { requests[$0].session == id && requests[$0].status == .approved }
+            for index in waiting {
+                requests[index].status = .rejected
+                requests[index].reason = reason
+            }
+            return waiting.isEmpty ? [] : [.sessionEnded(id, reason: reason)]
+        }
+        guard session.ended == nil else { return [] }
         change(session: id) { $0.ended = reason }
         return [.sessionEnded(id, reason: reason)]
     }
@@ -171,17 +210,18 @@ extension ClientState {
 
     /// A session that this hospital sees for the first time. Only a request of its own that still stands, and a plan that
     /// is what it asked for, are consent; or the configuration, where it says so for every plan.
-    private func opened(
+    private mutating func opened(
         _ id: RandomID, plan: Plan, planDigest: Digest, global: ClientSession.ReceivedGlobal, baseBundle: Digest?,
         asksConsent: Bool
     ) -> ClientSession {
         let own = requests.last { $0.session == id }
         let isWanted = own.map { $0.status == .approved && plan.differences(from: $0.request.wishes).isEmpty } ?? false
         let isTakenBack = own.map { $0.status == .withdrawing || $0.status == .withdrawn } ?? false
+        let end = over.removeValue(forKey: id.hex) ?? (isTakenBack ? Self.withdrawn : nil)
         return ClientSession(
             id: id, plan: plan, planDigest: planDigest, request: own?.id,
             consent: isWanted || !asksConsent ? .granted : .asked, global: global, baseBundle: baseBundle,
-            answeredRound: 0, ended: isTakenBack ? "withdrawn" : nil)
+            answeredRound: 0, ended: end)
     }
 
     /// The hospital finds its own line in the account of the closed round.

@@ -1,15 +1,17 @@
 import Federation
+import Mailbox
 package import Wire
 
 // The form of `sessions/state.json`. Read strictly: a damaged state must stop the run, not be half understood.
 extension ClientState {
     package var json: JSONValue {
         [
-            "announced": .array(announced.sorted().map { .string($0) }),
+            "announced": announced.json,
             "decisions": .object(newestDecision.mapValues { .integer($0) }),
             "enrolled": enrolled.map { .bool($0) } ?? .null,
             "enrolment_reason": .string(enrolmentReason),
             "offers": .array(offers.map(\.json)),
+            "over": .object(over.mapValues { .string($0) }),
             "requests": .array(requests.map(\.json)),
             "sessions": .array(sessions.map(\.json)),
         ]
@@ -17,9 +19,13 @@ extension ClientState {
 
     package init(json: JSONValue, context: String) throws {
         var object = try ObjectReader(json, context: context)
-        announced = Set(try object.strings("announced"))
+        announced = Announcements(try object.strings("announced"))
         var decisions = try object.object("decisions")
         for subject in decisions.keys { newestDecision[subject] = try decisions.integer(subject) }
+        if object.has("over") {
+            var ends = try object.object("over")
+            for session in ends.keys { over[session] = try ends.string(session) }
+        }
         enrolled = try object.optionalBool("enrolled")
         enrolmentReason = try object.string("enrolment_reason")
         offers = try object.entries("offers", Offer.init(reading:))

@@ -1,4 +1,5 @@
 package import Federation
+package import Mailbox
 package import Wire
 
 /// What a hospital knows of its requests and sessions: a value without I/O, changed only by the methods below.
@@ -29,7 +30,10 @@ package struct ClientState: Equatable, Sendable {
     /// Whether the server has approved the enrolment, in so many words or by letting this hospital train; nil before.
     package internal(set) var enrolled: Bool?
     package internal(set) var enrolmentReason = ""
-    package internal(set) var announced: Set<String> = []
+    /// What has been said to a person and is not said again.
+    package internal(set) var announced = Announcements()
+    /// Sessions of which no global has come, and why they are over for this hospital; by identifier.
+    var over: [String: String] = [:]
     /// Highest sequence number of a decision, by what it is about and in which session.
     var newestDecision: [String: Int64] = [:]
 
@@ -49,22 +53,6 @@ package struct ClientState: Equatable, Sendable {
         guard self.request(id) == nil else { return }
         requests.append(
             OwnRequest(id: id, created: created, request: request, status: .sent, reason: "", session: nil))
-    }
-
-    package mutating func announce(_ key: String) -> Bool { announced.insert(key).inserted }
-
-    /// For what goes on, such as trouble with one thing.
-    /// - Returns: whether `reason` is another one than the last that was announced of this subject.
-    package mutating func announce(_ subject: String, reason: String) -> Bool {
-        let key = "\(subject): \(reason)"
-        guard !announced.contains(key) else { return false }
-        forget(announced: subject)
-        return announce(key)
-    }
-
-    /// It is over, and news when it begins again.
-    package mutating func forget(announced subject: String) {
-        announced = announced.filter { !$0.hasPrefix(subject + ": ") }
     }
 
     package mutating func change(session id: RandomID, _ body: (inout ClientSession) -> Void) {

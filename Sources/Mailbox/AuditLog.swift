@@ -30,31 +30,47 @@ package struct AuditLog: Sendable {
     package func append(
         event: String, subject: String, detail: String, actor: String, now: Timestamp
     ) throws(MailboxError) {
+        try append(event: event, subject: subject, details: [detail], actor: actor, now: now)
+    }
+
+    /// Adds a line for each detail, less those that a run before wrote already and then was stopped: the last lines about the
+    /// subject, as far as they are the first of these.
+    package func append(
+        event: String, subject: String, details: [String], actor: String, now: Timestamp
+    ) throws(MailboxError) {
         let tail = try readTail()
         var number: Int64 = 0
-        var latest: AuditEntry?
-        for line in tail.lines.reversed() {
+        var latest: [AuditEntry] = []
+        for line in tail.lines.reversed() where latest.count < details.count {
             let entry = try AuditEntry(line: line, at: "\(path), one of the last lines")
             number = max(number, entry.number)
-            if entry.subject == subject {
-                latest = entry
-                break
+            if entry.subject == subject { latest.insert(entry, at: 0) }
+        }
+        let known = (0...latest.count).last { count in
+            zip(latest.suffix(count), details).allSatisfy { $0.event == event && $0.detail == $1 }
+        }
+        var (last, bytes) = (tail.lines.last ?? [], [UInt8]())
+        for detail in details.dropFirst(known ?? 0) {
+            number += 1
+            last =
+                AuditEntry(
+                    number: number, at: now, actor: actor, event: event, subject: subject, detail: detail,
+                    previous: SHA256Hash.digest(of: last)
+                ).line
+            guard last.count <= Self.maximumLine else {
+                throw MailboxError(.state, "an audit entry about \(subject.prefix(80)) is too long")
             }
+            bytes += last
         }
-        if let latest, latest.event == event, latest.detail == detail { return }
-        let entry = AuditEntry(
-            number: number + 1, at: now, actor: actor, event: event, subject: subject, detail: detail,
-            previous: SHA256Hash.digest(of: tail.lines.last ?? []))
-        guard entry.line.count <= Self.maximumLine else {
-            throw MailboxError(.state, "an audit entry about \(subject.prefix(80)) is too long")
-        }
+        if tail.isTorn { return try mend(tail, adding: bytes) }
+        guard !bytes.isEmpty else { return }
+        try onDisk { () throws(FileError) in try files.appendFile(path, bytes) }
+    }
+
+    /// Cuts off what a kill left half written; nobody has acted on it.
+    private func mend(_ tail: Tail, adding bytes: [UInt8] = []) throws(MailboxError) {
         try onDisk { () throws(FileError) in
-            if tail.isTorn {
-                let bytes = try files.readFile(path, limit: Self.maximumBytes)
-                try files.writeFile(path, bytes.prefix(tail.size) + entry.line)
-            } else {
-                try files.appendFile(path, entry.line)
-            }
+            try files.writeFile(path, try files.readFile(path, limit: Self.maximumBytes).prefix(tail.size) + bytes)
         }
     }
 
@@ -86,6 +102,7 @@ package struct AuditLog: Sendable {
         _ key: SigningKey, ownKeys: Set<PublicKey>, federation: RandomID, party: PartyName, now: Timestamp
     ) throws(MailboxError) {
         let tail = try readTail()
+        if tail.isTorn { try mend(tail) }
         let newest = try newestHead(key: nil)
         let remembered = try requireLastHead(or: newest?.head)
         guard let line = tail.lines.last else {

@@ -9,7 +9,8 @@ package enum DeskState: String, CaseIterable, Sendable { case pending, approved,
 /// A set of folders in which a person decides by moving a file: `requests/pending|approved|rejected/` and its like.
 ///
 /// 1. What lies there is the signed bundle itself. It is verified again at every look: an edited file is refused, and so is one
-///    that this home did not accept before. Links and folders are not followed.
+///    that this home did not accept before. Links and folders are not followed. Of what was decided on, which lies there for
+///    years, only the signature and the manifest are looked at: its id is all that a later move needs.
 /// 2. The same bundle at two places counts once: rejected before approved before pending.
 /// 3. On the requests' desk a folder in `approved/` is a group, and `plan.yaml` in it its plan.
 package struct Desk: Sendable {
@@ -55,12 +56,17 @@ package struct Desk: Sendable {
     // MARK: looking
 
     /// Looks at every file on the desk.
-    /// - Parameter isAccepted: whether the home took in a bundle with this id; see ``Mailbox/isAccepted(_:)``.
-    package func scan(isAccepted: (Digest) -> Bool) throws(MailboxError) -> DeskScan {
+    /// - Parameters:
+    ///   - only: the one folder to look into; nil for all.
+    ///   - isDecided: whether the payload of a bundle with this id matters no more.
+    ///   - isAccepted: whether the home took in a bundle with this id; see ``Mailbox/isAccepted(_:)``.
+    package func scan(
+        only: DeskState? = nil, isDecided: (Digest) -> Bool = { _ in false }, isAccepted: (Digest) -> Bool
+    ) throws(MailboxError) -> DeskScan {
         var scan = DeskScan()
         // Rejected first, so that it is what the other places are compared with.
-        for state in [DeskState.rejected, .approved, .pending] {
-            try look(into: state, group: nil, &scan, isAccepted)
+        for state in [DeskState.rejected, .approved, .pending] where only == nil || only == state {
+            try look(into: state, group: nil, &scan, isDecided, isAccepted)
         }
         scan.items.sort {
             ($0.deskName?.number ?? .max, $0.name, $0.path.string)
@@ -70,7 +76,8 @@ package struct Desk: Sendable {
     }
 
     private func look(
-        into state: DeskState, group: String?, _ scan: inout DeskScan, _ isAccepted: (Digest) -> Bool
+        into state: DeskState, group: String?, _ scan: inout DeskScan, _ isDecided: (Digest) -> Bool,
+        _ isAccepted: (Digest) -> Bool
     ) throws(MailboxError) {
         let folder = folder(state, group: group)
         let entries = try onDisk { () throws(FileError) in
@@ -85,13 +92,13 @@ package struct Desk: Sendable {
                     continue
                 }
                 scan.groups.append(entry.name)
-                try look(into: state, group: entry.name, &scan, isAccepted)
+                try look(into: state, group: entry.name, &scan, isDecided, isAccepted)
             case .regular where entry.name == "plan.yaml" && group != nil:
                 if let group { scan.planFiles[group] = path }
             case .regular where TemporaryName.isUnfinished(entry.name) || entry.name.hasSuffix(Desk.reasonSuffix):
                 continue
             case .regular:
-                try look(at: path, entry.name, state, group, &scan, isAccepted)
+                try look(at: path, entry.name, state, group, &scan, isDecided, isAccepted)
             default:
                 scan.refuse(path, "is not a plain file and was not opened")
             }
@@ -100,11 +107,12 @@ package struct Desk: Sendable {
 
     private func look(
         at path: FilePath, _ name: String, _ state: DeskState, _ group: String?, _ scan: inout DeskScan,
-        _ isAccepted: (Digest) -> Bool
+        _ isDecided: (Digest) -> Bool, _ isAccepted: (Digest) -> Bool
     ) throws(MailboxError) {
         let bundle: VerifiedBundle
         do {
-            bundle = try BundleReader.open(path, files: home.files).verified()
+            let found = try BundleReader.open(path, files: home.files)
+            bundle = try isDecided(found.id) ? found.recognised() : found.verified()
         } catch {
             if let cause = error.cause {
                 // Nothing is decided by half a desk: what the disk withholds just now may be the rejection.
@@ -131,6 +139,11 @@ package struct Desk: Sendable {
     }
 
     // MARK: moving
+
+    /// Takes a file off the desk of which nothing is to be decided any more; the bundle itself stays in the archive.
+    package func clear(_ item: DeskItem) throws(MailboxError) {
+        try onDisk { () throws(FileError) in try home.files.remove(item.path) }
+    }
 
     /// Lays a copy of an archived bundle into `pending/`. Does nothing if that name is on the desk already.
     package func place(_ bundle: FilePath, as name: DeskName) throws(MailboxError) {

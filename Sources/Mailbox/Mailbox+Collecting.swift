@@ -156,7 +156,9 @@ extension Mailbox {
                 // Where it may not be removed, it need not be copied again for that.
                 pass.cache.seen[path.string] = seen
                 try files.remove(path)
+                pass.cache.seen[path.string] = nil
                 pass.summary.removed.append(name)
+                return false
             }
             return true
         } catch let error as BundleError {

@@ -98,9 +98,9 @@ extension Mailbox {
     ) throws(MailboxError) {
         let over = identity.retired.filter(isOver)
         for old in over {
-            try remove(old.suffix)
             try AuditLog(home).append(
                 event: "key-forgotten", subject: old.key.publicKey.fingerprint, detail: reason, actor: "tick", now: now)
+            try remove(old.suffix)
         }
         if !over.isEmpty { try reloadIdentity() }
     }

@@ -77,10 +77,18 @@ package final class Mailbox {
 
     /// Changes whom this home believes, on disk and for the rest of the run. Held bundles of new keys come with the next
     /// ``receive(retryEarly:)``.
-    package func updateTrust(_ change: (inout TrustStore) throws(MailboxError) -> Void) throws(MailboxError) {
+    ///
+    /// - Parameter note: writes down what is about to change, once the change is known to be allowed.
+    package func updateTrust(
+        _ change: (inout TrustStore) throws(MailboxError) -> Void,
+        noting note: () throws(MailboxError) -> Void = {}
+    ) throws(MailboxError) {
         var changed = trust
         try change(&changed)
-        if changed != trust { try changed.save(to: home) }
+        if changed != trust {
+            try note()
+            try changed.save(to: home)
+        }
         trust = changed
     }
 

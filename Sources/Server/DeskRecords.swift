@@ -58,12 +58,18 @@ package struct DeskRecords: Equatable, Sendable {
     package internal(set) var enrolments: [EnrolmentRecord] = []
     package internal(set) var requests: [RequestRecord] = []
     /// What has been said to the admin once and is not said again.
-    package internal(set) var announced: Set<String> = []
+    package internal(set) var announced = Announcements()
 
     package init() {}
 
     package func request(_ id: Digest) -> RequestRecord? { requests.first { $0.id == id } }
     package func enrolment(_ id: Digest) -> EnrolmentRecord? { enrolments.first { $0.id == id } }
+
+    /// Whether a person, the hospital or time decided about the bundle, at least for now.
+    package func isDecided(_ id: Digest) -> Bool {
+        let status = request(id)?.status ?? enrolment(id)?.status
+        return status.map { $0 != .pending } ?? false
+    }
 
     /// By `REQ-3`, `req-3`, `3`, or the file's name.
     package func request(named text: String) -> RequestRecord? {
@@ -99,6 +105,8 @@ package struct DeskRecords: Equatable, Sendable {
                 serverKey: enrolment.serverKey ?? "", received: received, status: .pending, reason: "", decided: nil))
     }
 
+    mutating func forget(requests ids: Set<Digest>) { requests.removeAll { ids.contains($0.id) } }
+
     private func free(_ wanted: Int?, among taken: [Int]) -> Int {
         if let wanted, (1...999_999).contains(wanted), !taken.contains(wanted) { return wanted }
         return (taken.max() ?? 0) + 1
@@ -130,15 +138,12 @@ package struct DeskRecords: Equatable, Sendable {
         guard let index = enrolments.firstIndex(where: { $0.id == id }) else { return }
         change(&enrolments[index])
     }
-
-    /// - Returns: whether `key` had not been announced before.
-    mutating func announce(_ key: String) -> Bool { announced.insert(key).inserted }
 }
 
 extension DeskRecords {
     package var json: JSONValue {
         [
-            "announced": .array(announced.sorted().map { .string($0) }),
+            "announced": announced.json,
             "enrolments": .array(
                 enrolments.map { record in
                     [
@@ -167,7 +172,7 @@ extension DeskRecords {
 
     package init(json: JSONValue, context: String) throws {
         var object = try ObjectReader(json, context: context)
-        announced = Set(try object.strings("announced"))
+        announced = Announcements(try object.strings("announced"))
         enrolments = try object.array("enrolments").map { value in
             var entry = try ObjectReader(value, context: "\(context): enrolments")
             let record = EnrolmentRecord(

@@ -8,6 +8,7 @@ package import Wire
 /// 3. A pending request that has expired cannot be approved any more.
 /// 4. Moving an approved request to `rejected/` drops its client from the session, as long as that goes on.
 /// 5. What was decided stays decided: a file that is moved back changes nothing, and that is said.
+/// 6. `pending/` holds what waits: the file of a request that was withdrawn or has expired is taken away.
 package enum RequestDesk {
     package enum Place: Hashable, Sendable {
         case pending
@@ -23,6 +24,8 @@ package enum RequestDesk {
         /// A request that was approved before now lies in `rejected/`.
         case drop(Digest, session: RandomID)
         case expire(Digest)
+        /// Nothing is to be decided of it any more.
+        case clear(Digest)
         /// Lies in `approved/` but expired before; to be said once.
         case tooLate(Digest)
         /// Lies in `approved/` but was rejected or withdrawn before; to be said once.
@@ -37,6 +40,7 @@ package enum RequestDesk {
             case (.pending, .approved(let session)):
                 return now <= record.expires ? .approve(record.id, session: session) : .tooLate(record.id)
             case (.pending, _): return now > record.expires ? .expire(record.id) : nil
+            case (.withdrawn, .pending), (.expired, .pending): return .clear(record.id)
             case (.expired, .approved): return .tooLate(record.id)
             case (.rejected, .approved), (.withdrawn, .approved): return .overruled(record.id)
             case (.approved, .rejected): return record.session.map { .drop(record.id, session: $0) }

@@ -11,10 +11,11 @@ extension ServerRun {
     /// Moves a pending request to `approved/` or `approved/SESSION/`.
     package func approve(_ label: String, session: String?, actor: String) throws {
         let record = try pending(label)
-        try move(record, to: .approved, group: session)
+        let item = try item(of: record)
+        try audit("approve", subject: record.id.hex, detail: "\(record.label) \(session ?? "")", actor: actor)
+        try Desk.requests(home).move(item, to: .approved, group: session)
         let place = session.map { "approved/\($0)" } ?? "approved"
         detail("\(record.label) of \(record.client) lies in requests/\(place); the next 'server run' answers")
-        try audit("approve", subject: record.id.hex, detail: "\(record.label) \(session ?? "")", actor: actor)
     }
 
     /// Moves a pending request, or an approved one of a running session, to `rejected/`, with the reason beside it.
@@ -23,13 +24,14 @@ extension ServerRun {
         guard record.status == .pending || record.status == .approved else {
             throw ServerError(.notAllowed, "\(record.label) is \(record.status.rawValue) already")
         }
-        let path = try move(record, to: .rejected, group: nil)
+        let item = try item(of: record)
+        try audit("reject", subject: record.id.hex, detail: "\(record.label) \(reason)", actor: actor)
+        let path = try Desk.requests(home).move(item, to: .rejected)
         if !reason.isEmpty, let name = path.lastComponent?.string {
             let file = path.removingLastComponent().appending(Self.reasonName(name))
             try files.writeFile(file, Array((reason + "\n").utf8))
         }
         detail("\(record.label) of \(record.client) lies in requests/rejected; the next 'server run' answers")
-        try audit("reject", subject: record.id.hex, detail: "\(record.label) \(reason)", actor: actor)
     }
 
     package func drop(_ client: PartyName, from session: String, reason: String, actor: String) throws {
@@ -63,11 +65,13 @@ extension ServerRun {
     private func administer(_ event: SessionEvent, _ name: String, _ what: String, _ actor: String) throws {
         let session = try session(named: name)
         do {
-            try apply(event, to: session.id)
-        } catch let error as FederationError {
+            var copy = session
+            _ = try copy.apply(event, now: now)
+        } catch {
             throw ServerError(.notAllowed, "\(error)")
         }
         try audit("command", subject: session.id.hex, detail: what, actor: actor)
+        try apply(event, to: session.id)
     }
 
     // MARK: versions
@@ -84,8 +88,8 @@ extension ServerRun {
         let all = try versions.numbers()
         let removed = all.dropLast(max(1, keep)).filter { !inUse.contains($0) }
         for number in removed {
-            try versions.remove(number)
             try audit("prune", subject: "version \(number)", detail: "", actor: actor)
+            try versions.remove(number)
         }
         return Array(removed)
     }
@@ -117,16 +121,14 @@ extension ServerRun {
     }
 
     /// The file may have been renamed by hand, so it is found by its content.
-    @discardableResult
-    private func move(_ record: DeskRecords.RequestRecord, to state: DeskState, group: String?) throws -> FilePath {
-        let desk = Desk.requests(home)
-        let scan = try desk.scan { isKnown($0) }
+    private func item(of record: DeskRecords.RequestRecord) throws -> DeskItem {
+        let scan = try Desk.requests(home).scan(isDecided: { $0 != record.id }, isAccepted: isKnown)
         guard let item = scan.item(id: record.id) else {
             try scan.requireWhole()
             throw ServerError(
                 .missing, "the file of \(record.label) is in none of the desk's folders",
                 hint: "copy archive/\(record.id).tar to requests/pending/\(record.fileName)")
         }
-        return try desk.move(item, to: state, group: group)
+        return item
     }
 }

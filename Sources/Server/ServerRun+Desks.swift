@@ -15,8 +15,8 @@ extension ServerRun {
         try saveRecords()
     }
 
-    private func look(at desk: Desk) throws -> DeskScan {
-        let scan = try desk.scan { isKnown($0) }
+    private func look(at desk: Desk, only: DeskState? = nil) throws -> DeskScan {
+        let scan = try desk.scan(only: only, isDecided: records.isDecided, isAccepted: isKnown)
         for line in scan.refusals { announce("desk-\(line)", line) }
         return scan
     }
@@ -53,12 +53,12 @@ extension ServerRun {
             announce("enrol-\(record.id)-\(error)", "\(item.name) cannot be approved: \(error)")
             return
         }
-        records.decide(enrolment: record.id, .approved, now: now)
-        try saveRecords()
-        detail("\(record.name) is enrolled with the key \(record.fingerprint)")
         try audit(
             "enrolment-approved", subject: record.id.hex, detail: "\(record.name) \(record.fingerprint)",
             actor: unknownMover)
+        records.decide(enrolment: record.id, .approved, now: now)
+        try saveRecords()
+        detail("\(record.name) is enrolled with the key \(record.fingerprint)")
     }
 
     private func refuse(_ record: DeskRecords.EnrolmentRecord, _ item: DeskItem) throws {
@@ -73,9 +73,9 @@ extension ServerRun {
             )
             if !isBelieved(record.name) { try exclude(record.name, reason: "its enrolment was rejected") }
         }
+        try audit("enrolment-rejected", subject: record.id.hex, detail: "\(record.name) \(reason)", actor: unknownMover)
         records.decide(enrolment: record.id, .rejected, reason: reason, now: now)
         try saveRecords()
-        try audit("enrolment-rejected", subject: record.id.hex, detail: "\(record.name) \(reason)", actor: unknownMover)
     }
 
     // MARK: requests
@@ -107,10 +107,10 @@ extension ServerRun {
         case .approve(let id, let name): try approve(id, name)
         case .reject(let id):
             let reason = try scan.item(id: id).map { try self.reason(beside: $0.path) } ?? ""
+            try audit("request-rejected", subject: id.hex, detail: "\(label(id)) \(reason)", actor: unknownMover)
             records.decide(request: id, .rejected, reason: reason, now: now)
             try saveRecords()
             detail("\(label(id)) is rejected" + (reason.isEmpty ? "" : ": \(reason)"))
-            try audit("request-rejected", subject: id.hex, detail: "\(label(id)) \(reason)", actor: unknownMover)
         case .drop(let id, let session):
             // A client that was dropped and came back with a new request is not dropped again for the old one.
             guard let record = records.request(id), let open = self.session(session), !open.isOver,
@@ -119,9 +119,12 @@ extension ServerRun {
             let reason = try scan.item(id: id).map { try self.reason(beside: $0.path) } ?? ""
             try apply(.drop(record.client, reason: reason), to: session)
         case .expire(let id):
+            try audit("request-expired", subject: id.hex, detail: label(id))
             records.decide(request: id, .expired, now: now)
             try saveRecords()
             attention("\(label(id)) has expired: nobody decided in time")
+        case .clear(let id):
+            if let item = scan.item(id: id) { try Desk.requests(home).clear(item) }
         case .tooLate(let id):
             announce("late-\(id)", "\(label(id)) was approved after it had expired; ask the hospital for a new request")
         case .overruled(let id):
@@ -161,12 +164,12 @@ extension ServerRun {
                 try begin(sessionName, minimumClients: name == nil ? 1 : configuration.minimumClients)
             }
         try apply(.join(client: record.client, request: id, pictures: record.request.pictureCount), to: session.id)
-        records.decide(request: id, .approved, now: now)
-        records.update(request: id) { $0.session = session.id }
-        try saveRecords()
         try audit(
             "request-approved", subject: id.hex, detail: "\(record.label) of \(record.client) in \(sessionName)",
             actor: unknownMover)
+        records.decide(request: id, .approved, now: now)
+        records.update(request: id) { $0.session = session.id }
+        try saveRecords()
     }
 
     private func begin(_ name: String, minimumClients: Int) throws -> Session {
@@ -182,14 +185,14 @@ extension ServerRun {
 
     /// `PENDING.txt` on both desks; what is new is said once.
     func writePending() throws {
-        let enrolments = try look(at: .enrolments(home)).items(.pending).compactMap { item -> PendingItem? in
+        let enrolments = try look(at: .enrolments(home), only: .pending).items.compactMap { item -> PendingItem? in
             guard let record = records.enrolment(item.id), record.status == .pending else { return nil }
             return PendingItem(
                 item, lines: try lines(of: item, record),
                 moves: [.init("approve", to: .approved), .init("reject", to: .rejected)])
         }
         try show(enrolments, on: .enrolments(home))
-        let requests = try look(at: .requests(home)).items(.pending).compactMap { item -> PendingItem? in
+        let requests = try look(at: .requests(home), only: .pending).items.compactMap { item -> PendingItem? in
             guard let record = records.request(item.id), record.status == .pending else { return nil }
             return PendingItem(
                 item, lines: record.lines,
@@ -216,8 +219,8 @@ extension ServerRun {
 
     private func subject(of action: RequestDesk.Action) -> Digest {
         switch action {
-        case .approve(let id, _), .reject(let id), .drop(let id, _), .expire(let id), .tooLate(let id),
-            .overruled(let id):
+        case .approve(let id, _), .reject(let id), .drop(let id, _), .expire(let id), .clear(let id),
+            .tooLate(let id), .overruled(let id):
             id
         }
     }

@@ -105,14 +105,15 @@ extension ServerRun {
             for other in old {
                 if isVouched { trust.end(other, of: name, at: end) } else { trust.revoke(other) }
             }
+        } noting: { () throws(MailboxError) in
+            for other in old {
+                try audit(
+                    isVouched ? "key-rotated" : "key-revoked", subject: other.fingerprint,
+                    detail: "\(name), followed by \(key.fingerprint)")
+            }
         }
-        for other in old {
-            let fate = isVouched ? "ends on \(end.rfc3339)" : "is revoked"
-            detail("the key \(other.fingerprint) of \(name) \(fate)")
-            try audit(
-                isVouched ? "key-rotated" : "key-revoked", subject: other.fingerprint,
-                detail: "\(name), followed by \(key.fingerprint)")
-        }
+        let fate = isVouched ? "ends on \(end.rfc3339)" : "is revoked"
+        for other in old { detail("the key \(other.fingerprint) of \(name) \(fate)") }
         guard !known.isEmpty, !isVouched else { return }
         for session in sessions where !session.isOver {
             switch session[name]?.standing {

@@ -31,10 +31,10 @@ extension ServerRun {
         // Whoever asks again has a reason: the client lost it, or its stick did.
         let prefix = "export/\(number)/\(client)/"
         let earlier = mailbox.outgoing.count { $0.key.hasPrefix(prefix) }
+        try audit("export", subject: record.model.hex, detail: "version \(number) to \(client)", actor: actor)
         try mailbox.send(
             key: "\(prefix)\(earlier + 1)", kind: .global, to: [client], session: id, round: report.round,
             base: report.base, payload: payload)
-        try audit("export", subject: record.model.hex, detail: "version \(number) to \(client)", actor: actor)
     }
 
     /// A round averaged again from the archived, signed updates.

@@ -120,6 +120,7 @@ extension ServerRun {
         guard records.request(delivery.id) != nil || waiting < DeskLimits.pendingRequestsPerClient else {
             throw FederationError(.notAllowed, "\(waiting) requests of \(delivery.sender) wait already")
         }
+        if records.request(delivery.id) == nil { try makeRoom(forRequestOf: delivery.sender) }
         records.add(
             request: request, id: delivery.id, client: delivery.sender, received: now,
             expires: delivery.manifest.expires)
@@ -130,11 +131,33 @@ extension ServerRun {
         try mailbox.commit(delivery, .accepted)
     }
 
+    /// What a hospital asks for and takes back must not make the records grow without end. Those are forgotten of which
+    /// nothing can come any more: decided, expired, their file away from the desk, their session over.
+    private func makeRoom(forRequestOf client: PartyName) throws {
+        let own = records.requests.filter { $0.client == client }
+        guard own.count >= DeskLimits.requestsPerClient else { return }
+        let scan = try Desk.requests(home).scan(isDecided: records.isDecided, isAccepted: isKnown)
+        // Of a file that cannot be looked at now nobody knows whose it is.
+        try scan.requireWhole()
+        let onDesk = Set(scan.items.map(\.id))
+        let past = own.filter { record in
+            record.status != .pending && now > record.expires && !onDesk.contains(record.id)
+                && record.session.flatMap { session($0) }?.isOver ?? true
+        }
+        guard !past.isEmpty else {
+            throw FederationError(
+                .notAllowed,
+                "\(own.count) requests of \(client) are remembered, and none of them has expired and left the desk")
+        }
+        records.forget(requests: Set(past.prefix(DeskLimits.requestsPerClient / 2).map(\.id)))
+    }
+
     /// The signed bundle itself lies on the desk, under a name for people. One that somebody has moved on already, between
     /// a kill and this repetition, is not laid there again.
     private func layOnDesk(_ delivery: VerifiedDelivery, on desk: Desk, name: DeskName) throws {
         if deskContents[desk.root] == nil {
-            deskContents[desk.root] = Set(try desk.scan { _ in true }.items.map(\.id))
+            let scan = try desk.scan(isDecided: { _ in true }, isAccepted: { _ in true })
+            deskContents[desk.root] = Set(scan.items.map(\.id))
         }
         guard deskContents[desk.root]?.insert(delivery.id).inserted == true else { return }
         try desk.place(delivery.bundle.path, as: name)
@@ -276,4 +299,6 @@ extension Envelope {
 private enum DeskLimits {
     static let pendingEnrolments = 200
     static let pendingRequestsPerClient = 20
+    /// Decided ones too.
+    static let requestsPerClient = 500
 }

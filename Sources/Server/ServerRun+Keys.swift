@@ -48,8 +48,9 @@ extension ServerRun {
             try trust.add(
                 name, role: .server, key: next, ageRecipient: recipient, validFrom: now,
                 validUntil: validity.map { now.adding(days: $0) })
+        } noting: { () throws(MailboxError) in
+            try audit("key-rotate", subject: next.fingerprint, detail: "follows \(old.fingerprint)", actor: actor)
         }
-        try audit("key-rotate", subject: next.fingerprint, detail: "follows \(old.fingerprint)", actor: actor)
         try publishKeys()
         try advanceKeys()
         let isUsed = mailbox.identity.signing.publicKey == next
@@ -78,11 +79,12 @@ extension ServerRun {
             try trust.add(
                 name, role: .server, key: new, ageRecipient: recipient, validFrom: now,
                 validUntil: validity.map { now.adding(days: $0) })
+        } noting: { () throws(MailboxError) in
+            try audit(
+                "key-replace", subject: new.fingerprint,
+                detail: "revoked \(old.map(\.fingerprint).joined(separator: " "))", actor: actor)
         }
         try mailbox.forgetRetiredKeys()
-        try audit(
-            "key-replace", subject: new.fingerprint,
-            detail: "revoked \(old.map(\.fingerprint).joined(separator: " "))", actor: actor)
         try mailbox.withdraw { $0.kind == .invite }
         try publishKeys()
         // What the old key signed and nobody has taken yet will be refused.
@@ -101,13 +103,13 @@ extension ServerRun {
             let old = mailbox.identity.signing.publicKey
             let waiting = waitingForKey()
             if waiting.isEmpty || now >= switchTime(next.publicKey) {
+                try audit("key-in-use", subject: next.publicKey.fingerprint, detail: "follows \(old.fingerprint)")
                 try mailbox.promoteNextKey(keepingOldUntil: entry(old)?.validBefore ?? now)
                 // They carry the old key; who uses a copy is introduced to the new one after the enrolment.
                 try mailbox.withdraw { $0.kind == .invite }
                 let missing =
                     waiting.isEmpty ? "" : "; not acknowledged by \(waiting.map(\.text).joined(separator: ", "))"
                 attention("the new key \(next.publicKey.fingerprint) signs from now on\(missing)")
-                try audit("key-in-use", subject: next.publicKey.fingerprint, detail: "follows \(old.fingerprint)")
             }
         }
         try mailbox.settleKeyFiles()
@@ -193,13 +195,16 @@ extension ServerRun {
                 .notAllowed, "that is this server's own key", hint: "use 'consilium key rotate --compromised'")
         }
         let keys = Set(found.map(\.key))
-        let news = keys.filter { !mailbox.trust.isRevoked($0) }
+        let news = keys.filter { !mailbox.trust.isRevoked($0) }.sorted { $0.fingerprint < $1.fingerprint }
         try mailbox.updateTrust { (trust) throws(MailboxError) in
             for key in keys { trust.revoke(key) }
+        } noting: { () throws(MailboxError) in
+            for key in news {
+                try audit("key-revoked", subject: key.fingerprint, detail: "\(name) \(reason)", actor: actor)
+            }
         }
+        for key in news { attention("the key \(key.fingerprint) of \(name) is revoked") }
         for key in keys.sorted(by: { $0.fingerprint < $1.fingerprint }) {
-            if news.contains(key) { attention("the key \(key.fingerprint) of \(name) is revoked") }
-            try audit("key-revoked", subject: key.fingerprint, detail: "\(name) \(reason)", actor: actor)
             let notice = TrustStatement(
                 subject: name, keys: [], revoked: [key.openSSHLine], ageRecipient: nil, reason: reason)
             try isolated("trust for \(name)") {

@@ -112,7 +112,7 @@ package final class ServerRun {
 
     /// Says something to a person once in the life of this home.
     func announce(_ key: String, _ line: @autoclosure () -> String) {
-        if records.announce(key) { attention(line()) }
+        if records.announced.announce(key) { attention(line()) }
     }
 
     // MARK: sessions
@@ -140,19 +140,26 @@ package final class ServerRun {
         guard let index = sessions.firstIndex(where: { $0.id == id }) else { return }
         var changed = sessions[index]
         let effects = try changed.apply(event, now: now)
-        guard changed != sessions[index] else { return }
-        try store.save(changed)
+        // An update that is left out changes nothing else, and is on record all the same.
+        if !effects.isEmpty { try audit("session", subject: id.hex, details: effects.map(\.description)) }
+        if changed != sessions[index] { try store.save(changed) }
         sessions[index] = changed
         for effect in effects {
             let line = "session \(changed.name): \(effect)"
             if effect.needsAttention { attention(line) } else { detail(line) }
-            try audit("session", subject: changed.id.hex, detail: "\(effect)")
         }
     }
 
     /// An entry of the audit log. Who did it is known only where a command was used.
-    func audit(_ event: String, subject: String, detail: String, actor: String? = nil) throws {
+    ///
+    /// It comes before what it tells of is written down: whoever is killed between the two does that again, and the entry
+    /// is not added twice. The other way round it would be missing.
+    func audit(_ event: String, subject: String, detail: String, actor: String? = nil) throws(MailboxError) {
+        try audit(event, subject: subject, details: [detail], actor: actor)
+    }
+
+    func audit(_ event: String, subject: String, details: [String], actor: String? = nil) throws(MailboxError) {
         try AuditLog(home).append(
-            event: event, subject: subject, detail: detail, actor: actor ?? "tick", now: now)
+            event: event, subject: subject, details: details, actor: actor ?? "tick", now: now)
     }
 }

@@ -148,8 +148,60 @@ import Wire
         try world.answer("a")
         #expect(try world.serve().output.contains("REQ-1 of hospital-a is withdrawn"))
         #expect(try world.json("server", "requests", "--pending", "--home", "S")["requests"].items.isEmpty)
+        // The folder holds what waits; the bundle is still in the archive.
+        try world.serve()
+        #expect(world.names("S/requests/pending").isEmpty)
         try world.visit("a")
         #expect(try world.status("a")["requests"][0]["status"].text == "withdrawn")
+    }
+
+    /// Its old update belongs to the request that is over, and is not averaged.
+    @Test func aDroppedHospitalComesBackWithANewRequest() throws {
+        let world = try World.enrolled()
+        try world.configure("S", "quorum: 2")
+        try world.startSession("spring", ["a", "b"], rounds: 2)
+        try world.visit("a")
+        try world.answer("a")
+        try world.serve()
+        try world.shell("mv S/requests/approved/spring/REQ-1-hospital-a.tar S/requests/rejected/")
+        try world.serve()
+        #expect(try world.visit("a").output.contains("is over: the server dropped this hospital"))
+        try world.request(["a"], rounds: 2)
+        try world.approveAll("spring")
+        let told = try world.visit("a")
+        #expect(told.output.contains("training"), "\(told)")
+        #expect(try world.status("a")["sessions"][0]["ended"] == .null)
+        try world.answer("a")
+        for _ in 1...2 { try world.journey(["a", "b"]) }
+        let session = try world.session("spring")
+        #expect(session["state"].text == "finished", "\(session)")
+        let rounds = try world.history("spring")
+        #expect(rounds.map { $0.fate(of: "hospital-a") } == ["counted", "counted"])
+    }
+
+    @Test func whoIsDroppedBeforeItsFirstGlobalDoesNotTrain() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        try world.shell("mv S/requests/approved/spring/REQ-1-hospital-a.tar S/requests/rejected/")
+        try world.serve()
+        let told = try world.visit("a")
+        #expect(told.output.contains("the server dropped this hospital"), "\(told)")
+        #expect(world.names("a/outbox", "update").isEmpty)
+        #expect(try world.status("a")["requests"][0]["status"].text == "rejected")
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess)
+    }
+
+    /// README: no update is left out silently.
+    @Test func theUpdateOfADroppedHospitalIsOnRecord() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        try world.visit("a")
+        try world.answer("a")
+        try world.shell("mv S/requests/approved/spring/REQ-1-hospital-a.tar S/requests/rejected/")
+        // Dropped first: desk moves come before the inbox.
+        let told = try world.serve()
+        #expect(told.output.contains("update of hospital-a ignored: the client is dropped"), "\(told)")
+        #expect(try world.text("S/audit/audit.jsonl").contains("update of hospital-a ignored"))
     }
 
     @Test func anAbortedSessionStopsEverybody() throws {
@@ -163,8 +215,10 @@ import Wire
             let lines = told.output.split(separator: "\n").filter {
                 $0.contains("is over: aborted by the server: wrong labels")
             }
-            // A hospital that never saw the session has nothing to stop.
-            #expect(lines.count == (home == "a" ? 1 : 0), "\(home): \(told)")
+            // Who asked is told, whether or not it has seen the session.
+            #expect(lines.count == 1, "\(home): \(told)")
+            let request = try world.status(home)["requests"][0]["status"].text
+            #expect(request == (home == "a" ? "approved" : "rejected"), "\(home)")
             #expect(world.names("\(home)/outbox", "update").count == (home == "a" ? 1 : 0))
             #expect(try world.run("client", "run", "--home", home).isSilentSuccess)
         }

@@ -1,3 +1,4 @@
+import Bundles
 import Foundation
 import Testing
 import Wire
@@ -67,5 +68,50 @@ import Wire
         #expect(told.output.contains("REQ-1 was approved after it had expired"), "\(told)")
         #expect(try sessions(world) == 0)
         #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+    }
+
+    @Test func whatNobodyDecidedLeavesTheDeskWhenItExpires() throws {
+        let world = try asked()
+        world.advance(days: 91)
+        #expect(try world.serve().output.contains("REQ-1 has expired: nobody decided in time"))
+        try world.serve()
+        #expect(world.names("S/requests/pending").isEmpty && !world.exists("S/requests/PENDING.txt"))
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+    }
+
+    /// Who asks and takes back without end fills up what is remembered of himself, and is heard again when that has expired.
+    @Test func aHospitalHasSoManyRequestsRemembered() throws {
+        let world = try asked()
+        try world.succeed("client", "withdraw", "--home", "a")
+        try world.answer("a")
+        try world.serve()
+        try world.serve()
+        guard
+            case .object(var fields) = try StrictJSON.parse(
+                try world.bytes("S/requests/records.json"), maximumBytes: 1 << 20),
+            case .array(let own)? = fields["requests"], case .object(let first)? = own.first
+        else { throw TestTrouble("records.json has no request") }
+        fields["requests"] = .array(
+            own
+                + (2...500).map { number in
+                    var copy = first
+                    copy["number"] = .integer(Int64(number))
+                    copy["id"] = .string(SHA256Hash.digest(of: Array("\(number)".utf8)).hex)
+                    return .object(copy)
+                })
+        try world.write(
+            String(decoding: StrictJSON.serialize(.object(fields)), as: UTF8.self), to: "S/requests/records.json")
+        func ask() throws -> Outcome {
+            try world.succeed("client", "request", "--home", "a", "--rounds", "2")
+            try world.answer("a")
+            return try world.serve()
+        }
+        let told = try ask()
+        #expect(told.output.contains("500 requests of hospital-a are remembered"), "\(told)")
+        #expect(world.names("S/requests/pending").isEmpty)
+        world.advance(days: 91)
+        _ = try ask()
+        #expect(world.names("S/requests/pending") == ["REQ-501-hospital-a.tar"])
+        #expect(try world.json("server", "requests", "--home", "S")["requests"].items.count == 251)
     }
 }

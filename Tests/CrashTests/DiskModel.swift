@@ -79,6 +79,7 @@ struct DiskModel {
     }
 
     var changes = 0
+    var changed: Set<String> = []
     var operations = 0
     private var nodes: [Node] = []
     /// Nil: seen to be gone.

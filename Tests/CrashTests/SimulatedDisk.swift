@@ -31,6 +31,8 @@ final class SimulatedDisk: FileSystem {
     /// How many operations changed something, and how many there were in all.
     var changes: Int { model.withLock { $0.changes } }
     var operations: Int { model.withLock { $0.operations } }
+    /// The paths that were written to.
+    var changed: [String] { model.withLock { $0.changed.sorted() } }
     /// Whether the fault came, so that a later one makes sense.
     var wasReached: Bool {
         switch fault {
@@ -65,7 +67,10 @@ final class SimulatedDisk: FileSystem {
         if Story.isPicture(path) { return }
         let (changes, operations) = model.withLock { model in
             model.operations += 1
-            if isChange { model.changes += 1 }
+            if isChange {
+                model.changes += 1
+                model.changed.insert(path.string)
+            }
             return (model.changes, model.operations)
         }
         switch fault {

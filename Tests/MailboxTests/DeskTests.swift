@@ -59,6 +59,31 @@ import Wire
         #expect(both.refusals.count == 1 && both.refusals[0].contains("rejected wins"))
     }
 
+    /// What was decided lies there for years: nobody waits until its payload is read again, and its id is all that counts.
+    @Test func thePayloadIsReadUntilItIsDecided() throws {
+        var bytes = try content(pending)
+        let end = try #require(bytes.lastIndex { $0 != 0 })
+        bytes[end] ^= 1
+        try QuickFileSystem().writeFile(pending, bytes)
+        #expect(try scan().items.isEmpty && scan().refusals.count == 1)
+        let mailbox = try opened(world.server)
+        func decided() throws -> DeskScan {
+            try desk.scan(isDecided: { $0 == request.id }, isAccepted: mailbox.isAccepted)
+        }
+        #expect(try decided().items.map(\.id) == [request.id])
+        // The manifest's bytes are the id, and are always looked at.
+        bytes[700] ^= 1
+        try QuickFileSystem().writeFile(pending, bytes)
+        #expect(try decided().items.isEmpty)
+    }
+
+    @Test func oneFolderCanBeLookedAtAlone() throws {
+        try QuickFileSystem().copyFile(from: pending, to: desk.folder(.approved).appending("copy.tar"))
+        let mailbox = try opened(world.server)
+        let alone = try desk.scan(only: .pending, isAccepted: mailbox.isAccepted)
+        #expect(alone.items.map(\.state) == [.pending] && alone.superseded.isEmpty)
+    }
+
     /// What a disk withholds may be the rejection: nothing is decided then, and nobody is told that a file was edited.
     @Test func aFailingDiskIsNoEditedFile() throws {
         try QuickFileSystem().copyFile(from: pending, to: desk.folder(.approved).appending("copy.tar"))

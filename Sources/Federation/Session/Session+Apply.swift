@@ -69,8 +69,13 @@ extension Session {
         }
         var participant = Participant(name: client, request: request, pictures: pictures, firstRound: joining)
         if let known = self[client] {
-            participant.hasBase = known.hasBase
+            // What it had of the session it may have cleared away; what it sent belongs to the request that is over.
             participant.decisions = known.decisions
+            if let old = round?.update(of: client)?.bundle {
+                round?.superseded.append(old)
+                round?.superseded.sort()
+                round?.received.removeAll { $0.client == client }
+            }
         }
         participant.decisions.append(
             Decision(subject: .request, about: request, verdict: .approved, session: id))
