@@ -8,11 +8,12 @@ package enum FirstBlock {
     /// them, however it goes on; it may still be growing, though.
     package static func mayBegin(bundle bytes: [UInt8]) -> Bool {
         if AgeFile.isBeginning(bytes) || PartHeader(bytes) != nil { return true }
-        // What is not there yet, in a file that is filled in no order.
-        if bytes.allSatisfy({ $0 == 0 }) { return true }
         guard let header = UstarHeader(block: bytes) else { return false }
         return header.name == Manifest.fileName && header.size <= BundleLimits.standard.manifestBytes
     }
+
+    /// What is not there yet, in a file that is filled in no order; or a hole of any size, which costs its maker nothing.
+    package static func isBlank(_ bytes: [UInt8]) -> Bool { bytes.allSatisfy { $0 == 0 } }
 
     /// What tells two looks at such a file apart. The time proves nothing where it is the same, and something where it is not.
     package static func digest(of bytes: [UInt8], modified: Int64) -> Digest {

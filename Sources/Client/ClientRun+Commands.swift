@@ -94,7 +94,7 @@ extension ClientRun {
     // MARK: the desks' twins
 
     package func accept(version: Int, asSent: Bool = false, actor: String) throws {
-        let offer = try pendingOffer(version)
+        let offer = try openOffer(version, canBeRejected: true)
         // What cannot be installed stays on the desk.
         let installation = try prepare(offer, asSent: asSent)
         try move(offer, to: .approved)
@@ -102,12 +102,12 @@ extension ClientRun {
     }
 
     package func reject(version: Int, actor: String) throws {
-        let offer = try pendingOffer(version)
+        let offer = try openOffer(version, canBeRejected: false)
         try move(offer, to: .rejected)
         try refuse(offer, actor: actor)
     }
 
-    private func pendingOffer(_ version: Int) throws -> Offer {
+    private func openOffer(_ version: Int, canBeRejected: Bool) throws -> Offer {
         guard let offer = state.offer(version: version) else {
             let known = state.offers.map { "\($0.version)" }.joined(separator: ", ")
             throw ClientError(
@@ -115,7 +115,7 @@ extension ClientRun {
                 hint: known.isEmpty
                     ? "none was offered yet; 'consilium client run' fetches what came" : "there are \(known)")
         }
-        guard offer.status == .pending else {
+        guard offer.status == .pending || canBeRejected && offer.status == .rejected else {
             throw ClientError(.notAllowed, "version \(version) is \(offer.status.rawValue) already")
         }
         return offer

@@ -20,17 +20,19 @@ extension ClientRun {
                 try decide(session, consent: .granted, actor: unknownMover)
             }
         }
-        for item in plans.items(.pending) {
-            // `pending/` holds what waits, and a session that is over waits for no decision.
+        for item in plans.items {
+            // A session that is over waits for no decision, and its plan is in the archive as long as it is worth anything.
             if let session = state.session(item.manifest.session), session.ended != nil {
                 try Desk.plans(home).clear(item)
             }
         }
         let updates = try look(at: .updates(home))
-        for offer in state.offers where offer.status == .pending {
+        for offer in state.offers where offer.status != .accepted {
             guard let item = updates.item(id: offer.bundle) else { continue }
             switch item.state {
             case .pending: break
+            case .rejected where offer.status == .rejected: break
+            // One that was rejected by a slip of the hand, too.
             case .approved:
                 do {
                     try install(try prepare(offer, asSent: false), actor: unknownMover)

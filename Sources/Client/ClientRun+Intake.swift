@@ -26,7 +26,7 @@ extension ClientRun {
         let received = try mailbox.receive(retryEarly: true)
         self.received += received.deliveries.count
         for refusal in received.refusals {
-            let line = "a bundle was put into quarantine: \(refusal.detail)"
+            let line = "a bundle was put into quarantine: \(refusal.detail) (\(refusal.name))"
             if refusal.isQuiet { detail(line) } else { attention(line) }
             try audit(
                 "refused", subject: refusal.id?.hex ?? "", detail: "\(refusal.reason.rawValue): \(refusal.detail)")

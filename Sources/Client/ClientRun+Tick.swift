@@ -105,7 +105,7 @@ extension ClientRun {
         for offer in state.offers where offer.status == .pending {
             awaited.append("your decision about version \(offer.version)")
         }
-        let bundles = received == 0 ? "no new bundles" : "\(received) new bundles, which ask for nothing"
+        let bundles = mailbox.news(received: received)
         guard !awaited.isEmpty else { return "nothing to do: no session is open and no request under way, \(bundles)" }
         return "nothing to do: waiting for \(awaited.joined(separator: ", ")); \(bundles)"
     }

@@ -63,6 +63,7 @@ extension ClientRun {
             if state.announced.announce("untrained", reason: obstacle) { attention(line) } else { detail(line) }
             return
         }
+        state.announced.forget("untrained")
         let began = monotonicSeconds()
         let budget = configuration.timeBudget ?? .max
         for session in state.sessions where session.roundToTrain != nil {
@@ -161,7 +162,7 @@ extension ClientRun {
         try files.writeFile(metricsPath(session.id), result.metrics.encoded)
         try ClientHistory.append(result.metrics, session: session.id, time: now, to: home)
         try mailbox.send(
-            key: updateKey(session.id, training.round), kind: .update, to: [server], session: session.id,
+            key: updateKey(session, training.round), kind: .update, to: [server], session: session.id,
             round: training.round, request: session.request, base: session.global.model,
             payload: [
                 .file(name: "update.safetensors", updatePath(session.id)),
@@ -173,12 +174,17 @@ extension ClientRun {
                 + (result.metrics.partial ? " (partial: \(result.metrics.steps) steps)" : ""))
     }
 
-    func updateKey(_ session: RandomID, _ round: Int) -> String { "update/\(session)/\(round)" }
+    /// A hospital that left and came back answers a round for its new request, whatever it had answered for the old one.
+    private func updateKey(_ session: ClientSession, _ round: Int) -> String {
+        let key = "update/\(session.id)/\(round)"
+        let first = state.requests.first { $0.session == session.id }?.id
+        return session.request.flatMap { $0 == first ? nil : "\(key)/\($0)" } ?? key
+    }
 
     /// An update whose bundle was recorded before a kill is published by the mailbox; only the state lags behind.
     func catchUpWithPublished() throws {
         for session in state.sessions {
-            guard let round = session.roundToTrain, mailbox.sent(key: updateKey(session.id, round)) != nil else {
+            guard let round = session.roundToTrain, mailbox.sent(key: updateKey(session, round)) != nil else {
                 continue
             }
             try afterPublishing(session.id, round: round)
@@ -189,8 +195,9 @@ extension ClientRun {
         // First, since a run that is stopped on the way comes here again, and no more once the state has the round.
         try files.remove(checkpointPath(id))
         try files.remove(updatePath(id))
-        // A newer update makes the earlier rounds' ones useless.
-        try mailbox.withdraw { $0.kind == .update && $0.session == id && $0.round < round }
+        // A newer update makes the earlier ones useless.
+        let newest = state.session(id).map { updateKey($0, round) }
+        try mailbox.withdraw { $0.kind == .update && $0.session == id && $0.round <= round && $0.key != newest }
         state.change(session: id) { $0.answeredRound = max($0.answeredRound, round) }
         state.announced.forget(Self.untrained(id))
         try saveState()

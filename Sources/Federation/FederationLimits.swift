@@ -2,6 +2,8 @@
 package enum FederationLimits {
     /// Bytes of one JSON payload (`plan.json`, `round.json`, ...).
     package static let messageBytes = 4 << 20
+    /// Bytes of what a hospital asks: `request.json`, `enrol.json`. It lies on a desk for as long as nobody decides.
+    package static let askBytes = 256 << 10
     /// Bytes of a session's own state, which grows by some hundred bytes for each participant and round.
     package static let stateBytes = 256 << 20
     /// Bytes of a text that a person wrote: reason, message, contact.

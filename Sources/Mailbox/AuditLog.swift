@@ -117,8 +117,11 @@ package struct AuditLog: Sendable {
             // Where the key was lost, no key of this home's is known any more, but the head is.
             guard ownKeys.contains(signer) || remembered == old else {
                 throw MailboxError(
-                    .state, "the audit's head is signed by \(signer.fingerprint), which was never this home's key",
-                    hint: "keep audit/ as it is, and compare it with a copy that somebody else kept")
+                    .state,
+                    "\(headPath(old.number)) is signed by \(signer.fingerprint), which is not known as this home's key",
+                    hint:
+                        "if this home lost that key, remove the head and its .sig; else keep audit/ as it is, and compare it "
+                        + "with a copy that somebody else kept")
             }
             if old.number == last.number, old.line == SHA256Hash.digest(of: line) {
                 if signer == key.publicKey {
@@ -142,17 +145,16 @@ package struct AuditLog: Sendable {
         do { signature = try key.sign(head.encoded, namespace: AuditHead.namespace) } catch {
             throw MailboxError(.identity, error)
         }
-        let folder = path.removingLastComponent()
         try onDisk { () throws(FileError) in
             // The signature first: a head without one is no head yet.
-            let name = "\(Self.headPrefix)\(head.number)\(Self.headSuffix)"
-            try files.writeFile(folder.appending(name + Self.signatureSuffix), signature)
-            try files.writeFile(folder.appending(name), head.encoded)
+            let path = headPath(head.number)
+            try files.writeFile(FilePath(path.string + Self.signatureSuffix), signature)
+            try files.writeFile(path, head.encoded)
             for number in try headNumbers() where number < head.number {
-                let name = "\(Self.headPrefix)\(number)\(Self.headSuffix)"
+                let path = headPath(number)
                 // In the other order than they were written in: no signature is left alone.
-                try files.remove(folder.appending(name + Self.signatureSuffix))
-                try files.remove(folder.appending(name))
+                try files.remove(FilePath(path.string + Self.signatureSuffix))
+                try files.remove(path)
             }
         }
         // Last: behind what is signed it does no harm, ahead of it it would.
@@ -164,7 +166,29 @@ package struct AuditLog: Sendable {
     }
 
     /// To be asked before a run does anything: what it added to a log that lost its end would be lost with it.
-    func requireLastHead() throws(MailboxError) { try requireLastHead(or: try newestHead(key: nil)?.head) }
+    /// A log that is shorter than what was signed, or another one, is not added to either: what came then would be taken for
+    /// the damage.
+    func requireLastHead() throws(MailboxError) {
+        let newest = try newestHead(key: nil)?.head
+        try requireLastHead(or: newest)
+        guard let newest else { return }
+        let tail = try readTail()
+        let last = try tail.lines.last.map { (line) throws(MailboxError) in
+            try AuditEntry(line: line, at: "\(path), the last line").number
+        }
+        let behind = tail.lines.count - 1 - Int(clamping: (last ?? 0) - newest.number)
+        let isThere = (last ?? 0) >= newest.number
+        guard isThere, !tail.lines.indices.contains(behind) || SHA256Hash.digest(of: tail.lines[behind]) == newest.line
+        else {
+            throw MailboxError(
+                .state,
+                isThere
+                    ? "line \(newest.number) of \(path) is not the one that this home signed on \(newest.at.rfc3339)"
+                    : "\(path) ends at line \(last ?? 0), but this home signed line \(newest.number) on \(newest.at.rfc3339)",
+                hint: "put audit/ back from the newest copy; if there is none, move audit/ away and remove "
+                    + "\(lastHeadPath), and a new log begins")
+        }
+    }
 
     /// - Returns: the last head that this home remembers.
     /// - Throws: ``MailboxError`` where that is a later one than the newest one that is left.
@@ -199,18 +223,27 @@ package struct AuditLog: Sendable {
         }
     }
 
+    private func headPath(_ number: Int64) -> FilePath {
+        path.removingLastComponent().appending("\(Self.headPrefix)\(number)\(Self.headSuffix)")
+    }
+
     private func newestHead(key: PublicKey?) throws(MailboxError) -> (head: AuditHead, signer: PublicKey)? {
-        let folder = path.removingLastComponent()
         guard let number = try onDisk({ () throws(FileError) in try headNumbers().max() }) else { return nil }
-        let head = folder.appending("\(Self.headPrefix)\(number)\(Self.headSuffix)")
+        let head = headPath(number)
         let found = try onDisk { () throws(FileError) in
-            (
+            let signature = FilePath(head.string + Self.signatureSuffix)
+            return (
                 head: try files.readFile(head, limit: AuditHead.maximumBytes),
-                signature: try files.readFile(
-                    FilePath(head.string + Self.signatureSuffix), limit: AuditHead.maximumBytes)
+                signature: try files.exists(signature)
+                    ? try files.readFile(signature, limit: AuditHead.maximumBytes) : nil
             )
         }
-        return try AuditHead.read(found.head, signature: found.signature, key: key, at: head.string)
+        guard let signature = found.signature else {
+            throw MailboxError(
+                .state, "\(head) has no signature beside it",
+                hint: "put its .sig back from a copy; if this home never wrote it, remove it")
+        }
+        return try AuditHead.read(found.head, signature: signature, key: key, at: head.string)
     }
 
     // MARK: reading

@@ -119,7 +119,10 @@ package struct Desk: Sendable {
                 guard !cause.isTransient else { throw MailboxError(cause) }
                 return scan.withhold(path, cause)
             }
-            return scan.refuse(path, "does not verify (\(error)); it was edited or is no bundle")
+            return scan.refuse(
+                path,
+                "does not verify (\(error)); it was edited or is no bundle: remove it, and what waits is laid there again"
+            )
         }
         guard isAccepted(bundle.id) else {
             return scan.refuse(path, "was never received here; move files only from pending/")
@@ -209,6 +212,8 @@ package struct DeskScan: Sendable {
 
     /// The first file that the disk would not open, and why.
     private var withheld: FileError?
+
+    package var isWhole: Bool { withheld == nil }
 
     package func items(_ state: DeskState) -> [DeskItem] { items.filter { $0.state == state } }
     package func item(id: Digest) -> DeskItem? { items.first { $0.id == id } }

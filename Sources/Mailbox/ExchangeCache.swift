@@ -23,9 +23,18 @@ struct ExchangeCache: Equatable {
         var size: Int64?
     }
 
+    /// How many files are noted as seen. Others name them, and each one more is read again in each run instead.
+    private static let seenKept = 5000
+
     /// By absolute path, as for ``delivered``.
     var seen: [String: Seen] = [:]
+
+    mutating func note(_ file: Seen, at path: FilePath) {
+        if seen[path.string] != nil || seen.count < Self.seenKept { seen[path.string] = file }
+    }
     var delivered: [String: Delivered] = [:]
+    /// Where the file system was mounted that the exchange lay on when it was last used.
+    var mountPoint: String?
     /// Why the exchange could not be used when it was last tried; nil if it could.
     var trouble: String?
     /// What could not be done when it was last used, by the way of the bundles: what has been said already.
@@ -51,7 +60,7 @@ struct ExchangeCache: Equatable {
 
     private var json: JSONValue {
         [
-            "trouble": trouble.map { .string($0) } ?? .null,
+            "trouble": trouble.map { .string($0) } ?? .null, "mount_point": mountPoint.map { .string($0) } ?? .null,
             "problems": .object(
                 Dictionary(
                     uniqueKeysWithValues: problems.map { way, lines in
@@ -75,13 +84,14 @@ struct ExchangeCache: Equatable {
     private init(json: JSONValue) throws(JSONError) {
         var fields = try ObjectReader(json, context: "exchange.json")
         trouble = try fields.optionalString("trouble", maximumLength: 65_536)
+        mountPoint = try fields.optionalString("mount_point", maximumLength: 8192)
         if fields.has("problems") {
             var lines = try fields.object("problems")
             for way in ExchangeSummary.Way.allCases where lines.has(way.rawValue) {
                 problems[way] = try lines.strings(way.rawValue)
             }
         }
-        for var item in try fields.objects("seen") {
+        for var item in try fields.objects("seen").prefix(Self.seenKept) {
             seen[try item.string("path", maximumLength: 8192)] = Seen(
                 size: try item.integer("size"), modified: try item.integer("modified"))
         }
@@ -118,17 +128,23 @@ extension Mailbox {
     /// - Returns: nil if it cannot be used.
     package func exchange(at root: FilePath) throws(MailboxError) -> Exchange? {
         var cache = ExchangeCache.load(from: home)
-        let known = cache.trouble
+        let (known, knownMount) = (cache.trouble, cache.mountPoint)
         var exchange: Exchange?
         do {
-            exchange = try Exchange.detect(root, home: home)
+            let found = try Exchange.detect(root, home: home)
+            try cache.check(found, files)
+            exchange = found
             // A share that does not answer may still have its folder's state in the system's memory.
             if !cache.isSilent { cache.trouble = nil }
         } catch {
             cache.trouble = error.description
-            if error.description != known { problems.append("exchange: \(error)") }
+            if error.description != known {
+                problems.append("exchange: \(error)")
+            } else {
+                knownProblems.append("exchange: \(error)")
+            }
         }
-        if cache.trouble != known { try cache.save(to: home) }
+        if cache.trouble != known || cache.mountPoint != knownMount { try cache.save(to: home) }
         return exchange
     }
 
@@ -154,5 +170,17 @@ extension Mailbox {
 }
 
 extension ExchangeCache {
+    /// The folder that a share is mounted on is there without it too, and what was laid there then would reach nobody.
+    fileprivate mutating func check(_ exchange: Exchange, _ files: any FileSystem) throws(MailboxError) {
+        guard let found = (try? files.volume(of: exchange.root))??.mountPoint else { return }
+        if let mountPoint, FilePath(mountPoint) != found, FilePath(mountPoint).starts(with: found) {
+            throw MailboxError(
+                .exchange,
+                "\(exchange.root) lies on the file system of \(found) now, and lay on that of \(mountPoint): is the share mounted?",
+                hint: "if it has moved, remove mailbox/exchange.json of this home")
+        }
+        mountPoint = found.string
+    }
+
     fileprivate var isSilent: Bool { trouble.map(FileError.isUnreachable) ?? false }
 }

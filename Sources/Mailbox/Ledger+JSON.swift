@@ -43,7 +43,7 @@ extension Ledger {
                 settled.sorted { ($0.key.sender, $0.key.session) < ($1.key.sender, $1.key.session) }.map {
                     [
                         "sender": .string($0.key.sender.text), "session": .string($0.key.session.hex),
-                        "seq": .integer($0.value),
+                        "at": .integer($0.value.seconds),
                     ]
                 }),
             "unknown_acks": .array(
@@ -81,8 +81,8 @@ extension Ledger {
         if fields.has("settled") {
             for var item in try fields.objects("settled") {
                 let place = Correspondence(sender: try item.partyName("sender"), session: try item.randomID("session"))
-                settled[place] = try item.integer("seq", in: 0...Int64.max)
-                try item.finish()
+                // Numbers stood there before; what they settled is told once more.
+                if item.has("at") { settled[place] = Timestamp(seconds: try item.integer("at")) }
             }
         }
         // As strings they were written before it was known who said so; they are told once more.

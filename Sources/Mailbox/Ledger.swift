@@ -40,8 +40,8 @@ struct Ledger: Equatable {
     var sequenceFloor: Int64 = 0
     var held: [Digest: HeldBundle] = [:]
     var equivocations: [Equivocation] = []
-    /// Up to which number a person has settled what a party contradicted itself about in a session.
-    var settled: [Correspondence: Int64] = [:]
+    /// When a person settled what a party had contradicted itself about in a session.
+    var settled: [Correspondence: Timestamp] = [:]
     /// Digests that others say they received from here and that are unknown here, by who says so.
     var unknownAcks: [PartyName: Set<Digest>] = [:]
 
@@ -79,7 +79,8 @@ struct Ledger: Equatable {
     /// - Parameter further: what this run has found already.
     func accepts(_ equivocation: Equivocation, after further: [Equivocation]) -> Bool {
         let place = Correspondence(sender: equivocation.sender, session: equivocation.session)
-        guard equivocation.seq > settled[place] ?? 0 else { return false }
+        // What it contradicts has to be newer than that, whichever number it has: else it is an old quarrel.
+        if let end = settled[place], let first = incoming[equivocation.first], first.received <= end { return false }
         var (all, here, sessions) = (0, 0, Set<RandomID>())
         for list in [equivocations, further] {
             for known in list where known.sender == equivocation.sender {
@@ -93,13 +94,11 @@ struct Ledger: Equatable {
             || here < Self.equivocationsPerSession && all - sessions.count < Self.furtherEquivocationsPerSender
     }
 
-    /// The bundles that show contradictions and are kept before all else, of each party the first few.
-    var evidence: Set<Digest> {
-        var found: Set<Digest> = []
-        for alarms in Dictionary(grouping: equivocations, by: \.sender).values {
-            found.formUnion(alarms.prefix(Self.evidencePerSender).map(\.second))
+    /// The bundles that show contradictions and are kept before all else: of each party the first few, party by party.
+    var evidence: [[Digest]] {
+        Dictionary(grouping: equivocations, by: \.sender).sorted { $0.key < $1.key }.map {
+            $0.value.prefix(Self.evidencePerSender).map(\.second)
         }
-        return found
     }
 
     /// A known bundle came once more: its sender may not know that it arrived.
@@ -183,12 +182,16 @@ struct Ledger: Equatable {
         incoming = incoming.filter { $0.value.expires > limit }
         outgoing = outgoing.filter { $0.value.expires > limit }
         equivocations.removeAll { incoming[$0.first] == nil && !waiting.contains($0.first) }
+        // Nor does a party push out what it has contradicted.
+        let contradicted = Set(equivocations.map(\.first))
         let rejected = Dictionary(grouping: incoming.values.filter { $0.outcome == .rejected }) {
             $0.kind == .enrol ? "" : $0.signer
         }
         for records in rejected.values where records.count > Self.rejectedPerSender {
             let oldest = records.sorted { ($0.received, $0.id) < ($1.received, $1.id) }
-            for record in oldest.dropLast(Self.rejectedPerSender) { incoming[record.id] = nil }
+            for record in oldest.dropLast(Self.rejectedPerSender) where !contradicted.contains(record.id) {
+                incoming[record.id] = nil
+            }
         }
     }
 

@@ -91,7 +91,7 @@ extension Mailbox {
                     continue
                 }
                 if try collect(path, seen, name: entry.name, of: exchange, &pass) {
-                    pass.cache.seen[path.string] = seen
+                    pass.cache.note(seen, at: path)
                 }
             } catch let error as FileError where error.path == path || error.isUnreachable {
                 if !error.isMissing { pass.summary.add(error, of: exchange) }
@@ -120,6 +120,10 @@ extension Mailbox {
                 pass.tell(part, name)
                 return true
             case .growing: return false
+            case .blank:
+                pass.summary.problems.append(
+                    "\(Quarantine.printable(name)) in the exchange begins with zeros only; it is no bundle")
+                return true
             case .junk where !Quarantine(home: home).hasRoom(for: seen.size):
                 pass.summary.problems.append(
                     "\(Quarantine.printable(name)) in the exchange is not a bundle, and too large for quarantine/")
@@ -128,6 +132,7 @@ extension Mailbox {
             case .perhapsABundle: break
             }
         }
+        guard seen.size <= Self.smallBytes || pass.unverifiedBytes < Self.unverifiedBytesPerRun else { return false }
         let spooled = spoolPath()
         try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: Self.largestFile)
         defer { try? files.remove(spooled) }
@@ -154,7 +159,7 @@ extension Mailbox {
                 status.modified == seen.modified
             {
                 // Where it may not be removed, it need not be copied again for that.
-                pass.cache.seen[path.string] = seen
+                pass.cache.note(seen, at: path)
                 try files.remove(path)
                 pass.cache.seen[path.string] = nil
                 pass.summary.removed.append(name)
@@ -163,6 +168,7 @@ extension Mailbox {
             return true
         } catch let error as BundleError {
             if let cause = error.cause { throw cause }
+            if seen.size > Self.smallBytes { pass.unverifiedBytes += seen.size }
             // In a folder that all share, most of what is encrypted is for others.
             if error.reason == .notForThisIdentity, home.role == .client, exchange.layout == .flat { return true }
             if let part = try PartHeader.read(spooled, files: files) {
@@ -208,6 +214,8 @@ private struct CollectingPass {
     let only: PartyName?
     var settling: Settling
     var summary = ExchangeSummary(.collecting)
+    /// Of large files that were copied and turned out to be no bundles.
+    var unverifiedBytes: Int64 = 0
     /// All paths that were listed.
     var present: Set<String> = []
 

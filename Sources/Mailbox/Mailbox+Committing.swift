@@ -44,11 +44,22 @@ extension Mailbox {
             outcome = .ignored
         }
         try record(delivery, outcome, verdict)
-        if case .ignored = verdict {
-            do { try files.remove(pending.bundle.path) } catch { problems.append(error.description) }
-        }
-        clean(pending.sources)
         open[delivery.id] = nil
+        if case .ignored = verdict { return ignored.append(pending) }
+        clean(pending.sources)
+        try settleIgnored()
+    }
+
+    /// Writes down what was ignored, and cleans it away. Many small bundles, such as receipts, make one write of the ledger
+    /// that way: with the next bundle of another kind, or here.
+    func settleIgnored() throws(MailboxError) {
+        guard !ignored.isEmpty else { return }
+        try updateLedger { _ in }
+        for pending in ignored {
+            do { try files.remove(pending.bundle.path) } catch { problems.append(error.description) }
+            clean(pending.sources)
+        }
+        ignored = []
     }
 
     /// One party cannot fill the disk with bundles that wait.
@@ -87,7 +98,9 @@ extension Mailbox {
         // A bundle for several parties acknowledges to all of them, so that strange digests say nothing.
         let isForUsOnly = manifest.recipients == [home.name]
         var resumed: Int64?
-        try updateLedger { ledger in
+        var isIgnored = false
+        if case .ignored = verdict { isIgnored = true }
+        try updateLedger(isSavedLater: isIgnored) { ledger in
             ledger.incoming[delivery.id] = entry
             ledger.held[delivery.id] = hold
             guard !delivery.isSelfSigned else { return }

@@ -45,6 +45,13 @@ extension Mailbox {
         let recipients: [PartyName]
     }
 
+    /// Whose every key is revoked gets no model any more: nobody knows who reads it. What tells it so still goes out.
+    private func isCutOff(_ party: PartyName, from kind: BundleKind) -> Bool {
+        guard ![.trust, .decision, .abort].contains(kind) else { return false }
+        let entries = trust.signers.entries(of: party)
+        return !entries.isEmpty && entries.allSatisfy { trust.isRevoked($0.key) }
+    }
+
     func targets(of record: OutgoingRecord, in exchange: Exchange, only: PartyName?) -> [Target] {
         guard home.role == .server else {
             return [
@@ -56,7 +63,7 @@ extension Mailbox {
             let path = exchange.root.appending("outbox").appending(record.name)
             return isMeant ? [Target(path: path, recipients: record.recipients)] : []
         }
-        return record.recipients.filter { only == nil || $0 == only }.map {
+        return record.recipients.filter { (only == nil || $0 == only) && !isCutOff($0, from: record.kind) }.map {
             Target(path: exchange.fromServer($0).appending(record.name), recipients: [$0])
         }
     }
@@ -89,10 +96,17 @@ extension Mailbox {
         }
     }
 
-    /// Removes our own retired bundles from this exchange.
+    /// Removes from this exchange what is retired of our own bundles, or not for its recipient any more.
     private func takeBack(_ exchange: Exchange, _ cache: inout ExchangeCache, _ summary: inout ExchangeSummary) {
-        let live = Set(ledger.outgoing.values.filter { !$0.isRetired }.map(\.id))
-        for (text, delivered) in cache.delivered where !live.contains(delivered.id) {
+        let live = ledger.outgoing.values.filter { !$0.isRetired }
+        let identifiers = Set(live.map(\.id))
+        let cutOff = Set(
+            live.flatMap { record in
+                record.recipients.filter { isCutOff($0, from: record.kind) }.map {
+                    exchange.fromServer($0).appending(record.name).string
+                }
+            })
+        for (text, delivered) in cache.delivered where !identifiers.contains(delivered.id) || cutOff.contains(text) {
             let path = FilePath(text)
             guard path.starts(with: exchange.root) else { continue }
             do {

@@ -10,6 +10,9 @@ extension Mailbox {
     static let smallBytes: Int64 = 1 << 20
     /// Room on our own disk that no larger file is given.
     private static let reservedBytes: Int64 = 32 << 20
+    /// How much of large files one run copies that turn out to be no bundles, before it leaves the others for the next one. Holes
+    /// in a file cost its maker nothing, and our disk all that it says.
+    static let unverifiedBytesPerRun: Int64 = 4 << 30
     /// How many names of a folder are read; beyond that the system chooses whose turn it is.
     static let namesPerRun = 100_000
 
@@ -28,8 +31,14 @@ extension Mailbox {
         let before = pass.settling
         try receiveHeld(retryEarly: retryEarly, &pass)
         let entries = try inboxEntries(&pass)
-        for entry in entries.prefix(Self.filesPerRun) { try take(entry, &pass) }
+        // Small ones first; the others in an order that nobody can choose, since they may have to wait for the next run.
+        var (small, large) = ([InboxFile](), [InboxFile]())
+        for entry in entries.prefix(Self.filesPerRun) {
+            guard let file = try lookAt(entry) else { continue }
+            if file.size > Self.smallBytes { large.append(file) } else { small.append(file) }
+        }
         pass.received.remaining = max(0, entries.count - Self.filesPerRun)
+        for file in small + mixed(large, by: \.name) { try take(file, &pass) }
 
         let changes = pass.changes
         try updateLedger { ledger in
@@ -61,6 +70,8 @@ extension Mailbox {
         case part(PartHeader)
         /// No bundle, and the same in two runs a minute apart.
         case junk
+        /// Junk of which there is nothing to see.
+        case blank
         case growing
         case perhapsABundle
     }
@@ -73,7 +84,8 @@ extension Mailbox {
         if let part = PartHeader(first) { return .part(part) }
         if FirstBlock.mayBegin(bundle: first) { return .perhapsABundle }
         let look = FirstBlock.digest(of: first, modified: modified)
-        return settling.observe(name, size: size, digest: look, now: now) ? .junk : .growing
+        guard settling.observe(name, size: size, digest: look, now: now) else { return .growing }
+        return FirstBlock.isBlank(first) ? .blank : .junk
     }
 
     // MARK: looking
@@ -102,40 +114,58 @@ extension Mailbox {
         return items.map { (SHA256Hash.digest(of: salt + Array(name($0).utf8)), $0) }.sorted { $0.0 < $1.0 }.map(\.1)
     }
 
-    private func take(_ entry: DirectoryEntry, _ pass: inout ReceivingPass) throws(MailboxError) {
+    /// - Returns: nil where there is no plain file now.
+    private func lookAt(_ entry: DirectoryEntry) throws(MailboxError) -> InboxFile? {
         let path = home.inbox.appending(entry.component)
+        do {
+            guard let status = try files.status(path), status.kind == .regular else { return nil }
+            return InboxFile(
+                component: entry.component, size: status.size, modified: status.modified, inode: status.inode)
+        } catch {
+            try tell(error, of: path)
+            return nil
+        }
+    }
+
+    /// Trouble with this one file must not keep the others waiting; trouble with our own disk stops the run.
+    private func tell(_ error: FileError, of path: FilePath) throws(MailboxError) {
+        guard error.path == path else { throw MailboxError(error) }
+        if !error.isMissing { problems.append(error.description) }
+    }
+
+    private func take(_ file: InboxFile, _ pass: inout ReceivingPass) throws(MailboxError) {
+        let path = home.inbox.appending(file.component)
         let spooled = spoolPath()
-        let file: InboxFile
         var isJunk = false
         do {
-            guard let status = try files.status(path), status.kind == .regular else { return }
-            file = InboxFile(
-                component: entry.component, size: status.size, modified: status.modified, inode: status.inode)
             guard !pass.settling.isLeft(file, now: now) else { return }
-            guard status.size <= Self.largestFile else {
+            guard file.size <= Self.largestFile else {
                 return report(file, "has more than \(Self.largestFile) bytes and was not read", &pass)
             }
-            guard hasRoom(for: status.size) else { return report(file, Self.noRoom(for: status.size), &pass) }
+            guard hasRoom(for: file.size) else { return report(file, Self.noRoom(for: file.size), &pass) }
             // What cannot be a bundle is copied once, to be put away, and not in each run in which it might still grow.
-            if status.size > Self.smallBytes {
+            if file.size > Self.smallBytes {
                 switch try firstLook(at: path, size: file.size, modified: file.modified, as: file.name, &pass.settling)
                 {
                 case .part(let part): return report(part, file, &pass)
                 case .growing:
                     pass.received.settling += 1
                     return
+                case .blank:
+                    return leave(file, "begins with zeros only; it is no bundle, and is left where it is", &pass)
                 case .junk where !Quarantine(home: home).hasRoom(for: file.size):
-                    return leave(file, "not a bundle", &pass)
+                    return leave(file, Self.tooLarge("not a bundle"), &pass)
                 case .junk: isJunk = true
                 case .perhapsABundle: break
+                }
+                guard pass.unverifiedBytes < Self.unverifiedBytesPerRun else {
+                    pass.received.remaining += 1
+                    return
                 }
             }
             try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: Self.largestFile)
         } catch {
-            // Trouble with this one file must not keep the others waiting; trouble with our own disk stops the run.
-            guard error.path == path else { throw MailboxError(error) }
-            if !error.isMissing { problems.append(error.description) }
-            return
+            return try tell(error, of: path)
         }
         var archive = spooled
         do {
@@ -144,6 +174,7 @@ extension Mailbox {
             try sort(unverified, manifest: try unverified.manifest(), from: file, original: spooled, &pass)
         } catch let error as BundleError {
             if let cause = error.cause { throw MailboxError(cause) }
+            if file.size > Self.smallBytes { pass.unverifiedBytes += file.size }
             try settle(file, spooled, error, hasSettled: isJunk, &pass)
         } catch let error as MailboxError {
             throw error
@@ -175,7 +206,7 @@ extension Mailbox {
             }
         }
         guard Quarantine(home: home).hasRoom(for: content.size) else {
-            return leave(file, error.reason.rawValue, &pass)
+            return leave(file, Self.tooLarge(error.reason.rawValue), &pass)
         }
         let reason: RefusalReason =
             !isForOthers ? .notABundle : isNamedForAnother(file.name) ? .wrongRecipient : .notForThisIdentity
@@ -193,8 +224,8 @@ extension Mailbox {
 
     /// Says something about a file in the inbox, once.
     private func report(_ file: InboxFile, _ what: String, _ pass: inout ReceivingPass) {
-        guard pass.settling.report(file.name) else { return }
-        problems.append("inbox/\(Quarantine.printable(file.name)) \(what)")
+        let line = "inbox/\(Quarantine.printable(file.name)) \(what)"
+        if pass.settling.report(file.name) { problems.append(line) } else { knownProblems.append(line) }
     }
 
     private func report(_ part: PartHeader, _ file: InboxFile, _ pass: inout ReceivingPass) {
@@ -203,8 +234,8 @@ extension Mailbox {
         )
     }
 
-    private func leave(_ file: InboxFile, _ reason: String, _ pass: inout ReceivingPass) {
-        report(file, Self.tooLarge(reason), &pass)
+    private func leave(_ file: InboxFile, _ what: String, _ pass: inout ReceivingPass) {
+        report(file, what, &pass)
         pass.settling.leave(file, now: now)
     }
 
@@ -222,6 +253,8 @@ extension DirectoryEntry {
 struct ReceivingPass {
     var received = Received()
     var settling: Settling
+    /// Of large files that were copied and turned out to be no bundles.
+    var unverifiedBytes: Int64 = 0
     var changes: [(inout Ledger) -> Void] = []
     /// To be cleaned from the inbox once the ledger is written.
     var finished: [InboxFile] = []

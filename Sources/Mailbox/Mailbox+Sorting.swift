@@ -30,7 +30,9 @@ extension Mailbox {
             pass.finished.append(file)
         case .equivocation(let first):
             try alarm(manifest, first: first, second: id, &pass)
-            let detail = "another bundle of \(manifest.sender) has the number \(manifest.seq) too: \(first.short)"
+            let detail =
+                "another bundle of \(manifest.sender) has the number \(manifest.seq) too: \(first.short); both are signed by "
+                + unverified.signer.fingerprint
             try refuse(original, manifest, id, file.name, .equivocation, detail, &pass)
             pass.finished.append(file)
         case .hold(let reason):
@@ -63,12 +65,13 @@ extension Mailbox {
             }
             if let rival { admission = .equivocation(first: rival.bundle.id) }
         }
-        // A stranger accuses nobody: whose name stands in his enrolment is his own choice.
-        guard case .equivocation(let first) = admission, trust.signers.entries(for: signer).isEmpty else {
-            return admission
-        }
+        // Nobody is accused by another's key: whose name stands in an enrolment is its maker's choice.
+        guard case .equivocation(let first) = admission,
+            !trust.signers.entries(for: signer).contains(where: { $0.principal == manifest.sender })
+        else { return admission }
         return .refuse(
-            .equivocation, "its key has signed another enrolment with the number \(manifest.seq): \(first.short)")
+            .equivocation,
+            "its key \(signer.fingerprint) has signed another bundle with the number \(manifest.seq): \(first.short)")
     }
 
     func deliver(

@@ -32,6 +32,8 @@ package final class Mailbox {
     private let savedClock: ClockFloor
     /// Bundles that this run gave out and that were not committed yet.
     var open: [Digest: PendingDelivery] = [:]
+    /// Bundles that were ignored, and of which that is not written down yet.
+    var ignored: [PendingDelivery] = []
     var spooled = 0
     /// Whether this run has looked into the outbox for bundles that it does not remember.
     var hasLookedForForeignHand = false
@@ -69,6 +71,7 @@ package final class Mailbox {
 
     /// Ends a run: signs what it added to the audit, and remembers the time, if it is worth a write.
     package func finish() throws(MailboxError) {
+        try settleIgnored()
         try AuditLog(home).signHead(
             identity.signing, ownKeys: ownKeys, federation: home.federation, party: home.name, now: now)
         clock.raise(to: now, now: now)
@@ -95,9 +98,14 @@ package final class Mailbox {
     func reloadIdentity() throws(MailboxError) { identity = try Identity.load(from: home) }
 
     /// Changes the ledger on disk and then here: nothing is believed to be remembered that is not.
-    func updateLedger(_ change: (inout Ledger) -> Void) throws(MailboxError) {
+    /// - Parameter isSavedLater: the next change is written together with this one.
+    func updateLedger(isSavedLater: Bool = false, _ change: (inout Ledger) -> Void) throws(MailboxError) {
         var changed = ledger
         change(&changed)
+        if isSavedLater {
+            ledger = changed
+            return
+        }
         if changed != savedLedger { try changed.save(to: home) }
         ledger = changed
         savedLedger = changed
@@ -108,6 +116,14 @@ package final class Mailbox {
     /// What only matters to whoever asks what a run did with its exchange.
     package var details: [String] {
         (delivered > 0 ? ["\(delivered) bundles laid in the exchange"] : []) + knownProblems.map { "still so: \($0)" }
+    }
+
+    /// What a run that asks nothing of anybody says of the bundles.
+    package func news(received: Int) -> String {
+        let held = ledger.held.count
+        let new = max(0, received - held)
+        return (new == 0 ? "no new bundles" : "\(new) new bundles, which ask for nothing")
+            + (held == 0 ? "" : ", \(held) held until what they belong to has come")
     }
 
     package func isAccepted(_ id: Digest) -> Bool { ledger.incoming[id]?.outcome == .accepted }
@@ -122,10 +138,7 @@ package final class Mailbox {
         let now = now
         try updateLedger { ledger in
             let settled = ledger.equivocations.filter { $0.sender == sender && $0.session == session }
-            let highest = ledger.incoming.values.reduce(0) {
-                $1.sender == sender && $1.session == session ? max($0, $1.seq) : $0
-            }
-            ledger.settled[Ledger.Correspondence(sender: sender, session: session)] = highest
+            ledger.settled[Ledger.Correspondence(sender: sender, session: session)] = now
             for alarm in settled {
                 guard let first = ledger.incoming[alarm.first] else { continue }
                 ledger.incoming[alarm.second] = IncomingRecord(

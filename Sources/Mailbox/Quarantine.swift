@@ -41,12 +41,14 @@ struct Quarantine {
         }
     }
 
-    /// Keeps the newest within the caps. What shows that a party contradicted itself goes after all else, so that it cannot be
-    /// pushed out by a flood of other things.
+    /// Keeps the newest within the caps. The first bundles that show that a party contradicted itself go after all else, so that
+    /// they cannot be pushed out by a flood of other things, nor by another party's: each has its part of half of the room.
     ///
-    /// - Parameter evidence: the bundles of such contradictions.
-    func prune(keeping evidence: Set<Digest>) throws(MailboxError) {
-        let evidence = Set(evidence.map(\.short))
+    /// - Parameter evidence: the bundles of such contradictions, party by party.
+    func prune(keeping evidence: [[Digest]]) throws(MailboxError) {
+        let parties = Dictionary(
+            evidence.enumerated().flatMap { party, bundles in bundles.map { ($0.short, party) } },
+            uniquingKeysWith: { first, _ in first })
         try onDisk { () throws(FileError) in
             let entries = try home.files.list(home.quarantine)
             var found: [(path: FilePath, status: FileStatus)] = []
@@ -56,15 +58,14 @@ struct Quarantine {
             }
             guard !found.isEmpty else { return }
             let limit = limit(holding: found.reduce(0) { $0 + $1.status.size })
-            // Half of the room at most: other things are worth a look too.
             var kept: Set<FilePath> = []
-            var room = limit / 2
-            for file in found.sorted(by: { $0.status.modified < $1.status.modified })
-            where kept.count < Self.maximumFiles && file.status.size <= room
-                && evidence.contains(Self.digest(in: file.path))
-            {
+            var room = [Int64](repeating: limit / 2 / Int64(max(1, evidence.count)), count: evidence.count)
+            for file in found.sorted(by: { $0.status.modified < $1.status.modified }) {
+                guard kept.count < Self.maximumFiles, let party = parties[Self.digest(in: file.path)],
+                    file.status.size <= room[party]
+                else { continue }
                 kept.insert(file.path)
-                room -= file.status.size
+                room[party] -= file.status.size
             }
             found.sort { first, second in
                 let isKept = kept.contains(first.path)

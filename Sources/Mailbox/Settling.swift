@@ -6,11 +6,13 @@ import Wire
 /// while it grows, and a share may show an old content for a while, so that a first look proves nothing.
 ///
 /// A file is settled when its size and digest are the same in two runs at least ``interval`` apart. Names only find the
-/// earlier look again; modification times mean nothing. To lose this file costs a minute's patience and no more.
+/// earlier look again. To lose this file costs a minute's patience and no more.
 struct Settling: Equatable {
     /// In seconds.
     static let interval: Int64 = 60
     private static let maximumBytes = 64 << 20
+    /// How many files of each sort are noted. Others name them; one more waits until there is room again.
+    private static let kept = 5000
 
     struct Observation: Equatable {
         let size: Int64
@@ -40,16 +42,19 @@ struct Settling: Equatable {
         if let earlier = observations[name], earlier.size == size, earlier.digest == digest, earlier.since <= now {
             return now.seconds - earlier.since.seconds >= Self.interval
         }
-        observations[name] = Observation(size: size, digest: digest, since: now)
+        if observations[name] != nil || observations.count < Self.kept {
+            observations[name] = Observation(size: size, digest: digest, since: now)
+        }
         return false
     }
 
     /// - Returns: whether it is new.
-    mutating func report(_ name: String) -> Bool { oddities.insert(name).inserted }
+    mutating func report(_ name: String) -> Bool { oddities.count < Self.kept && oddities.insert(name).inserted }
 
     mutating func forget(_ name: String) { observations[name] = nil }
 
     mutating func leave(_ file: InboxFile, now: Timestamp) {
+        guard left[file.name] != nil || left.count < Self.kept else { return }
         left[file.name] = Left(size: file.size, modified: file.modified, inode: file.inode, since: now)
         observations[file.name] = nil
     }

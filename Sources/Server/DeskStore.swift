@@ -23,6 +23,14 @@ package struct DeskStore: Sendable {
     }
 
     package func save(_ records: DeskRecords) throws {
-        try home.files.writeFile(path, StrictJSON.serialize(records.json, pretty: true))
+        let bytes = StrictJSON.serialize(records.json, pretty: true)
+        // What could not be read again must not take the place of what can.
+        guard bytes.count <= Self.maximumBytes else {
+            throw ServerError(
+                .damaged,
+                "records.json would have \(bytes.count) bytes, more than the \(Self.maximumBytes) that are read again",
+                hint: "find out with 'consilium server requests' who asks so often, and revoke that key")
+        }
+        try home.files.writeFile(path, bytes)
     }
 }

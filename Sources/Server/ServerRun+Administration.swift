@@ -45,6 +45,10 @@ extension ServerRun {
                 .notAllowed, "no key of \(client) is believed here any more",
                 hint: "approve a new enrolment of it first")
         }
+        // A slip of the pen must not settle what another party did.
+        guard try !effects(of: .readmit(client), on: found).isEmpty else {
+            throw ServerError(.notAllowed, "\(client) is not excluded from session \(found.name)")
+        }
         try mailbox.forgetEquivocations(of: client, session: found.id)
         try administer(.readmit(client), session, "readmit \(client)", actor)
     }
@@ -64,14 +68,15 @@ extension ServerRun {
 
     private func administer(_ event: SessionEvent, _ name: String, _ what: String, _ actor: String) throws {
         let session = try session(named: name)
-        do {
-            var copy = session
-            _ = try copy.apply(event, now: now)
-        } catch {
-            throw ServerError(.notAllowed, "\(error)")
-        }
+        _ = try effects(of: event, on: session)
         try audit("command", subject: session.id.hex, detail: what, actor: actor)
         try apply(event, to: session.id)
+    }
+
+    /// What would come of an event that nobody has taken in yet.
+    private func effects(of event: SessionEvent, on session: Session) throws -> [SessionEffect] {
+        var copy = session
+        do { return try copy.apply(event, now: now) } catch { throw ServerError(.notAllowed, "\(error)") }
     }
 
     // MARK: versions

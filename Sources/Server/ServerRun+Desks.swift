@@ -29,8 +29,22 @@ extension ServerRun {
 
     // MARK: enrolments
 
+    /// Lays a bundle on its desk again that waits for a decision and is nowhere there: its file was edited or taken away, and
+    /// the hospital cannot send it a second time.
+    private func layAgain(_ id: Digest, _ name: DeskName, on desk: Desk, _ scan: DeskScan) throws {
+        let archived = home.archived(id)
+        guard scan.isWhole, scan.item(id: id) == nil, try files.exists(archived) else { return }
+        guard try !files.exists(desk.folder(.pending).appending(name.text)) else { return }
+        try desk.place(archived, as: name)
+        attention(
+            "\(name.short) waits for a decision and was not on its desk; it lies in \(desk.folder(.pending)) again")
+    }
+
     private func readEnrolments() throws {
         let scan = try look(at: .enrolments(home))
+        for record in records.enrolments where record.status == .pending {
+            try layAgain(record.id, record.deskName, on: .enrolments(home), scan)
+        }
         for item in scan.items {
             if records.enrolment(item.id) == nil { try restoreEnrolment(item) }
             guard let record = records.enrolment(item.id) else { continue }
@@ -83,6 +97,9 @@ extension ServerRun {
     private func readRequests() throws {
         let scan = try look(at: .requests(home))
         for item in scan.items where records.request(item.id) == nil { try restoreRequest(item) }
+        for record in records.requests where record.status == .pending && now <= record.expires {
+            try layAgain(record.id, record.deskName, on: .requests(home), scan)
+        }
         let places = Dictionary(
             scan.items.map { item -> (Digest, RequestDesk.Place) in
                 switch item.state {

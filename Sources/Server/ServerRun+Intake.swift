@@ -13,7 +13,7 @@ extension ServerRun {
         self.received += received.deliveries.count
         for refusal in received.refusals {
             let sender = refusal.sender.map { " of \($0)" } ?? ""
-            let line = "a bundle\(sender) was put into quarantine: \(refusal.detail)"
+            let line = "a bundle\(sender) was put into quarantine: \(refusal.detail) (\(refusal.name))"
             if refusal.isQuiet { detail(line) } else { attention(line) }
             try audit(
                 "refused", subject: refusal.id?.hex ?? "", detail: "\(refusal.reason.rawValue): \(refusal.detail)")
@@ -78,7 +78,7 @@ extension ServerRun {
 
     private func takeEnrolment(_ delivery: VerifiedDelivery) throws {
         let enrolment = try Enrolment(
-            decoding: try delivery.bundle.payload(Enrolment.fileName, limit: FederationLimits.messageBytes))
+            decoding: try delivery.bundle.payload(Enrolment.fileName, limit: FederationLimits.askBytes))
         guard let announced = try? PublicKey(openSSHLine: enrolment.key), announced == delivery.signer else {
             throw FederationError(.malformed, "the key that it announces is not the key that signed it")
         }
@@ -105,7 +105,7 @@ extension ServerRun {
 
     private func takeRequest(_ delivery: VerifiedDelivery) throws {
         let request = try TrainingRequest(
-            decoding: try delivery.bundle.payload(TrainingRequest.fileName, limit: FederationLimits.messageBytes))
+            decoding: try delivery.bundle.payload(TrainingRequest.fileName, limit: FederationLimits.askBytes))
         guard request.pictureCount > 0 else {
             throw FederationError(.malformed, "request.json: contributes no picture")
         }

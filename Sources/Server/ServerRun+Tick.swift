@@ -79,7 +79,7 @@ extension ServerRun {
             default: awaited.append("session \(session.name) to begin")
             }
         }
-        let bundles = received == 0 ? "no new bundles" : "\(received) new bundles, which ask for nothing"
+        let bundles = mailbox.news(received: received)
         guard !awaited.isEmpty else { return "nothing to do: no session is open and nothing asked for, \(bundles)" }
         return "nothing to do: waiting for \(awaited.joined(separator: "; for ")); \(bundles)"
     }

@@ -164,7 +164,7 @@ import Wire
         try world.answer("a")
         try world.serve()
         try world.shell("mv S/requests/approved/spring/REQ-1-hospital-a.tar S/requests/rejected/")
-        try world.serve()
+        #expect(try world.run("server", "run", "--home", "S").status == 69, "it is paused")
         #expect(try world.visit("a").output.contains("is over: the server dropped this hospital"))
         try world.request(["a"], rounds: 2)
         try world.approveAll("spring")
@@ -181,9 +181,9 @@ import Wire
 
     @Test func whoIsDroppedBeforeItsFirstGlobalDoesNotTrain() throws {
         let world = try World.enrolled()
-        try world.startSession("spring", ["a", "b"])
+        try world.startSession("spring")
         try world.shell("mv S/requests/approved/spring/REQ-1-hospital-a.tar S/requests/rejected/")
-        try world.serve()
+        _ = try world.run("server", "run", "--home", "S")
         let told = try world.visit("a")
         #expect(told.output.contains("the server dropped this hospital"), "\(told)")
         #expect(world.names("a/outbox", "update").isEmpty)
@@ -194,12 +194,12 @@ import Wire
     /// README: no update is left out silently.
     @Test func theUpdateOfADroppedHospitalIsOnRecord() throws {
         let world = try World.enrolled()
-        try world.startSession("spring", ["a", "b"])
+        try world.startSession("spring")
         try world.visit("a")
         try world.answer("a")
         try world.shell("mv S/requests/approved/spring/REQ-1-hospital-a.tar S/requests/rejected/")
         // Dropped first: desk moves come before the inbox.
-        let told = try world.serve()
+        let told = try world.run("server", "run", "--home", "S", "--verbose")
         #expect(told.output.contains("update of hospital-a ignored: the client is dropped"), "\(told)")
         #expect(try world.text("S/audit/audit.jsonl").contains("update of hospital-a ignored"))
     }

@@ -44,6 +44,17 @@ import Wire
         #expect(try world.history("spring").last?.fate(of: "hospital-b") == "counted")
     }
 
+    /// A slip of the pen settles nothing.
+    @Test func onlyTheExcludedAreReadmitted() throws {
+        let world = try restored()
+        try world.serve()
+        let told = try world.run("server", "readmit", "spring", "hospital-a", "--home", "S")
+        #expect(told.status == 77 && told.errors.contains("hospital-a is not excluded from session spring"), "\(told)")
+        try world.succeed("server", "abort", "spring", "--home", "S")
+        #expect(try world.run("server", "readmit", "spring", "hospital-b", "--home", "S").status == 77)
+        #expect(try world.text("S/mailbox/ledger.json").contains("\"second\""))
+    }
+
     /// Without a readmission the others go on, and the account says why one is missing.
     @Test func theOthersGoOnWithoutTheExcluded() throws {
         let world = try restored()

@@ -41,6 +41,19 @@ import Wire
         #expect(try sessions(world) == 0)
     }
 
+    /// The hospital cannot send it again: it was received.
+    @Test func whatWaitsAndWasTakenAwayIsLaidThereAgain() throws {
+        let world = try asked()
+        try world.shell("rm S/requests/pending/\(name)")
+        let told = try world.succeed("server", "run", "--home", "S")
+        #expect(told.output.contains("REQ-1 waits for a decision and was not on its desk"), "\(told)")
+        #expect(world.names("S/requests/pending") == [name])
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+        try world.shell("mv S/requests/pending/\(name) S/requests/approved/")
+        try world.serve()
+        #expect(try sessions(world) == 1)
+    }
+
     @Test func aLinkOnTheDeskIsNotFollowed() throws {
         let world = try asked()
         try world.shell(

@@ -253,6 +253,7 @@ import Wire
         do {
             let mailbox = try opened(world.server)
             try mailbox.commit(try #require(try mailbox.receive().deliveries.first), .ignored)
+            try mailbox.finish()
         }
         #expect(try names(world.server.archive) == [] && names(world.server.inbox) == [])
         try QuickFileSystem().writeFile(world.server.inbox.appending("r.tar"), copy)

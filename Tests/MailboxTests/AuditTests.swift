@@ -1,6 +1,7 @@
 import Bundles
 import Files
 import Mailbox
+import SupportForTests
 import SystemPackage
 import Testing
 import Wire
@@ -127,6 +128,40 @@ import Wire
         for head in heads { try QuickFileSystem().writeFile(head.path, head.content) }
         try run()
         #expect(try verified(audit) == 3)
+    }
+
+    /// What it does then it would write behind the damage, and take for it later.
+    @Test(arguments: ["cut off", "rewritten"])
+    func aDamagedLogStopsARunBeforeItDoesAnything(how: String) throws {
+        try add("a", "b", "c")
+        try run()
+        let lines = String(decoding: try content(path), as: UTF8.self).split(separator: "\n").map { $0 + "\n" }
+        try write(how == "cut off" ? lines[..<2].joined() : "", path)
+        if how == "rewritten" { try add("a", "d", "c", "e") }
+        #expect { try opened(world.server) } throws: { error in
+            let text = "\(error)"
+            return text.contains("put audit/ back") && text.contains("move audit/ away and remove")
+        }
+        // The way out that the line names.
+        try QuickFileSystem().rename(world.server.audit, to: world.root.appending("kept"))
+        try QuickFileSystem().remove(world.server.root.appending("mailbox/audit-head.json"))
+        try run()
+        try add("a")
+        try run()
+        #expect(try verified(AuditLog(world.server)) == 1)
+    }
+
+    @Test func whatATornRunLeftIsMendedByTheNextOneAndEntriesAreAddedOnce() throws {
+        let audit = AuditLog(world.server)
+        try audit.append(event: "e", subject: "s", details: ["1", "2"], actor: "", now: start)
+        // Killed after the first of two lines.
+        let both = try content(path)
+        let first = try #require(both.firstIndex(of: UInt8(ascii: "\n")))
+        try QuickFileSystem().writeFile(path, both[...(first + 9)] + [])
+        try run()
+        #expect(try verified(audit) == 1)
+        for _ in 1...2 { try audit.append(event: "e", subject: "s", details: ["1", "2"], actor: "", now: start) }
+        #expect(try audit.entries().map(\.detail) == ["1", "2"])
     }
 
     /// Who may write there, and has no key of ours, makes another log with a head of his own: no run signs over it.

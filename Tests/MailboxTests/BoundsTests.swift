@@ -123,7 +123,52 @@ import Wire
                 world.manifest(.update, seq: 2, session: session("1"), round: 1), as: "\(number).tar",
                 payload: Array("\(number)\n".utf8))
         }
-        #expect(try run().received.alarms.count == 1)
+        #expect(try run(at: 60).received.alarms.count == 1)
+        // Whatever its number: a high one that was settled covers no lower one that was not there then.
+        try opened(world.server, at: start.adding(seconds: 120)).forgetEquivocations(
+            of: name("hospital-a"), session: session("2"))
+        try world.lay(world.manifest(.update, seq: 900, session: session("2"), round: 1), as: "high.tar")
+        try run(at: 120)
+        for number in 0..<2 {
+            try world.lay(
+                world.manifest(.update, seq: 5, session: session("2"), round: 1), as: "\(number).tar",
+                payload: Array("\(number)\n".utf8))
+        }
+        #expect(try run(at: 180).received.alarms.map(\.seq) == [5])
+    }
+
+    /// Anybody can write a name into an enrolment.
+    @Test func aKeyAccusesNobodyElse() throws {
+        for number in 0..<2 {
+            try world.lay(
+                world.manifest(.enrol, from: "hospital-b", seq: 7), as: "\(number).tar",
+                payload: Array("\(number)\n".utf8))
+        }
+        for number in 0..<20 {
+            try world.lay(world.manifest(.enrol, from: "nobody-\(number)", seq: 7), as: "n\(number).tar")
+        }
+        let received = try run().received
+        #expect(received.alarms.isEmpty && received.deliveries.count == 1)
+        #expect(received.refusals.map(\.reason) == [RefusalReason](repeating: .equivocation, count: 21))
+        let fingerprint = try world.key(of: world.hospitalA).publicKey.fingerprint
+        #expect(received.refusals.allSatisfy { $0.detail.contains(fingerprint) })
+    }
+
+    /// What was contradicted is remembered as long as the contradiction, however much of the sender's is refused after it.
+    @Test func aPartyDoesNotPushOutItsOwnContradiction() throws {
+        for number in 0..<2 {
+            try world.lay(
+                world.manifest(.update, session: session("1"), round: 1), as: "\(number).tar",
+                payload: Array("\(number)\n".utf8))
+            try run(at: Int64(number)) { _ in .rejected("wrong base") }
+        }
+        for number in 2..<600 {
+            try world.lay(
+                world.manifest(.update, seq: Int64(number), session: session("1"), round: 1), as: "\(number).tar")
+        }
+        try run(at: 60) { _ in .rejected("wrong base") }
+        try opened(world.server, at: start.adding(seconds: 60)).cleanUp()
+        #expect(try opened(world.server).equivocations.count == 1)
     }
 
     // MARK: what is kept
@@ -184,6 +229,18 @@ import Wire
         for seconds in [0, 30, 60, 90] as [Int64] { try run(home, at: seconds) }
         #expect(operations.count("create", below: "mailbox/spool") == 1)
         #expect(try names(home.inbox).isEmpty && names(home.quarantine).contains { $0.hasPrefix("film_mp4-") })
+    }
+
+    /// A hole costs its maker nothing, whatever its size; it may also be a file that is filled in no order.
+    @Test func zerosAreNeitherCopiedNorPutAway() throws {
+        let operations = Operations()
+        let home = try Home.open(world.server.root, files: CountingFileSystem(operations: operations))
+        try QuickFileSystem().writeFile(home.inbox.appending("hole.tar"), [UInt8](repeating: 0, count: 2 << 20))
+        var problems: [String] = []
+        for seconds in [0, 60, 120] as [Int64] { problems += try run(home, at: seconds).problems }
+        #expect(operations.count("create", below: "mailbox/spool") == 0)
+        #expect(problems.count == 1 && problems.first?.contains("zeros") == true, "\(problems)")
+        #expect(try names(home.inbox) == ["hole.tar"] && names(home.quarantine).isEmpty)
     }
 
     /// Its first block is there already; what follows is still being written.

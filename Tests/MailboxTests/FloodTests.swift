@@ -122,7 +122,7 @@ import Wire
 
     /// A sparse file takes no room where it lies and all of it where it is copied to.
     @Test func aFileForWhichThereIsNoRoomDoesNotKeepOthersWaiting() throws {
-        let junk = [UInt8](repeating: 0, count: 8 << 20)
+        let junk = [UInt8](repeating: 7, count: 8 << 20)
         for name in ["aa.tar", "zz.tar"] { try QuickFileSystem().writeFile(world.server.inbox.appending(name), junk) }
         try world.lay(world.manifest(), as: "good.tar")
         let tight = try Home.open(world.server.root, files: TightFileSystem(available: 40 << 20))
@@ -135,7 +135,7 @@ import Wire
         // With room to copy them, but not to keep them.
         let wider = try Home.open(world.server.root, files: TightFileSystem(available: 74 << 20))
         try write("junk that is no bundle", world.server.inbox.appending("small.tar"))
-        try QuickFileSystem().writeFile(world.server.inbox.appending("bb.tar"), [UInt8](repeating: 0, count: 20 << 20))
+        try QuickFileSystem().writeFile(world.server.inbox.appending("bb.tar"), [UInt8](repeating: 7, count: 20 << 20))
         for seconds in [120, 180, 240] as [Int64] { try run(wider, at: seconds) }
         #expect(try names(world.server.inbox) == ["bb.tar"])
         #expect(try names(world.server.quarantine).contains { $0.hasPrefix("small-") })
