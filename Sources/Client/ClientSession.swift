@@ -80,7 +80,16 @@ extension ClientState {
             // It has taken another request of this hospital into the session since.
             let newer = requests.last { $0.session == decision.session && $0.status == .approved }
             if let newer, newer.id != decision.about { return [] }
-            return end(decision.session, suffixed(Self.dropped, decision.reason))
+            let reason = suffixed(Self.dropped, decision.reason)
+            // Before the decision that approved it, which says nothing any more then.
+            if let request = request(decision.about), request.status == .sent {
+                if let session = decision.session { over[session.hex] = reason }
+                change(request: request.id) {
+                    ($0.status, $0.reason, $0.session) = (.rejected, reason, decision.session)
+                }
+                return [.requestRejected(reason)]
+            }
+            return end(decision.session, reason)
         case .excluded:
             return decision.session.map { [.excluded($0, reason: decision.reason)] } ?? []
         case .readmitted:

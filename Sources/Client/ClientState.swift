@@ -65,7 +65,7 @@ package struct ClientState: Equatable, Sendable {
         body(&offers[index])
     }
 
-    private mutating func change(request id: Digest, _ body: (inout OwnRequest) -> Void) {
+    mutating func change(request id: Digest, _ body: (inout OwnRequest) -> Void) {
         guard let index = requests.firstIndex(where: { $0.id == id }) else { return }
         body(&requests[index])
     }

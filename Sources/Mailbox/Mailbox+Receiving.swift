@@ -82,10 +82,23 @@ extension Mailbox {
     ) throws(FileError) -> FirstLook {
         let first = try FirstBlock.read(path, files: files)
         if let part = PartHeader(first) { return .part(part) }
-        if FirstBlock.mayBegin(bundle: first) { return .perhapsABundle }
+        if FirstBlock.mayBegin(bundle: first), try !isRefutedInPlace(path, first) { return .perhapsABundle }
         let look = FirstBlock.digest(of: first, modified: modified)
         guard settling.observe(name, size: size, digest: look, now: now) else { return .growing }
         return FirstBlock.isBlank(first) ? .blank : .junk
+    }
+
+    /// Whether a file that is not encrypted has no table of contents and no manifest that is signed. It is looked at where it lies:
+    /// what is found here decides only whether the file is worth a copy, and the copy is what is believed.
+    private func isRefutedInPlace(_ path: FilePath, _ first: [UInt8]) throws(FileError) -> Bool {
+        guard !FirstBlock.isEncrypted(first) else { return false }
+        do throws(BundleError) {
+            _ = try BundleReader.open(path, files: files).manifest()
+            return false
+        } catch {
+            if let cause = error.cause { throw cause }
+            return true
+        }
     }
 
     // MARK: looking

@@ -96,6 +96,10 @@ extension ServerRun {
 
     private func readRequests() throws {
         let scan = try look(at: .requests(home))
+        // Copied instead of moved, or moved while the desk was looked at.
+        for item in scan.superseded where item.state == .pending && records.isDecided(item.id) {
+            try Desk.requests(home).clear(item)
+        }
         for item in scan.items where records.request(item.id) == nil { try restoreRequest(item) }
         for record in records.requests where record.status == .pending && now <= record.expires {
             try layAgain(record.id, record.deskName, on: .requests(home), scan)

@@ -135,6 +135,42 @@ import Wire
         #expect(state.offers.count == 1)
     }
 
+    @Test("the end of a session may come before its approval and before its global; a new request leads back into it")
+    func endBeforeBeginning() throws {
+        let party = try #require(server)
+        let dropped = Decision(
+            subject: .request, about: try digest(1), verdict: .dropped, reason: "broken", session: try session())
+        let reason = "the server dropped this hospital: broken"
+        var state = try requested()
+        #expect(state.apply(dropped, sequence: 7, server: party, enrolment: nil) == [.requestRejected(reason)])
+        #expect(try approve(&state, sequence: 5).isEmpty)
+        #expect(state.requests[0].status == .rejected && state.openRequests.isEmpty)
+
+        state = try requested()
+        _ = try approve(&state, sequence: 5)
+        let told = state.apply(abort: Reason("wrong labels"), session: try session())
+        #expect(told == [.sessionEnded(try session(), reason: "aborted by the server: wrong labels")])
+        #expect(state.requests[0].status == .rejected)
+        let plan = try plan(["rounds": 5])
+        _ = try global(&state, round: 1, plan: plan, bundle: 20)
+        #expect(state.session(try session())?.roundToTrain == nil)
+
+        state = try requested()
+        _ = try approve(&state)
+        _ = try global(&state, round: 2, plan: plan, bundle: 20)
+        _ = state.apply(dropped, sequence: 7, server: party, enrolment: nil)
+        #expect(state.session(try session())?.roundToTrain == nil)
+        state.sent(
+            request: TrainingRequest(wishes: try PlanWishes([:]), pictures: ["a": 10]), id: try digest(2), created: now)
+        let again = Decision(subject: .request, about: try digest(2), verdict: .approved, session: try session())
+        #expect(state.apply(again, sequence: 9, server: party, enrolment: nil) == [.requestApproved(try session())])
+        #expect(state.session(try session())?.roundToTrain == 2)
+        #expect(state.session(try session())?.request == (try digest(2)))
+        // What the server had said of the first request, overtaken on the way, ends nothing any more.
+        #expect(state.apply(dropped, sequence: 8, server: party, enrolment: nil).isEmpty)
+        #expect(state.session(try session())?.roundToTrain == 2)
+    }
+
     @Test("of decisions about one subject the highest number wins, in whatever order they come")
     func decisions() throws {
         let dropped = Decision(

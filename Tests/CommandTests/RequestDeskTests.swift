@@ -71,6 +71,7 @@ import Wire
         try world.serve()
         try world.serve()
         #expect(try sessions(world) == 1)
+        #expect(world.names("S/requests/pending").isEmpty, "what is decided waits no more")
     }
 
     @Test func anApprovalAfterTheExpiryStartsNothingAndIsToldOnce() throws {
