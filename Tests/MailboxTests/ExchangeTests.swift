@@ -64,6 +64,43 @@ import Wire
         #expect(!String(decoding: (try? content(remembered)) ?? [], as: UTF8.self).contains(request))
     }
 
+    /// Nobody knows who reads what a revoked key's home is sent.
+    @Test func aRevokedHospitalGetsNoModelAndWhatLayThereIsTakenBack() throws {
+        let global = try send(world.server, "global/1", .global, to: ["hospital-a", "hospital-b"])
+        try deliver(world.server)
+        #expect(try names(root.appending("hospital-b/outbox")) == [global])
+        var trust = try TrustStore.load(from: world.server)
+        trust.revoke(try world.key(of: world.hospitalB).publicKey)
+        try trust.save(to: world.server)
+        #expect(try deliver(world.server).removed == [global])
+        #expect(try names(root.appending("hospital-b/outbox")).isEmpty)
+        #expect(try names(root.appending("hospital-a/outbox")) == [global])
+        #expect(try deliver(world.server, at: 86_400).copied.isEmpty)
+    }
+
+    /// The folder that a share is mounted on is there without it too.
+    @Test func aShareThatIsNotMountedIsNotWrittenBelow() throws {
+        func told(_ mountPoint: FilePath) throws -> (lines: [String], copied: [String]) {
+            let home = try Home.open(world.hospitalA.root, files: MountedFileSystem(mountPoint: mountPoint))
+            let mailbox = try opened(home)
+            var copied: [String] = []
+            let lines = try mailbox.useExchange(at: root) {
+                let summary = try mailbox.deliver(to: $0)
+                copied += summary.copied
+                return summary
+            }
+            return (lines + mailbox.problems, copied)
+        }
+        #expect(try told("/").lines.isEmpty)
+        #expect(try told(root).lines.isEmpty, "it was mounted since")
+        let request = try send(world.hospitalA, "request/1", .request, to: ["ministry"])
+        let away = try told("/")
+        #expect(away.copied.isEmpty && away.lines.count == 1, "\(away)")
+        #expect(away.lines.first?.contains("is the share mounted?") == true, "\(away)")
+        #expect(try told("/").lines.isEmpty, "said once")
+        #expect(try told(root).copied == [request])
+    }
+
     @Test func theFlatLayoutIsFoundByItsFolders() throws {
         for folder in ["inbox", "outbox"] { try QuickFileSystem().makeDirectories(root.appending(folder)) }
         #expect(try exchange(world.server).layout == .flat && exchange(world.hospitalA).layout == .flat)
@@ -250,5 +287,15 @@ private struct UnwritableFileSystem: ForwardingFileSystem {
     func pass(_ operation: String, _ path: FilePath) throws(FileError) {
         guard path.starts(with: folder), path != folder, operation == "create" else { return }
         throw FileError(operation, path, code)
+    }
+}
+
+/// Everything seems to lie on a file system that is mounted at one place.
+private struct MountedFileSystem: ForwardingFileSystem {
+    let base: any FileSystem = QuickFileSystem()
+    let mountPoint: FilePath
+
+    func volume(of path: FilePath) throws(FileError) -> Volume? {
+        Volume(type: "ext4", mountPoint: mountPoint, isReadOnly: false, available: 1 << 40)
     }
 }
