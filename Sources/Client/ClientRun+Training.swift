@@ -81,6 +81,11 @@ extension ClientRun {
         }
     }
 
+    private func stopped(_ line: String) {
+        report.stopped.append(line)
+        detail(line)
+    }
+
     private static func untrained(_ session: RandomID) -> String { "untrained-\(session)" }
 
     /// Said when it begins and when its reason changes; the exit status is for every night that brings no update.
@@ -122,7 +127,9 @@ extension ClientRun {
             session.id.hex, plan: session.plan, model: global, pictures: pictures, shouldStop: shouldStop,
             progress: watch.features)
         guard features != nil || !shouldStop() else {
-            return detail("session \(session.id.short), round \(round): not begun yet, goes on in the next run")
+            return stopped(
+                "session \(session.id.short), round \(round): stopped before the training; the next run goes on from there"
+            )
         }
         let training = LocalTraining(
             plan: session.plan, round: round, client: home.name, global: global, pictures: pictures,
@@ -139,17 +146,23 @@ extension ClientRun {
 
         var nextCheckpoint = monotonicSeconds() + Self.checkpointInterval
         var finished = false
+        var reached: TrainingProgress?
         while !finished {
             finished = try trainer.run(
                 shouldStop: { shouldStop() || monotonicSeconds() >= nextCheckpoint },
-                progress: { watch.progress(round, session.plan.rounds, $0) })
+                progress: {
+                    reached = $0
+                    watch.progress(round, session.plan.rounds, $0)
+                })
             if finished { break }
             try files.writeFile(path, trainer.checkpoint(), permissions: 0o600)
             nextCheckpoint = monotonicSeconds() + Self.checkpointInterval
             if shouldStop() { break }
         }
         guard finished || isDeadlineNear(session) && trainer.statistics.steps > 0 else {
-            return detail("session \(session.id.short), round \(round): not done yet, goes on in the next run")
+            let place = reached.map { "epoch \($0.epoch + 1) of \($0.epochs)" } ?? "its first step"
+            return stopped(
+                "session \(session.id.short), round \(round): stopped in \(place); the next run goes on from there")
         }
         try publishUpdate(of: trainer, training, session)
     }

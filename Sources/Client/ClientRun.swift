@@ -14,6 +14,8 @@ package struct RunReport: Sendable {
     package var details: [String] = []
     /// Why sessions that are to be trained were not, each time; a person is told when it begins.
     package var untrained: [any Error] = []
+    /// How far training came that a signal or the time budget ended, for whoever sits before it.
+    package var stopped: [String] = []
     package init() {}
 }
 

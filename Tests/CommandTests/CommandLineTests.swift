@@ -54,12 +54,12 @@ import Wire
         Mistake(arguments: "model import --home S --arch smallcnn --classes a,b PICTURE", status: 65, says: "phantom"),
         Mistake(arguments: "simulate nosuch --clients 3", status: 66, says: "nosuch"),
         Mistake(
-            arguments: "simulate PICTURES --clients 100", status: 64, says: "of 100 clients would get no pictures"),
+            arguments: "simulate PICTURES --clients 100", status: 65, says: "of 100 clients would get no pictures"),
         Mistake(
             arguments: "simulate PICTURES --clients 3 --skew 1", status: 64,
             says: "client-1 and 1 more of 3 hospitals would get pictures of fewer than two classes"),
         Mistake(
-            arguments: "data split PICTURES out --clients 100", status: 64, says: "of 100 clients would get no pictures"
+            arguments: "data split PICTURES out --clients 100", status: 65, says: "of 100 clients would get no pictures"
         ),
         Mistake(arguments: "simulate nosuch --size 3", status: 64, says: "image size 3 does not suit smallcnn"),
         Mistake(
@@ -270,6 +270,29 @@ import Wire
         #expect(told.hasPrefix("ok "), "\(told)")
     }
 
+    /// A result that reached nobody is no success; a reader that has seen enough is.
+    @Test func outputThatCannotBeWrittenIsAFailure() throws {
+        let world = try World.enrolled()
+        let full = try Program.shell("'\(Program.path)' key show --home a > /dev/full", in: world.root)
+        #expect(full.status == 74, "\(full)")
+        #expect(full.errors == "consilium: cannot write to standard output: no space left on device\n", "\(full)")
+        let left = try Program.shell(
+            "{ sleep 0.2; '\(Program.path)' key show --home a; echo $? >&2; } | true; sleep 0.5", in: world.root)
+        #expect(left.errors == "0\n", "\(left)")
+    }
+
+    /// The progress line is drawn over itself, and so must not wrap.
+    @Test(.enabled(if: Program.has("script"), "util-linux's script is not installed"))
+    func theProgressLineFitsTheTerminal() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        try world.carry("S", to: "a")
+        let run = "stty cols 30; CONSILIUM_NOW=\(world.now.rfc3339) '\(Program.path)' client run --home a"
+        let shown = try world.shell("script -qec \"\(run)\" /dev/null < /dev/null").output
+        let drawn = shown.split(separator: "\r").filter { $0.hasPrefix("\u{1b}[Kround") }
+        #expect(!drawn.isEmpty && drawn.allSatisfy { $0.count - 3 == 29 }, "\(shown)")
+    }
+
     /// It tells the time of a home where a run is at work, and leaves to the next run what a stopped one left behind.
     @Test func doctorOnlyLooks() throws {
         let world = try World.enrolled()
@@ -283,6 +306,10 @@ import Wire
             throw TestTrouble("somebody else holds the home")
         }
         #expect(try clock() == "ok   clock: \(world.now.rfc3339)")
+        // A run has nothing to do here, and says so to a program in the usual document.
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess)
+        let busy = try world.json("client", "run", "--home", "a", "--verbose")
+        #expect(busy["busy"].bool == true && busy["details"].items.count == 1)
         _ = consume lock
         #expect(before.changes(to: try Snapshot(world.path("a"))) == [])
         world.advance(days: -2)

@@ -9,7 +9,8 @@ struct ClientRunCommand: ParsableCommand, UsesShares {
         discussion: """
             Silent unless a person has to act. Killed at any moment and run again, it goes on where it was. On a terminal it shows \
             the training with the time left; Ctrl-C saves the place. What cannot be trained is said when that begins; the exit \
-            status says it every time: 66 where the pictures are away, 77 where the memory or the configuration forbids it.
+            status says it every time: 65 where the pictures or their folders are not in order, 66 where they are away, 77 where \
+            the memory or the configuration forbids it.
 
             EXAMPLES:
               consilium client run --home /srv/hospital-a
@@ -40,6 +41,7 @@ struct ClientRunCommand: ParsableCommand, UsesShares {
         line.finish()
         guard let report else { return printer.busy() }
         printer.show(attention: report.attention, details: report.details)
+        if !output.verbose { line.stopped(report.stopped) }
         if let reason = report.untrained.first { throw SilentExit(status: .of(reason)) }
     }
 }
