@@ -32,7 +32,7 @@ struct ClientRunCommand: ParsableCommand, UsesShares {
         watch.planned = { line.announce($0) }
         watch.features = { line.update(features: $0, of: $1) }
         let report = try ClientRun.tick(
-            try home.open(.client), now: try Environment.now(), watch: watch,
+            try home.openOwn(.client), now: try Environment.now(), watch: watch,
             instructionSet: try Environment.instructionSet()
         ) { unfinished in
             line.finish()
