@@ -146,5 +146,10 @@ extension ClientRun {
             try scan.requireWhole()
         }
         try decide(session, consent: approve ? .granted : .refused, actor: actor)
+        detail(
+            "PLAN-\(number) is "
+                + (approve
+                    ? "approved: the next 'client run' trains by it"
+                    : "refused: the withdrawal from session \(session.id.short) lies in the outbox"))
     }
 }

@@ -4,20 +4,13 @@ import Federation
 import Files
 import Images
 import Mailbox
-package import NeuralNetworks
+import NeuralNetworks
 package import SystemPackage
 import Tensors
 import Wire
 
 /// From an offered model to the one that `predict` uses.
 extension ClientRun {
-    /// How an offered model does on the hospital's own validation pictures.
-    package struct OfferScores {
-        package let asSent: ClassificationMetrics
-        /// With the BatchNorm statistics of this hospital; nil where the plan freezes BatchNorm.
-        package let fitted: ClassificationMetrics?
-    }
-
     /// A model as `predict` will find it.
     struct Installation {
         let offer: Offer
@@ -82,37 +75,7 @@ extension ClientRun {
         attention("version \(offer.version) is installed: \(path)")
     }
 
-    package func score(_ offer: Offer) throws -> OfferScores {
-        let training = try fitting(try offeredModel(offer), offer)
-        let validation = training.pictures.validation
-        return OfferScores(
-            asSent: try evaluate(training.global, on: validation, context: training.context),
-            fitted: try training.fitted().map { try evaluate($0, on: validation, context: training.context) })
-    }
-
-    /// The whole model of a final global.
-    package func offeredModel(_ offer: Offer) throws -> Model { try globalModel(of: try session(of: offer)) }
-
     package func modelPath(version: Int) -> FilePath {
         home.models.appending("\(home.name)_FinalGlobal_v\(version).safetensors")
-    }
-
-    private func session(of offer: Offer) throws -> ClientSession {
-        guard let session = state.session(offer.session), session.global.bundle == offer.bundle else {
-            throw ClientError(.damaged, "the session of version \(offer.version) is not on record")
-        }
-        return session
-    }
-
-    /// The session's training, set up as for one more round, of which only the statistics are wanted.
-    private func fitting(_ model: Model, _ offer: Offer) throws -> LocalTraining {
-        let plan = try session(of: offer).plan
-        let pictures = try LocalPictures.load(
-            try dataFolder(), specification: model.specification, augmentation: .none,
-            validation: configuration.validation, seed: 0, files: files, context: context)
-        let training = LocalTraining(
-            plan: plan, round: plan.rounds, client: home.name, global: model, pictures: pictures, context: context)
-        try requireMemory(try training.plannedBytes())
-        return training
     }
 }

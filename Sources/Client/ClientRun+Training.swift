@@ -81,6 +81,11 @@ extension ClientRun {
         }
     }
 
+    private func stopped(_ line: String) {
+        report.stopped.append(line)
+        detail(line)
+    }
+
     private static func untrained(_ session: RandomID) -> String { "untrained-\(session)" }
 
     /// Said when it begins and when its reason changes; the exit status is for every night that brings no update.
@@ -122,7 +127,9 @@ extension ClientRun {
             session.id.hex, plan: session.plan, model: global, pictures: pictures, shouldStop: shouldStop,
             progress: watch.features)
         guard features != nil || !shouldStop() else {
-            return detail("session \(session.id.short), round \(round): not begun yet, goes on in the next run")
+            return stopped(
+                "session \(session.id.short), round \(round): stopped before the training; the next run goes on from there"
+            )
         }
         let training = LocalTraining(
             plan: session.plan, round: round, client: home.name, global: global, pictures: pictures,
@@ -135,21 +142,27 @@ extension ClientRun {
         let (trainer, resumed) = try training.trainer(checkpoint: saved)
         detail(
             "session \(session.id.short), round \(round): " + (resumed ? "training continues" : "training")
-                + " on \(pictures.training.count) pictures, \(planned >> 20) MiB planned")
+                + " on \(counted(pictures.training.count, "picture")), \(planned >> 20) MiB planned")
 
         var nextCheckpoint = monotonicSeconds() + Self.checkpointInterval
         var finished = false
+        var reached: TrainingProgress?
         while !finished {
             finished = try trainer.run(
                 shouldStop: { shouldStop() || monotonicSeconds() >= nextCheckpoint },
-                progress: { watch.progress(round, session.plan.rounds, $0) })
+                progress: {
+                    reached = $0
+                    watch.progress(round, session.plan.rounds, $0)
+                })
             if finished { break }
             try files.writeFile(path, trainer.checkpoint(), permissions: 0o600)
             nextCheckpoint = monotonicSeconds() + Self.checkpointInterval
             if shouldStop() { break }
         }
         guard finished || isDeadlineNear(session) && trainer.statistics.steps > 0 else {
-            return detail("session \(session.id.short), round \(round): not done yet, goes on in the next run")
+            let place = reached.map { "epoch \($0.epoch + 1) of \($0.epochs)" } ?? "its first step"
+            return stopped(
+                "session \(session.id.short), round \(round): stopped in \(place); the next run goes on from there")
         }
         try publishUpdate(of: trainer, training, session)
     }
@@ -203,59 +216,8 @@ extension ClientRun {
         try saveState()
     }
 
-    // MARK: parts
-
-    /// The received global over the frozen base, checked against the architecture.
-    func globalModel(of session: ClientSession) throws -> Model {
-        let bundle = try BundleReader.open(home.archived(session.global.bundle), files: files).verified()
-        return try model(in: bundle, plan: session.plan, base: nil, session: session)
-    }
-
-    /// - Parameters:
-    ///   - base: the bundle that carries the frozen tensors, where they just came.
-    ///   - session: whose frozen tensors are used otherwise; nil for a session that is seen for the first time.
-    /// - Throws: ``ClientError`` `.badInput`, `NetworkError`, `SafetensorsError` where the model is not one for this plan.
-    func model(in bundle: VerifiedBundle, plan: Plan, base: VerifiedBundle?, session: ClientSession?) throws -> Model {
-        guard let architecture = Architecture(rawValue: plan.architecture) else {
-            throw ClientError(
-                .badInput, "this version cannot train the architecture '\(plan.architecture)'",
-                hint: "update consilium")
-        }
-        let specification = try ModelSpecification(
-            architecture: architecture, classes: plan.classes, imageSize: plan.imageSize,
-            crop: plan.crop)
-        var tensors = TensorDictionary()
-        if let base {
-            tensors = try Safetensors.decode(try base.payload("base.safetensors", limit: Self.modelBytes)).tensors
-        } else if let session, session.baseBundle != nil {
-            guard try !hasLostBase(session) else {
-                throw ClientError(
-                    .missing, "the frozen part of the model is gone from sessions/",
-                    hint: "ask the server's admin for 'server reissue'")
-            }
-            tensors = try Safetensors.decode(try files.readFile(basePath(session.id), limit: Self.modelBytes)).tensors
-        }
-        let trained = try Safetensors.decode(try bundle.payload("model.safetensors", limit: Self.modelBytes)).tensors
-        return try Model(specification, tensors: tensors.merging(trained))
-    }
-
-    /// Whether the frozen tensors came once and are not there any more.
-    func hasLostBase(_ session: ClientSession) throws -> Bool {
-        try session.baseBundle != nil && !files.exists(basePath(session.id))
-    }
-
     private func isDeadlineNear(_ session: ClientSession) -> Bool {
         now.seconds >= session.deadline.seconds - min(Self.partialBefore, session.plan.deadline / 10)
-    }
-
-    func requireMemory(_ planned: Int) throws {
-        let limit = context.memoryLimit
-        guard planned > limit else { return }
-        let what = configuration.memory == nil ? "this machine has room for" : "'memory' in consilium.yaml allows"
-        throw ClientError(
-            .notAllowed, "training needs \(planned >> 20) MiB, \(what) \(limit >> 20) MiB",
-            hint: "ask the server for a smaller batch_size or image_size"
-                + (configuration.memory == nil ? "" : ", or raise it"))
     }
 
     /// One line for the count; the files' names are for 'data check' on the hospital's own terminal.
@@ -274,7 +236,7 @@ extension ClientRun {
     /// - Returns: what there is to say, and whether nobody was told yet.
     func announceSkipped(_ count: Int) -> (line: String, isNew: Bool) {
         (
-            "\(count) pictures cannot be read and are skipped; 'consilium data check' names them",
+            "\(counted(count, "picture cannot be read and is", "pictures cannot be read and are")) skipped; 'consilium data check' names them",
             state.announced.announce("skipped-\(count)")
         )
     }

@@ -1,10 +1,10 @@
 import Bundles
 package import Configuration
 import Federation
-package import Files
+import Files
 import Logging
 package import Mailbox
-package import SystemPackage
+import SystemPackage
 package import Tensors
 package import Wire
 
@@ -14,6 +14,8 @@ package struct RunReport: Sendable {
     package var details: [String] = []
     /// Why sessions that are to be trained were not, each time; a person is told when it begins.
     package var untrained: [any Error] = []
+    /// How far training came that a signal or the time budget ended, for whoever sits before it.
+    package var stopped: [String] = []
     package init() {}
 }
 
@@ -21,13 +23,13 @@ package struct RunReport: Sendable {
 ///
 /// The tick's order: desks, inbox, training, publications, clean-up. State is one file, `sessions/state.json`, written
 /// before the mailbox forgets the bundle that changed it.
-package final class ClientRun {
+package final class ClientRun: ClientReading {
     package let home: Home
     package let configuration: ClientConfiguration
     package let mailbox: Mailbox
     package let now: Timestamp
     /// For everything that is computed on pictures.
-    let context: ComputeContext
+    package let context: ComputeContext
     /// For whoever looks for a fault (`CONSILIUM_LOG=debug`); what people have to know goes into ``report``.
     let log = Logger(label: "consilium.client")
     package internal(set) var state: ClientState
@@ -38,9 +40,6 @@ package final class ClientRun {
 
     /// Room for features on disk without `cache` in the configuration.
     private static let usualCacheBytes: Int64 = 16_000_000_000
-
-    package var files: any FileSystem { home.files }
-    package var server: PartyName { home.record.server }
 
     /// - Returns: nil while another run holds the home.
     package static func open(
@@ -109,22 +108,12 @@ package final class ClientRun {
 
     // MARK: folders
 
-    /// The pictures' folder, as configured.
-    package func dataFolder() throws -> FilePath {
-        guard let data = configuration.data else {
-            throw ClientError(
-                .missing, "consilium.yaml names no pictures", hint: "set 'data' to the folder of class folders")
-        }
-        return home.root.pushing(FilePath(data))
-    }
-
     func featureCache(requireMemory: @escaping (Int) throws -> Void = { _ in }) -> FeatureCache {
         FeatureCache(
             folder: home.cache, files: files, limit: configuration.cache ?? Self.usualCacheBytes, context: context,
             requireMemory: requireMemory)
     }
 
-    func basePath(_ session: RandomID) -> FilePath { home.session(session).appending("base.safetensors") }
     func checkpointPath(_ session: RandomID) -> FilePath { home.session(session).appending("checkpoint") }
     func updatePath(_ session: RandomID) -> FilePath { home.session(session).appending("update.safetensors") }
     func metricsPath(_ session: RandomID) -> FilePath { home.session(session).appending("metrics.json") }

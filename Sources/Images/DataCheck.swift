@@ -107,15 +107,19 @@ package struct DataCheck: Sendable {
     ) -> [String] {
         var warnings: [String] = []
         if !unreadable.isEmpty {
-            warnings.append("\(unreadable.count) files cannot be used and are skipped in training")
+            warnings.append(
+                "\(counted(unreadable.count, "file cannot be used and is", "files cannot be used and are")) skipped in training"
+            )
         }
         if !contradictions.isEmpty {
             warnings.append(
-                "\(contradictions.count) groups of near-duplicates lie in more than one class: check their labels")
+                "\(counted(contradictions.count, "group of near-duplicates lies", "groups of near-duplicates lie")) in more than one class: check their labels"
+            )
         }
         if !dark.isEmpty {
             warnings.append(
-                "\(dark.count) pictures are almost black: export them with a window that uses the whole range")
+                "\(counted(dark.count, "picture is", "pictures are")) almost black: export with a window that uses the whole range"
+            )
         }
         let filled = classes.filter { $0.pictures > 0 }
         if let least = filled.min(by: { $0.pictures < $1.pictures }),

@@ -93,13 +93,19 @@ package enum Dataset {
         }
         if walk.links > 0 {
             walk.warnings.append(
-                "\(walk.links) symbolic links were not followed: copy the pictures into the data folder")
+                "\(counted(walk.links, "symbolic link was", "symbolic links were")) not followed: copy the pictures into the data folder"
+            )
         }
         if walk.others > 0 {
-            walk.warnings.append("\(walk.others) pipes, sockets or devices lie among the pictures and were not read")
+            walk.warnings.append(
+                counted(
+                    walk.others, "pipe, socket or device lies among the pictures and was not read",
+                    "pipes, sockets or devices lie among the pictures and were not read"))
         }
         if walk.tooDeep > 0 {
-            walk.warnings.append("\(walk.tooDeep) folders lie deeper than \(maximumDepth) levels and were not read")
+            walk.warnings.append(
+                counted(walk.tooDeep, "folder was not read, since it lies", "folders were not read, since they lie")
+                    + " deeper than \(maximumDepth) levels")
         }
         let filled = Set(walk.items.map(\.label)).count
         guard filled >= minimumClasses else {

@@ -22,7 +22,7 @@ package struct FolderSplit: Equatable, Sendable {
             && left.groups == right.groups && left.parts.elementsEqual(right.parts, by: ==)
     }
 
-    /// - Parameter table: groups by a person's hand; nil to find near-duplicates.
+    /// - Parameter table: groups by a person's hand, which stay together beside the near-duplicates.
     /// - Throws: ``ImageError``, with nothing left in OUT.
     package static func run(
         _ source: FilePath, to output: FilePath, options: Splitter.Options, table: GroupTable? = nil,
@@ -42,13 +42,13 @@ package struct FolderSplit: Equatable, Sendable {
             let groups = try group(usable.map { scan.items[$0].path }, usable.map { hashes[$0] }, table)
             let items = zip(usable, groups).map { Splitter.Item(label: scan.items[$0].label, group: $1) }
             let parts = try Splitter.split(items, classes: scan.classes.count, options: options)
-            let warnings = try requirePictures(for: options, parts, groups: groups)
+            try requirePictures(for: options, parts, groups: groups)
             let names = zip(usable, parts).map { (item: scan.items[$0], part: name($1)) }
             try copy(names, scan, options: options, files: files, limits: limits, into: &folder)
             try folder.publish()
             return FolderSplit(
                 classes: scan.classes, parts: count(names, scan, options), skipped: skipped(scan, hashes),
-                warnings: scan.warnings + warnings, groups: NearDuplicates.clusters(groups).count)
+                warnings: scan.warnings, groups: NearDuplicates.clusters(groups).count)
         } catch {
             folder.discard()
             throw error
@@ -62,40 +62,40 @@ package struct FolderSplit: Equatable, Sendable {
         }
     }
 
-    /// Where there are fewer groups than clients, nobody could make folders to train in of them.
-    ///
-    /// - Returns: warnings of clients that got nothing all the same, such as by the skew.
+    /// A client without a picture is no client: nobody could train in its folder, and a session would wait for it.
     private static func requirePictures(
         for options: Splitter.Options, _ parts: [Splitter.Part], groups: [Int]
-    ) throws(ImageError) -> [String] {
+    ) throws(ImageError) {
         let filled = Set(parts)
         let empty = (0..<options.clients).filter { !filled.contains(.client($0)) }
-        guard let first = empty.first else { return [] }
+        guard let first = empty.first else { return }
         let who = "\(name(.client(first)))" + (empty.count > 1 ? " and \(empty.count - 1) more" : "")
         let training = Set(zip(parts, groups).filter { $0.0 != .test }.map(\.1)).count
-        let advice = "use fewer clients" + (options.skew > 0 ? ", less skew" : "") + " or more pictures"
-        guard training >= options.clients else {
-            throw ImageError(
-                .invalidOption,
-                "\(who) of \(options.clients) clients would get no pictures, since there are \(training) groups of them to "
-                    + "give out: \(advice)")
-        }
-        return ["\(who) of \(options.clients) clients got no pictures: \(advice)"]
+        let cause =
+            training < options.clients
+            ? "there \(training == 1 ? "is 1 group" : "are \(training) groups") of them to give out"
+            : "each class is shared out alike, and has too few"
+        throw ImageError(
+            .tooFewPictures,
+            "\(who) of \(options.clients) clients would get no pictures, since \(cause): use fewer clients"
+                + (options.skew > 0 ? ", less skew" : "") + " or more pictures")
     }
 
     private static func partNames(_ options: Splitter.Options) -> [String] {
         (0..<options.clients).map { name(.client($0)) } + (options.test > 0 ? [name(.test)] : [])
     }
 
+    /// What is nearly the same picture stays together whatever the table says: it may not know of a copy.
     private static func group(
         _ paths: [FilePath], _ hashes: [Result<PerceptualHash, ImageError>], _ table: GroupTable?
     ) throws(ImageError) -> [Int] {
-        guard let table else { return NearDuplicates.groups(hashes.compactMap { try? $0.get() }) }
+        let near = NearDuplicates.groups(hashes.compactMap { try? $0.get() })
+        guard let table else { return near }
         let missing = paths.filter { table[$0] == nil }
         if let first = missing.first {
             throw ImageError(.invalidGroups, "groups: \(missing.count) pictures are not in the table, such as \(first)")
         }
-        return paths.compactMap { table[$0] }
+        return DisjointSets.union(near, paths.compactMap { table[$0] })
     }
 
     private static func copy(

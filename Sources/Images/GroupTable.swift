@@ -1,7 +1,7 @@
 package import Files
 package import SystemPackage
 
-/// `--groups FILE`: which pictures belong together, decided by a person instead of the near-duplicate finder.
+/// `--groups FILE`: which pictures belong together, decided by a person beside the near-duplicate finder.
 ///
 /// Text in CSV (RFC 4180) with a heading line that names at least the columns `path` and `group`, in any order. Paths are
 /// from the data folder, with `/`. Groups are any text.

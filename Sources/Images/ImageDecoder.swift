@@ -45,6 +45,9 @@ package enum ImageDecoder {
         return nil
     }
 
+    /// A preamble of 128 bytes, of any content, and then the prefix (DICOM PS3.10, section 7.1).
+    private static func isDICOM(_ bytes: [UInt8]) -> Bool { bytes.dropFirst(128).starts(with: Array("DICM".utf8)) }
+
     /// - Throws: ``ImageError`` with one line about the picture, without a path.
     package static func decode(
         _ bytes: [UInt8], as form: Form = .asStored, limits: ImageLimits = .standard
@@ -54,7 +57,14 @@ package enum ImageDecoder {
             throw ImageError(
                 .tooLarge, "is too large: \(bytes.count) bytes, at most \(limits.maximumFileBytes) are read")
         }
-        guard let kind = kind(of: bytes) else { throw ImageError(.notAnImage, "is neither a PNG nor a JPEG picture") }
+        guard let kind = kind(of: bytes) else {
+            guard !isDICOM(bytes) else {
+                throw ImageError(
+                    .notAnImage, "is a DICOM file: export it as PNG or JPEG with the scanner's or the viewer's software"
+                )
+            }
+            throw ImageError(.notAnImage, "is neither a PNG nor a JPEG picture")
+        }
         let image = try decodePixels(bytes, kind: kind, gray: form == .luma, limits: limits)
         guard kind == .jpeg else { return image }
         return Orientation(exifOfJPEG: bytes).upright(image)

@@ -14,7 +14,7 @@ package struct ImageError: Error, Equatable, Sendable, CustomStringConvertible {
         // A data folder.
         case folderMissing, folderUnreadable, noClasses, tooFewClasses, missingClass, unknownClass
         // Splitting and synthesizing.
-        case invalidOption, invalidGroups, outputExists, cannotWrite
+        case invalidOption, invalidGroups, tooFewPictures, outputExists, cannotWrite
     }
 
     package let reason: Reason

@@ -64,4 +64,18 @@ struct DisjointSets {
         let (a, b) = (root(left), root(right))
         parent[max(a, b)] = min(a, b)
     }
+
+    /// What one of two groupings of the same members holds together, directly or over others.
+    ///
+    /// - Returns: for each member the smallest one in its group.
+    static func union(_ left: [Int], _ right: [Int]) -> [Int] {
+        var sets = DisjointSets(count: left.count)
+        for groups in [left, right] {
+            var first: [Int: Int] = [:]
+            for (member, group) in groups.enumerated() {
+                if let other = first[group] { sets.join(other, member) } else { first[group] = member }
+            }
+        }
+        return left.indices.map { sets.root($0) }
+    }
 }

@@ -1,3 +1,5 @@
+import Tensors
+
 /// The networks that can be trained. Each is a layer graph whose layers are grouped in parts, in forward order: a backbone,
 /// and a head that answers.
 ///
@@ -56,8 +58,8 @@ package struct Architecture: Hashable, Sendable, RawRepresentable, CaseIterable 
         }
     }
 
-    /// Side lengths, in pixels, that the network is made for. Below 32, layer 4 would have less than one position.
-    package var imageSizes: ClosedRange<Int> { 32...512 }
+    /// Side lengths, in pixels, that the network is made for.
+    package var imageSizes: ClosedRange<Int> { ModelMetadata.imageSizes }
 
     /// The side that its published weights were trained at, or one at which it trains on a laptop overnight.
     package var usualImageSize: Int { backbone == .smallcnn ? 128 : 224 }

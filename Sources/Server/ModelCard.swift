@@ -4,6 +4,9 @@ import Wire
 
 /// `card.md`: what a model is, where it comes from and how it scored, for whoever finds the file years later.
 package enum ModelCard {
+    /// Four digits: no hospital has so many validation pictures that more would mean anything.
+    private static func rounded(_ value: Double) -> Double { (value * 10_000).rounded() / 10_000 }
+
     package static func text(_ record: VersionRecord) -> String {
         var lines = [
             "# Model version \(record.number)", "",
@@ -18,7 +21,7 @@ package enum ModelCard {
         case .initialized: lines.append("- Origin: random weights")
         case .session:
             let base = record.base.map { "version \($0)" } ?? "an unknown version"
-            lines.append("- Origin: session \(record.sessionName), \(record.rounds) rounds from \(base)")
+            lines.append("- Origin: session \(record.sessionName), \(counted(record.rounds, "round")) from \(base)")
             if record.isBranch {
                 lines.append("- A branch: another version was saved while this one's session trained")
             }
@@ -36,16 +39,16 @@ package enum ModelCard {
         }
         if let best = record.best {
             let value = best.estimated ? "estimated" : "measured"
-            lines += ["", "Best round: \(best.round), \(best.metric.rawValue) \(best.value) (\(value))."]
+            lines += ["", "Best round: \(best.round), \(best.metric.rawValue) \(rounded(best.value)) (\(value))."]
         }
         if let scores = record.metrics?.global ?? record.metrics?.trained {
             let isGlobal = record.metrics?.global != nil
             let whose = isGlobal ? "global that the last round began with" : "hospitals' own models"
-            let balanced = scores.balancedAccuracy.map { ", balanced accuracy \($0)" } ?? ""
+            let balanced = scores.balancedAccuracy.map { ", balanced accuracy \(rounded($0))" } ?? ""
             lines += [
                 "", "## Scores", "",
                 "The \(whose), on the hospitals' validation pictures, pooled over \(scores.support) pictures: accuracy "
-                    + "\(scores.accuracy)\(balanced).",
+                    + "\(rounded(scores.accuracy))\(balanced).",
             ]
             if let metrics = record.metrics, !metrics.withheld.isEmpty {
                 lines.append("Withheld by: \(metrics.withheld.map(\.text).joined(separator: ", ")).")

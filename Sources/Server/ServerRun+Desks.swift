@@ -268,7 +268,7 @@ extension DeskRecords.RequestRecord {
             lines.append("wishes: " + text.joined(separator: ", "))
         }
         let classes = request.pictures.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-        lines.append("contributes \(request.pictureCount) pictures: " + classes.joined(separator: ", "))
+        lines.append("contributes \(counted(request.pictureCount, "picture")): " + classes.joined(separator: ", "))
         if !request.message.isEmpty { lines.append("message: \(request.message)") }
         return lines
     }

@@ -35,6 +35,7 @@ extension ServerRun {
         try mailbox.send(
             key: "\(prefix)\(earlier + 1)", kind: .global, to: [client], session: id, round: report.round,
             base: report.base, payload: payload)
+        detail("version \(number) for \(client) lies in the outbox")
     }
 
     /// A round averaged again from the archived, signed updates.

@@ -129,7 +129,7 @@ extension ServerRun {
             // Whoever has left before the start has no say in the plan.
             let own = session.participants.filter { $0.standing == .active }.compactMap { records.request($0.request) }
             if let first = own.min(by: { $0.number < $1.number }) {
-                layers.append(first.request.wishes.json)
+                layers.append(first.request.wishes.layer)
                 context = first.label
             }
         }

@@ -11,6 +11,10 @@ package enum InputCrop: String, CaseIterable, Sendable {
 /// order of the outputs), `image_size` (edge of the square input, pixels); and, where they are not the usual ones, `crop` and
 /// `temperature`. Lies in the header's `__metadata__`.
 package struct ModelMetadata: Equatable, Sendable {
+    /// Side lengths, in pixels, that every network of this program is made for. Below 32, a layer 4 would have less than one
+    /// position.
+    package static let imageSizes = 32...512
+
     package var architecture: String
     package var classes: [String]
     package var imageSize: Int

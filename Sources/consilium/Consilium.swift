@@ -47,6 +47,7 @@ enum Main {
                 return try Supervision.run()
             }
             try command.run()
+            if let lost = Console.lostOutput { throw lost }
             return ExitStatus.done.rawValue
         } catch {
             return report(error)

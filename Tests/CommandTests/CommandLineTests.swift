@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Glibc
 import SystemPackage
 import Testing
 import Wire
@@ -34,6 +35,9 @@ import Wire
         Mistake(
             arguments: "client init --home new --name x --invite invite.tar", status: 65,
             says: "the invite expired on 2026-03-31T08:00:00Z", environment: ["CONSILIUM_NOW": "2027-01-01T00:00:00Z"]),
+        Mistake(
+            arguments: "client init --home new --name x --invite invite.tar --data .", status: 64,
+            says: "lie in each other"),
         Mistake(arguments: "client request --home a --rounds 0", status: 64, says: "rounds"),
         Mistake(arguments: "client request --home a --train-from layer9", status: 64, says: "train_from"),
         Mistake(arguments: "client accept --home a 7", status: 66, says: "version 7 was not offered"),
@@ -54,12 +58,12 @@ import Wire
         Mistake(arguments: "model import --home S --arch smallcnn --classes a,b PICTURE", status: 65, says: "phantom"),
         Mistake(arguments: "simulate nosuch --clients 3", status: 66, says: "nosuch"),
         Mistake(
-            arguments: "simulate PICTURES --clients 100", status: 64, says: "of 100 clients would get no pictures"),
+            arguments: "simulate PICTURES --clients 100", status: 65, says: "of 100 clients would get no pictures"),
         Mistake(
             arguments: "simulate PICTURES --clients 3 --skew 1", status: 64,
             says: "client-1 and 1 more of 3 hospitals would get pictures of fewer than two classes"),
         Mistake(
-            arguments: "data split PICTURES out --clients 100", status: 64, says: "of 100 clients would get no pictures"
+            arguments: "data split PICTURES out --clients 100", status: 65, says: "of 100 clients would get no pictures"
         ),
         Mistake(arguments: "simulate nosuch --size 3", status: 64, says: "image size 3 does not suit smallcnn"),
         Mistake(
@@ -239,6 +243,28 @@ import Wire
         #expect(try world.run("doctor", "--home", "a").output.contains("MEND keys"))
     }
 
+    /// What root wrote there would stop each later run of the account whose home it is.
+    @Test(.enabled(if: getuid() == 0, "only root can give files away"))
+    func rootLeavesTheHomesOfOthersAlone() throws {
+        let world = try World.enrolled()
+        try world.shell("chown -R 65534 a S")
+        let before = try Snapshot(world.path("a"))
+        let lines = ["client run --home a", "client withdraw --home a", "key rotate --home a", "server run --home S"]
+        for line in lines + ["model init --home S --arch smallcnn --classes a,b", "server sessions --home S"] {
+            let outcome = try world.run(line.split(separator: " ").map(String.init))
+            #expect(outcome.status == 77 && outcome.errors.contains(" belongs to nobody, "), "\(outcome)")
+            #expect(outcome.errors.contains("hint: run it as that user: sudo -u nobody consilium"), "\(outcome)")
+        }
+        #expect(before.changes(to: try Snapshot(world.path("a"))) == [])
+        try world.succeed("client", "status", "--home", "a")
+        #expect(try world.succeed("doctor", "--home", "a").output.contains("ok   owner: all of it is nobody's"))
+        // What somebody did before.
+        try world.shell("chown 0 a/mailbox/lock && touch a/inbox/brought.tar")
+        let doctor = try world.run("doctor", "--home", "a")
+        #expect(doctor.output.contains("MEND owner: \(world.path("a/mailbox/lock")) belongs to root, the home"))
+        #expect(doctor.output.contains("chown -R nobody \(world.path("a"))"), "\(doctor)")
+    }
+
     /// The home may also come from the working directory or the environment.
     @Test func theHomeIsFoundWithoutAFlag() throws {
         let world = try World.enrolled()
@@ -258,7 +284,7 @@ import Wire
         }
         world.advance(days: 13)
         var told = try outbox()
-        #expect(told.hasPrefix("ok   outbox: 1 bundles"), "\(told)")
+        #expect(told.hasPrefix("ok   outbox: 1 bundle is"), "\(told)")
         world.advance(days: 2)
         told = try outbox()
         #expect(told.hasPrefix("MEND outbox"), "\(told)")
@@ -268,6 +294,29 @@ import Wire
         try world.visit("a")
         told = try outbox()
         #expect(told.hasPrefix("ok "), "\(told)")
+    }
+
+    /// A result that reached nobody is no success; a reader that has seen enough is.
+    @Test func outputThatCannotBeWrittenIsAFailure() throws {
+        let world = try World.enrolled()
+        let full = try Program.shell("'\(Program.path)' key show --home a > /dev/full", in: world.root)
+        #expect(full.status == 74, "\(full)")
+        #expect(full.errors == "consilium: cannot write to standard output: no space left on device\n", "\(full)")
+        let left = try Program.shell(
+            "{ sleep 0.2; '\(Program.path)' key show --home a; echo $? >&2; } | true; sleep 0.5", in: world.root)
+        #expect(left.errors == "0\n", "\(left)")
+    }
+
+    /// The progress line is drawn over itself, and so must not wrap.
+    @Test(.enabled(if: Program.has("script"), "util-linux's script is not installed"))
+    func theProgressLineFitsTheTerminal() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        try world.carry("S", to: "a")
+        let run = "stty cols 30; CONSILIUM_NOW=\(world.now.rfc3339) '\(Program.path)' client run --home a"
+        let shown = try world.shell("script -qec \"\(run)\" /dev/null < /dev/null").output
+        let drawn = shown.split(separator: "\r").filter { $0.hasPrefix("\u{1b}[Kround") }
+        #expect(!drawn.isEmpty && drawn.allSatisfy { $0.count - 3 == 29 }, "\(shown)")
     }
 
     /// It tells the time of a home where a run is at work, and leaves to the next run what a stopped one left behind.
@@ -283,6 +332,13 @@ import Wire
             throw TestTrouble("somebody else holds the home")
         }
         #expect(try clock() == "ok   clock: \(world.now.rfc3339)")
+        // A run has nothing to do here, and says so to a program in the usual document.
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess)
+        let busy = try world.json("client", "run", "--home", "a", "--verbose")
+        #expect(busy["busy"] == .bool(true) && busy["details"].items.count == 1)
+        // To look takes no hold of a home in which a training may go on all night.
+        for look in ["status", "plans", "updates"] { try world.succeed("client", look, "--home", "a") }
+        #expect(try world.run("client", "accept", "1", "--home", "a").status == 75)
         _ = consume lock
         #expect(before.changes(to: try Snapshot(world.path("a"))) == [])
         world.advance(days: -2)

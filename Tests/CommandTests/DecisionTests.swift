@@ -70,7 +70,10 @@ import Wire
         try world.request(["b"], rounds: 2)
         try world.approveAll("spring")
         try world.visit("b")
-        try world.succeed("client", "plans", "--refuse", "1", "--home", "b")
+        // As the list has it, or the number alone; a person is told what came of it.
+        #expect(try world.run("client", "plans", "--refuse", "PLAN1", "--home", "b").status == 64)
+        let refused = try world.succeed("client", "plans", "--refuse", "PLAN-1", "--home", "b")
+        #expect(refused.output.hasPrefix("PLAN-1 is refused: "), "\(refused)")
         try world.answer("b")
         let told = try world.serve()
         #expect(told.output.contains("hospital-b has withdrawn"), "\(told)")

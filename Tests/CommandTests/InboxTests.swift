@@ -65,10 +65,10 @@ import Wire
         #expect(try world.session("spring")["answered"].texts == ["hospital-a"])
     }
 
-    /// A cron run that finds another one at work ends with 0, silently; any other command with 75.
+    /// A cron run that finds another one at work ends with 0, silently; a command that needs the home to itself with 75.
     @Test func aHeldLockIsNothingToSayForCronAndTemporaryForPeople() throws {
         let world = try World.enrolled()
-        for (role, home, other) in [("server", "S", "requests"), ("client", "a", "status")] {
+        for (role, home, other) in [("server", "S", "requests"), ("client", "a", "request")] {
             let lock = open(world.path("\(home)/mailbox/lock"), O_RDWR | O_CLOEXEC)
             try #require(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0)
             let before = try Snapshot(world.path(home))

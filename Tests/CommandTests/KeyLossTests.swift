@@ -26,6 +26,16 @@ import Wire
         try world.answer("b")
         let refused = try world.serve()
         #expect(refused.output.contains("the key \(old) is revoked"), "\(refused)")
+        // Whoever checks by the files alone, with or without this program, is told the same.
+        let update = try world.opened(try world.update("b"))
+        let checked = try world.run("bundle", "verify", "--signers", "S/trust/allowed_signers", update)
+        #expect(checked.status == 77 && checked.errors.contains("the key is revoked"), "\(checked)")
+        let others = try Program.shell(
+            """
+            mkdir x && cd x && tar xf ../\(update) && ssh-keygen -Y verify -f ../S/trust/allowed_signers \
+                -r ../S/trust/revoked -I hospital-b -n update@consilium -s manifest.json.sig < manifest.json
+            """, in: world.root)
+        #expect(others.status != 0 && !others.output.contains("Good"), "\(others)")
 
         let new = try #require(try world.json("key", "rotate", "--lost", "--home", "b")["fingerprint"].text)
         try world.answer("b")

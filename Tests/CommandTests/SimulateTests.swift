@@ -65,12 +65,13 @@ import Wire
     }
 
     @Test(arguments: [
-        ("rouds: 3\n", "did you mean 'rounds'"), ("- rounds\n", "must be an object"), ("mu: [", "plan.yaml"),
+        ("rouds: 3\n", "did you mean 'rounds'"), ("- rounds\n", "must be an object"), ("mu: [", "my.yaml"),
+        ("rounds: 0\n", "my.yaml: "),
     ])
     func aPlanThatIsNoneIsRefusedBeforeAnythingIsDone(text: String, words: String) throws {
         let world = try phantoms()
-        try world.write(text, to: "plan.yaml")
-        let outcome = try world.run("simulate", "phantoms", "--plan", "plan.yaml", "--keep", "kept")
+        try world.write(text, to: "my.yaml")
+        let outcome = try world.run("simulate", "phantoms", "--plan", "my.yaml", "--keep", "kept")
         #expect((64...78).contains(outcome.status) && outcome.status != 70, "\(outcome)")
         #expect(!world.exists("kept"))
         #expect(outcome.errors.contains(words), "\(outcome.errors)")

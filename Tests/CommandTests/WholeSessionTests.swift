@@ -98,7 +98,8 @@ import Wire
         let version = try world.json("server", "version", "1", "--home", "S")["version"]
         #expect(version["number"].integer == 1)
         #expect(try world.succeed("server", "version", "1", "--home", "S").output.contains("hospital-b | 1 |"))
-        #expect(try world.text("S/versions/0001/card.md").hasPrefix("# Model version 1"))
+        let card = try world.text("S/versions/0001/card.md")
+        #expect(card.hasPrefix("# Model version 1") && !card.contains(#/\.\d{5}/#), "\(card)")
 
         let stats = try world.json("server", "stats", "--home", "S")
         let wanted = [
@@ -134,7 +135,8 @@ import Wire
         let world = try World.enrolled()
         try world.startSession("spring", ["a", "b"], rounds: 1)
         try world.journey(["a", "b"])
-        try world.succeed("server", "export", "1", "--to", "hospital-c", "--home", "S")
+        let exported = try world.succeed("server", "export", "1", "--to", "hospital-c", "--home", "S")
+        #expect(exported.output == "version 1 for hospital-c lies in the outbox\n", "\(exported)")
         try world.visit("c")
         try world.succeed("client", "accept", "1", "--home", "c")
         try expectPredictions(world, home: "c")
@@ -194,7 +196,7 @@ import Wire
         try world.shell("printf 'no picture' > pictures/glioma/broken.png")
         let outcome = try world.succeed("client", "accept", "--home", "a", "1")
         #expect(
-            outcome.output.hasPrefix("1 pictures cannot be read and are skipped; 'consilium data check' names them\n"))
+            outcome.output.hasPrefix("1 picture cannot be read and is skipped; 'consilium data check' names them\n"))
     }
 
     /// A model can be installed where the pictures are not at hand; then it stays as it came, and the admin is told.

@@ -68,6 +68,9 @@ import Wire
         (["dropout": 1.0], "dropout"),
         (["logit_adjustment": -0.5], "logit_adjustment"),
         (["logit_adjustment": 1, "class_weights": "balanced"], "use one of them"),
+        (["architecture": "resnet18"], "'architecture' is the model's"),
+        (["classes": ["a", "b"]], "'classes' is the model's"),
+        (["image_size": 999], "image size 999 does not suit smallcnn: use 32 to 512"),
         ([], "object"),
     ]
 
@@ -83,7 +86,7 @@ import Wire
     /// A server's configuration and a plan know the same keys: none of a plan's that only `plan.yaml` could set.
     @Test func everyKeyOfAPlanCanBeConfigured() {
         #expect(
-            Set(ServerConfiguration.planKeys) == Set(Plan.keys).subtracting(["architecture", "classes"]))
+            Set(ServerConfiguration.planKeys) == Set(Plan.keys).subtracting(Plan.modelKeys))
     }
 
     @Test func onlyNamedWishesAreCompared() throws {
@@ -99,7 +102,9 @@ import Wire
 
     @Test func wishesAreALayerOfAPlan() throws {
         let wishes = try PlanWishes(["rounds": 5, "augmentation": true])
-        #expect(try plan(wishes.json).rounds == 5)
+        #expect(try plan(wishes.layer).rounds == 5)
+        let other = try PlanWishes(["architecture": "resnet18"])
+        #expect(try plan(other.layer).differences(from: other).map(\.key) == ["architecture"])
         #expect(throws: FederationError.self) { try PlanWishes(["quorum": 1]) }
         #expect(throws: FederationError.self) { try PlanWishes(["rounds": 100_000]) }
     }

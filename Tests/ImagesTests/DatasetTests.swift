@@ -109,7 +109,7 @@ import Testing
         try folder.write("b/5-jpeg-named.png", try ImageEncoder.jpeg(picture.decoded))
         #expect(mkfifo(folder.path.pushing("b/6-fifo.png").string, 0o600) == 0)
         let scan = try Dataset.scan(folder.path)
-        #expect(scan.warnings == ["1 pipes, sockets or devices lie among the pictures and were not read"])
+        #expect(scan.warnings == ["1 pipe, socket or device lies among the pictures and was not read"])
         #expect(try scan.countUsable() == [1, 1])
         let data = LoadedDataset(scan, preprocessing: try recipe())
         #expect(data.count == 2 && data.labels == [0, 1] && data.classCounts == [1, 1])

@@ -107,19 +107,20 @@ import Wire
         }
     }
 
-    @Test("a table of groups overrides; a picture that it lacks is an error that leaves nothing")
+    @Test(
+        "a table of groups holds together beside the near-duplicates; a picture that it lacks is an error that leaves nothing"
+    )
     func splitTable() throws {
         let folder = try TemporaryFolder()
         let source = try phantoms(folder, perClass: 4)
         let names = try paths(source).sorted()
-        let options = Splitter.Options(clients: 2, test: 0, seed: 1)
+        let options = Splitter.Options(clients: 2, test: 0, skew: 1, seed: 1)
         // Every class one group: each lands whole in one part.
         let table = try GroupTable(
             csv: "path,group\n" + names.map { "\($0),\($0.prefix(3))\n" }.joined())
         let result = try FolderSplit.run(
             source, to: folder.path.appending("out"), options: options, table: table)
         #expect(result.parts.allSatisfy { $0.counts.allSatisfy { $0 == 0 || $0 == 4 } })
-        #expect(result.warnings == ["client-2 of 2 clients got no pictures: use fewer clients or more pictures"])
         let short = try GroupTable(csv: "path,group\n\(names[0]),1\n")
         let found = reason { () throws(ImageError) in
             _ = try FolderSplit.run(
@@ -127,6 +128,15 @@ import Wire
         }
         #expect(found == .invalidGroups)
         #expect(try files.list(folder.path).map(\.name) == ["out", "phantoms"])
+        // A table that does not know of a copy does not part it from its picture.
+        for name in names {
+            let bytes = try files.readFile(source.pushing(FilePath(name)), limit: 1 << 20)
+            try folder.write("phantoms/\(name).copy", bytes)
+        }
+        let apart = try GroupTable(
+            csv: "path,group\n" + names.map { "\($0),\($0)\n\($0).copy,\($0.prefix(3)) copies\n" }.joined())
+        let joined = try FolderSplit.run(source, to: folder.path.appending("joined"), options: options, table: apart)
+        #expect(joined.groups == 4 && joined.parts.allSatisfy { $0.counts.allSatisfy { $0 == 0 || $0 == 8 } })
     }
 
     @Test("more clients than pictures are refused, and nothing is left")
@@ -138,8 +148,13 @@ import Wire
             _ = try FolderSplit.run(source, to: output, options: .init(clients: 20, test: 0, seed: 1))
             Issue.record("twenty clients share eight pictures")
         } catch {
-            #expect(error.reason == .invalidOption && error.description.contains("would get no pictures"), "\(error)")
+            #expect(error.reason == .tooFewPictures && error.description.contains("would get no pictures"), "\(error)")
         }
+        // Enough pictures, but not of each class: nobody is left without any all the same.
+        let few = reason { () throws(ImageError) in
+            _ = try FolderSplit.run(source, to: output, options: .init(clients: 6, test: 0, seed: 1))
+        }
+        #expect(few == .tooFewPictures)
         #expect(try !files.exists(output))
     }
 

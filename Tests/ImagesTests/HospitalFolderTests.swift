@@ -47,7 +47,7 @@ import Testing
         return [
             (
                 "dicom.jpg", [UInt8](repeating: 0, count: 128) + Array("DICM".utf8),
-                "is neither a PNG nor a JPEG picture"
+                "is a DICOM file: export it as PNG or JPEG"
             ),
             ("empty.jpg", [], "is empty (0 bytes)"), ("empty.png", [], "is empty (0 bytes)"),
             ("huge.jpg", tall, "is too large a JPEG"),

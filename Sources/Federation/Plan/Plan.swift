@@ -53,8 +53,8 @@ package struct Plan: Message {
         "quorum", "rounds", "schedule", "seed", "strategy", "train_from", "weight_decay",
     ]
 
-    /// What a federation gives, not a plan's author: these come with the model.
-    package static let modelKeys: Set<String> = ["architecture", "classes", "image_size"]
+    /// What comes with the model, and no plan's author sets.
+    package static let modelKeys: Set<String> = ["architecture", "classes"]
 
     package var json: JSONValue {
         [

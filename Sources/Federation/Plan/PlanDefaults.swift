@@ -15,10 +15,15 @@ package enum PlanDefaults {
         "logit_adjustment": 0.0, "seed": 1,
     ]
 
+    /// What a layer may set: all but what is the model's own. `plan.yaml` and the configuration know no other keys.
+    private static let keys = Plan.keys.filter { !Plan.modelKeys.contains($0) }
+    /// Stands for the model's where there is none yet; named in errors.
+    static let anyArchitecture = "any network"
+
     /// - Parameters:
     ///   - layers: objects over ``standard``, later ones win; a nested object replaces the earlier one whole.
     ///   - context: names the last layer in errors (`consilium.yaml`, `plan.yaml`, `request.json`).
-    /// - Throws: ``FederationError`` `.badPlan` for unknown keys ("did you mean") and values out of range.
+    /// - Throws: ``FederationError`` `.badPlan` for unknown keys ("did you mean"), the model's own, and values out of range.
     package static func plan(
         layers: [JSONValue], architecture: String, classes: [String], imageSize: Int, crop: InputCrop = .none,
         context: String
@@ -27,6 +32,10 @@ package enum PlanDefaults {
         for layer in [standard] + layers {
             guard case .object(let changes) = layer else {
                 throw FederationError(.badPlan, "\(context): must be an object of plan keys")
+            }
+            if let own = changes.keys.sorted().first(where: Plan.modelKeys.contains) {
+                throw FederationError(
+                    .badPlan, "\(context): '\(own)' is the model's, and no plan changes it: leave it out")
             }
             fields.merge(changes) { _, changed in changed }
         }
@@ -37,10 +46,19 @@ package enum PlanDefaults {
         if fields["crop"] == nil { fields["crop"] = .string(crop.rawValue) }
         do {
             if let unknown = fields.keys.sorted().first(where: { !Plan.keys.contains($0) }) {
-                let hint = suggestion(unknown, among: Plan.keys)
+                let hint = suggestion(unknown, among: keys)
                 throw FederationError(.badPlan, "'\(printable(unknown))' is not a key of a plan, \(hint)")
             }
-            return try Plan(json: .object(fields), context: context)
+            let plan = try Plan(json: .object(fields), context: context)
+            // Here, since a server knows no networks: a session that no hospital can train must not begin.
+            let sizes = ModelMetadata.imageSizes
+            guard sizes.contains(plan.imageSize) else {
+                throw FederationError(
+                    .badPlan,
+                    "image size \(plan.imageSize) does not suit \(architecture): use \(sizes.lowerBound) to "
+                        + "\(sizes.upperBound)")
+            }
+            return plan
         } catch {
             let text = "\(error)"
             throw FederationError(.badPlan, text.hasPrefix(context) ? text : "\(context): \(text)")
@@ -49,6 +67,7 @@ package enum PlanDefaults {
 
     /// Checks a layer of its own, for `doctor` and at start-up, before any model is there.
     package static func check(layer: JSONValue, context: String) throws(FederationError) {
-        _ = try plan(layers: [layer], architecture: "any", classes: ["a", "b"], imageSize: 64, context: context)
+        _ = try plan(
+            layers: [layer], architecture: anyArchitecture, classes: ["a", "b"], imageSize: 64, context: context)
     }
 }

@@ -11,8 +11,11 @@ package struct PlanWishes: Equatable, Sendable {
         "strategy", "train_from", "weight_decay",
     ]
 
-    /// An object of plan keys; a layer for ``PlanDefaults/plan(layers:architecture:classes:imageSize:crop:context:)``.
+    /// An object of plan keys.
     package let json: JSONValue
+    /// For ``PlanDefaults/plan(layers:architecture:classes:imageSize:crop:context:)``. A wished architecture is compared with
+    /// the model's, and changes no plan.
+    package var layer: JSONValue { .object(fields.filter { !Plan.modelKeys.contains($0.key) }) }
     private let fields: [String: JSONValue]
 
     package static let none = PlanWishes(checked: [:])
@@ -29,10 +32,11 @@ package struct PlanWishes: Equatable, Sendable {
             let hint = suggestion(unknown, among: Self.keys.sorted())
             throw FederationError(.badPlan, "wishes: '\(printable(unknown))' is not a wish, \(hint)")
         }
-        var architecture = "any"
+        var architecture = PlanDefaults.anyArchitecture
         if case .string(let wished)? = named["architecture"] { architecture = wished }
+        let layer = JSONValue.object(named.filter { !Plan.modelKeys.contains($0.key) })
         let plan = try PlanDefaults.plan(
-            layers: [value], architecture: architecture, classes: ["a", "b"], imageSize: 64, context: "wishes")
+            layers: [layer], architecture: architecture, classes: ["a", "b"], imageSize: 64, context: "wishes")
         guard case .object(let whole) = plan.json else { throw FederationError(.badPlan, "wishes: must be an object") }
         self.init(checked: whole.filter { named[$0.key] != nil })
     }

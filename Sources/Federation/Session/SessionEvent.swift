@@ -131,7 +131,8 @@ package enum SessionEffect: Equatable, Sendable, CustomStringConvertible {
         case .withdrawn(let client): "\(client) has withdrawn"
         case .reissued(let client, let round?): "global of round \(round) is issued again to \(client)"
         case .reissued(let client, nil): "the finished model is issued again to \(client)"
-        case .finished(let rounds, let early): "finished after \(rounds) rounds" + (early ? " (early stop)" : "")
+        case .finished(let rounds, let early):
+            "finished after \(counted(rounds, "round"))" + (early ? " (early stop)" : "")
         case .versionSaved(let number): "version \(number) saved"
         case .aborted(let reason): "aborted" + (reason.isEmpty ? "" : ": \(reason)")
         }

@@ -8,7 +8,7 @@ import Wire
 enum BundleTrust {
     case nobody
     case home(Home, TrustStore, own: PublicKey?)
-    case file(AllowedSigners)
+    case file(AllowedSigners, revoked: RevokedKeys)
 
     /// What a trust says of a bundle.
     enum Verdict: Equatable {
@@ -23,20 +23,30 @@ enum BundleTrust {
         .home(home, try TrustStore.load(from: home), own: (try? Identity.load(from: home))?.signing.publicKey)
     }
 
+    /// The file `revoked` beside it counts too, as in a home's `trust/`; where there is none, no key is revoked.
     static func load(signers path: FilePath) throws -> BundleTrust {
-        let bytes = try LocalFileSystem().readFile(path, limit: KeyFileLimits.trustBytes)
-        do {
-            return .file(try AllowedSigners(parsing: String(decoding: bytes, as: UTF8.self)))
-        } catch {
-            throw CommandFailure(.configuration, "\(path.string.printable): \(error)")
+        let files = LocalFileSystem()
+        func read<Parsed>(_ path: FilePath, _ parse: (String) throws -> Parsed) throws -> Parsed {
+            let bytes = try files.readFile(path, limit: KeyFileLimits.trustBytes)
+            do {
+                return try parse(String(decoding: bytes, as: UTF8.self))
+            } catch {
+                throw CommandFailure(.configuration, "\(path.string.printable): \(error)")
+            }
         }
+        let list = path.removingLastComponent().appending("revoked")
+        return .file(
+            try read(path) { try AllowedSigners(parsing: $0) },
+            revoked: try files.exists(list) ? try read(list) { try RevokedKeys(parsing: $0) } : RevokedKeys())
     }
 
     /// Whether the key may sign this, in this name and at this time. Whether the receiver wants it is another question.
     func judge(_ bundle: Manifest, signer: PublicKey) -> Verdict {
         switch self {
         case .nobody: return .unchecked
-        case .file(let signers): return Self.judge(bundle, signer, by: signers)
+        case .file(let signers, let revoked):
+            if revoked.contains(signer) { return .refused("the key is revoked") }
+            return Self.judge(bundle, signer, by: signers)
         case .home(let home, let trust, let own):
             if trust.isRevoked(signer) { return .refused("the key is revoked in \(home.root)") }
             if bundle.federation != home.federation {

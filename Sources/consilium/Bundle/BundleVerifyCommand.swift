@@ -23,7 +23,10 @@ struct BundleVerifyCommand: ParsableCommand {
 
     @OptionGroup var identity: IdentityOption
 
-    @Option(help: "Allowed-signers file to ask instead, as ssh-keygen reads it.", completion: .file())
+    @Option(
+        help:
+            "Allowed-signers file to ask instead, as ssh-keygen reads it; a file 'revoked' beside it, if there is one, counts too.",
+        completion: .file())
     var signers: String?
 
     @OptionGroup var output: OutputOptions

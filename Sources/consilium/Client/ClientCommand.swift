@@ -22,7 +22,7 @@ enum ClientHold {
     static func open(_ home: HomeOption) throws -> ClientRun {
         guard
             let run = try ClientRun.open(
-                try home.open(.client), now: try Environment.now(), instructionSet: try Environment.instructionSet())
+                try home.openOwn(.client), now: try Environment.now(), instructionSet: try Environment.instructionSet())
         else { throw CommandFailure.busy }
         return run
     }

@@ -3,6 +3,7 @@ import Bundles
 import Client
 import Federation
 import Files
+import Images
 import Mailbox
 import SystemPackage
 import Wire
@@ -22,8 +23,10 @@ struct ClientInitCommand: ParsableCommand {
     @OptionGroup var home: HomeOption
     @OptionGroup var output: OutputOptions
     @Option(help: "The hospital's name, [a-z0-9][a-z0-9-]{0,39}.") var name: String
-    @Option(help: "The server's invite.") var invite: String
-    @Option(help: "The folder of class folders with pictures (can be set later in consilium.yaml).") var data: String?
+    @Option(help: "The server's invite.", completion: .file(extensions: ["tar"])) var invite: String
+    @Option(
+        help: "The folder of class folders with pictures (can be set later in consilium.yaml).", completion: .directory)
+    var data: String?
     @Option(help: "Whom the server's admin can call to compare the fingerprint.") var contact = ""
 
     func run() throws {
@@ -42,9 +45,23 @@ struct ClientInitCommand: ParsableCommand {
         if let pictures, try files.status(pictures) == nil {
             throw CommandFailure(.missingInput, "--data: there is no \(pictures)")
         }
+        let folder = try home.folder()
+        if let pictures, pictures.starts(with: folder) || folder.starts(with: pictures) {
+            throw CommandFailure(
+                .usage, "--home and --data: \(folder) and \(pictures) lie in each other",
+                hint: "keep the pictures and the home in folders of their own")
+        }
         let made = try ClientHome.create(
-            at: try home.folder(), name: name, invite: checked, data: pictures, contact: contact, now: now, files: files
+            at: folder, name: name, invite: checked, data: pictures, contact: contact, now: now, files: files
         )
+        if let pictures, !output.quiet {
+            // The home is made all the same: the pictures may come later, but not without a word.
+            do throws(ImageError) {
+                _ = try Dataset.scan(pictures, classes: checked.invitation.classes, files: files)
+            } catch {
+                Console.warn("--data: \(error)")
+            }
+        }
         let server = checked.invitation.server
         if output.json {
             return Console.print(json: [

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Client
 import Federation
+import Mailbox
 import Reports
 import Wire
 
@@ -15,20 +16,20 @@ struct ClientPlansCommand: ParsableCommand {
 
     @OptionGroup var home: HomeOption
     @OptionGroup var output: OutputOptions
-    @Option(help: "Train by the plan PLAN-N.") var approve: Int?
-    @Option(help: "Refuse the plan PLAN-N, and withdraw from its session.") var refuse: Int?
+    @Option(help: "Train by the plan PLAN-N.") var approve: PlanNumber?
+    @Option(help: "Refuse the plan PLAN-N, and withdraw from its session.") var refuse: PlanNumber?
 
     func validate() throws {
         if approve != nil, refuse != nil { throw ValidationError("either --approve or --refuse") }
     }
 
     func run() throws {
-        if let number = approve ?? refuse {
+        if let plan = approve ?? refuse {
             return try ClientHold.change(home, output) {
-                try $0.decidePlan(number: number, approve: approve != nil, actor: HomeOption.actor)
+                try $0.decidePlan(number: plan.number, approve: approve != nil, actor: HomeOption.actor)
             }
         }
-        let state = try ClientHold.open(home).state
+        let state = try ClientState.load(from: try home.open(.client))
         if output.json {
             return Console.print(json: [
                 "schema_version": 1,
@@ -47,5 +48,16 @@ struct ClientPlansCommand: ParsableCommand {
             Console.print("PLAN-\(state.number(of: session))  session \(session.id.short)  \(session.consent.rawValue)")
             for line in state.differences(of: session) { Console.print("  \(line)") }
         }
+    }
+}
+
+/// A plan as the list and the desk name it, `PLAN-1`, or its number alone.
+struct PlanNumber: ExpressibleByArgument {
+    let number: Int
+
+    init?(argument: String) {
+        let isNamed = argument.uppercased().hasPrefix("PLAN-")
+        guard let number = Int(isNamed ? String(argument.dropFirst(5)) : argument) else { return nil }
+        self.number = number
     }
 }

@@ -53,6 +53,7 @@ struct ClientRequestCommand: ParsableCommand {
         }
         for line in run.report.attention { Console.print(line) }
         guard !output.quiet else { return }
-        Console.print("request \(request.id.short) with \(request.request.pictureCount) pictures lies in the outbox")
+        Console.print(
+            "request \(request.id.short) with \(counted(request.request.pictureCount, "picture")) lies in the outbox")
     }
 }

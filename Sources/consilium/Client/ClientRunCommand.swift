@@ -9,7 +9,8 @@ struct ClientRunCommand: ParsableCommand, UsesShares {
         discussion: """
             Silent unless a person has to act. Killed at any moment and run again, it goes on where it was. On a terminal it shows \
             the training with the time left; Ctrl-C saves the place. What cannot be trained is said when that begins; the exit \
-            status says it every time: 66 where the pictures are away, 77 where the memory or the configuration forbids it.
+            status says it every time: 65 where the pictures or their folders are not in order, 66 where they are away, 77 where \
+            the memory or the configuration forbids it.
 
             EXAMPLES:
               consilium client run --home /srv/hospital-a
@@ -31,7 +32,7 @@ struct ClientRunCommand: ParsableCommand, UsesShares {
         watch.planned = { line.announce($0) }
         watch.features = { line.update(features: $0, of: $1) }
         let report = try ClientRun.tick(
-            try home.open(.client), now: try Environment.now(), watch: watch,
+            try home.openOwn(.client), now: try Environment.now(), watch: watch,
             instructionSet: try Environment.instructionSet()
         ) { unfinished in
             line.finish()
@@ -40,6 +41,7 @@ struct ClientRunCommand: ParsableCommand, UsesShares {
         line.finish()
         guard let report else { return printer.busy() }
         printer.show(attention: report.attention, details: report.details)
+        if !output.verbose { line.stopped(report.stopped) }
         if let reason = report.untrained.first { throw SilentExit(status: .of(reason)) }
     }
 }

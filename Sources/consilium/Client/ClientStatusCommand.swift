@@ -17,26 +17,27 @@ struct ClientStatusCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let run = try ClientHold.open(home)
-        let state = run.state
-        if output.json { return Console.print(json: json(run)) }
+        let view = try ClientView(try home.open(.client))
+        let state = view.state
+        if output.json { return Console.print(json: json(view)) }
         let enrolment =
             switch state.enrolled {
             case true?: "approved"
             case false?: "rejected" + (state.enrolmentReason.isEmpty ? "" : ": \(state.enrolmentReason)")
             case nil: "not answered yet"
             }
-        Console.print("\(run.home.name), a client of \(run.server); enrolment \(enrolment)")
+        Console.print("\(view.home.name), a client of \(view.server); enrolment \(enrolment)")
         var requests = TextTable([("request", .left), ("made", .left), ("status", .left), ("reason", .left)])
         for request in state.requests {
             requests.add([request.id.short, request.created.rfc3339, request.status.rawValue, request.reason])
         }
         if !requests.isEmpty { Console.print("\n" + requests.text) }
+        let now = try Environment.now()
         var sessions = TextTable([("session", .left), ("round", .right), ("next", .left)])
         for session in state.sessions {
             sessions.add([
                 session.id.short, "\(min(session.global.round, session.plan.rounds))/\(session.plan.rounds)",
-                next(session, run),
+                next(session, now),
             ])
         }
         if !sessions.isEmpty { Console.print("\n" + sessions.text) }
@@ -47,7 +48,7 @@ struct ClientStatusCommand: ParsableCommand {
         }
     }
 
-    private func next(_ session: ClientSession, _ run: ClientRun) -> String {
+    private func next(_ session: ClientSession, _ now: Timestamp) -> String {
         if let ended = session.ended { return "over: \(ended)" }
         switch session.consent {
         case .asked: return "its plan waits for you in plans/pending"
@@ -55,14 +56,14 @@ struct ClientStatusCommand: ParsableCommand {
         case .granted: break
         }
         if let round = session.roundToTrain { return "round \(round) to be trained until \(session.deadline.rfc3339)" }
-        let silent = Freshness.isSilent(lastGlobal: session.global.created, plan: session.plan, now: run.now)
+        let silent = Freshness.isSilent(lastGlobal: session.global.created, plan: session.plan, now: now)
         return silent ? "the server has been silent past the deadline" : "waits for the server"
     }
 
-    private func json(_ run: ClientRun) -> JSONValue {
-        let state = run.state
+    private func json(_ view: ClientView) -> JSONValue {
+        let state = view.state
         return [
-            "schema_version": 1, "name": .string(run.home.name.text), "server": .string(run.server.text),
+            "schema_version": 1, "name": .string(view.home.name.text), "server": .string(view.server.text),
             "enrolled": state.enrolled.map { .bool($0) } ?? .null,
             "requests": .array(
                 state.requests.map {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Client
 import Federation
+import Mailbox
 import NeuralNetworks
 import Reports
 import Tensors
@@ -21,8 +22,8 @@ struct ClientUpdatesCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let run = try ClientHold.open(home)
-        let rows = try run.state.offers.map { ($0, try run.score($0)) }
+        let view = try ClientView(try home.open(.client), instructionSet: try Environment.instructionSet())
+        let rows = try view.state.offers.map { ($0, try view.score($0)) }
         if output.json {
             return Console.print(json: [
                 "schema_version": 1, "updates": .array(rows.map(json)),
@@ -37,7 +38,7 @@ struct ClientUpdatesCommand: ParsableCommand {
             let installed = scores.fitted ?? scores.asSent
             table.add([
                 "\(offer.version)", offer.status.rawValue, offer.session.short,
-                run.state.session(offer.session).map { "\($0.plan.rounds)" } ?? "",
+                view.state.session(offer.session).map { "\($0.plan.rounds)" } ?? "",
                 Numbers.percent(scores.asSent.accuracy), Numbers.percent(scores.asSent.balancedAccuracy),
                 Numbers.percent(installed.accuracy), Numbers.percent(installed.balancedAccuracy),
                 "\(installed.support)",
@@ -46,7 +47,7 @@ struct ClientUpdatesCommand: ParsableCommand {
         Console.print(table.text)
     }
 
-    private func json(_ offer: Offer, _ scores: ClientRun.OfferScores) -> JSONValue {
+    private func json(_ offer: Offer, _ scores: OfferScores) -> JSONValue {
         func figures(_ metrics: ClassificationMetrics) -> JSONValue {
             [
                 "accuracy": .number(metrics.accuracy), "balanced_accuracy": .number(metrics.balancedAccuracy),

@@ -31,7 +31,7 @@ struct DataReport {
             blocks.append("near-duplicates: none")
         } else {
             let title =
-                "near-duplicates: \(doubled) pictures in \(check.duplicates.count) groups, which a split keeps whole"
+                "near-duplicates: \(doubled) pictures in \(counted(check.duplicates.count, "group")), which a split keeps whole"
             blocks.append(verbose ? list(title, check.duplicates.map(Self.names), all: true) : title)
         }
         if !check.contradictions.isEmpty {

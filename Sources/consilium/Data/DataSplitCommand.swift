@@ -10,7 +10,7 @@ struct DataSplitCommand: ParsableCommand {
         abstract: "Copies a data folder into parts for clients and a test set.",
         discussion: """
             Makes OUT/client-1/CLASS/..., OUT/client-2/..., and OUT/test/CLASS/... . Each part gets its share of every class. \
-            Near-duplicates stay together, or whatever --groups says belongs together (one patient's pictures, say). The \
+            Near-duplicates stay together, and with them whatever --groups says belongs together (one patient's pictures, say). The \
             same seed gives the same parts. OUT must be new or empty, and appears whole or not at all.
 
             EXAMPLES:

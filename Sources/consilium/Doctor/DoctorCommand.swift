@@ -8,7 +8,7 @@ struct DoctorCommand: ParsableCommand, UsesShares {
         commandName: "doctor",
         abstract: "Check a home: keys, permissions, configuration, clock, shares, disks; says what to do.",
         discussion: """
-            Whether the home can be written to, keys, trust, desks, clock, audit, the exchange and its file system, room on the \
+            Whether the home can be written to and is one account's, keys, a hospital's pictures, trust, desks, clock, audit, the exchange and its file system, room on the \
             disks, unfinished files that stopped runs left, the inbox, what nobody acknowledged, quarantine. Exit status 78 when \
             something has to be mended.
 

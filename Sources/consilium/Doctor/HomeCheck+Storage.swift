@@ -1,7 +1,9 @@
 import Client
 import Configuration
+import Federation
 import Files
 import Glibc
+import Images
 import Mailbox
 import Server
 import SystemPackage
@@ -54,17 +56,53 @@ extension HomeCheck {
         )
     }
 
+    /// Whether everything is the account's whose the home is. Not looked at are the inbox and the desks' files, which others lay
+    /// there.
+    func owners() throws -> (good: Bool, text: String) {
+        guard let owner = HomeOwner(of: home.root) else { return (true, "not known") }
+        let laidByOthers = [home.inbox, home.enrolments, home.requests, home.plans, home.updates]
+        var foreign: [(path: FilePath, owner: HomeOwner)] = []
+        func look(_ folder: FilePath, _ depth: Int, onlyFolders: Bool) {
+            for entry in (try? home.files.list(folder)) ?? [] where entry.kind == .directory || !onlyFolders {
+                let path = folder.appending(entry.component)
+                if let found = HomeOwner(of: path), found.uid != owner.uid { foreign.append((path, found)) }
+                guard entry.kind == .directory, depth > 1 else { continue }
+                look(path, depth - 1, onlyFolders: onlyFolders || laidByOthers.contains(path))
+            }
+        }
+        look(home.root, Self.depth, onlyFolders: false)
+        guard let first = foreign.first else { return (true, "all of it is \(owner.name)'s") }
+        return (
+            false,
+            "\(first.path) belongs to \(first.owner.name)"
+                + (foreign.count > 1 ? ", and \(foreign.count - 1) more" : "")
+                + ", the home to \(owner.name)"
+        )
+    }
+
+    /// Whether a request or a training would find its pictures: the same look at the folder as theirs.
+    func pictures() throws -> (good: Bool, text: String) {
+        let client = try ClientConfiguration(parsing: try home.readConfiguration())
+        guard let data = client.data else { return (false, "consilium.yaml names no folder of pictures") }
+        let scan = try Dataset.scan(
+            home.root.pushing(FilePath(data)), classes: try HomeInvitation.load(from: home).classes, files: home.files)
+        return (
+            true, (["\(counted(scan.items.count, "file")) in \(scan.folder)"] + scan.warnings).joined(separator: "; ")
+        )
+    }
+
     /// Whether a run could read what earlier ones wrote down.
     func records() throws -> (good: Bool, text: String) {
         guard home.role == .server else {
             let state = try ClientState.load(from: home)
-            return (true, "\(state.requests.count) requests, \(state.sessions.count) sessions")
+            return (true, "\(counted(state.requests.count, "request")), \(counted(state.sessions.count, "session"))")
         }
         let records = try DeskStore(home: home).load()
         var damaged: [String] = []
         let sessions = try SessionStore(home: home).load { _, error in damaged.append("\(error)") }
         let text =
-            "\(records.enrolments.count) enrolments, \(records.requests.count) requests, \(sessions.count) sessions"
+            "\(counted(records.enrolments.count, "enrolment")), \(counted(records.requests.count, "request")), "
+            + counted(sessions.count, "session")
         return (damaged.isEmpty, damaged.isEmpty ? text : damaged.joined(separator: "; "))
     }
 

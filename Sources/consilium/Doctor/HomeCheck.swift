@@ -31,10 +31,14 @@ struct HomeCheck {
     }
 
     func findings() -> [Finding] {
-        [
+        let ofClients =
+            home.role == .client
+            ? [check("pictures", "set 'data' in consilium.yaml, or mend the folder", pictures)] : []
+        return ofClients + [
             check("configuration", "mend consilium.yaml", configuration),
             check(
                 "home", "mount it for writing, or give its folders to the user who runs the tick", isWritable),
+            check("owner", "as root: chown -R \(HomeOwner(of: home.root)?.name ?? "USER") \(home.root)", owners),
             check(
                 "keys", "chmod 700 identity; chmod 600 identity/id_* identity/age*; or restore them from a backup", keys
             ),
@@ -79,9 +83,6 @@ struct HomeCheck {
         case .client:
             let client = try ClientConfiguration(parsing: bytes)
             name = client.name
-            if let data = client.data, try home.files.status(home.root.pushing(FilePath(data))) == nil {
-                return (false, "data: \(data) is not there")
-            }
         }
         return (name == home.name, name == home.name ? "in order" : "name is \(name), this home is \(home.name)'s")
     }
@@ -135,7 +136,7 @@ struct HomeCheck {
             true,
             parties.isEmpty
                 ? "nobody is enrolled yet"
-                : "\(parties.count) parties: \(parties.map(\.name.text).joined(separator: ", "))"
+                : "\(counted(parties.count, "party", "parties")): \(parties.map(\.name.text).joined(separator: ", "))"
         )
     }
 
@@ -170,14 +171,15 @@ struct HomeCheck {
 
     private func inbox() throws -> (good: Bool, text: String) {
         let count = try home.files.list(home.inbox).count { $0.kind == .regular && !$0.name.hasPrefix(".") }
-        return (count < 1_000, "\(count) files wait")
+        return (count < 1_000, "\(counted(count, "file waits", "files wait"))")
     }
 
     private func backlog() throws -> (good: Bool, text: String) {
         let backlog = try Backlog.load(from: home, now: now)
         guard let oldest = backlog.oldest else { return (true, "nothing waits for an answer") }
         return (
-            !backlog.isStale(at: now), "\(backlog.count) bundles are not acknowledged, the oldest of \(oldest.rfc3339)"
+            !backlog.isStale(at: now),
+            "\(counted(backlog.count, "bundle is", "bundles are")) not acknowledged, the oldest of \(oldest.rfc3339)"
         )
     }
 
@@ -192,6 +194,6 @@ struct HomeCheck {
         }
         let others = notes.count - serious.count
         let forOthers = others > 0 ? ", and \(others) that were for others" : ""
-        return (serious.isEmpty, "\(serious.count) bundles\(forOthers)")
+        return (serious.isEmpty, "\(counted(serious.count, "bundle"))\(forOthers)")
     }
 }

@@ -6,7 +6,7 @@ import Wire
 
 /// A share, mount or stick, and whose bundles on it.
 struct ShareOptions: ParsableArguments {
-    @Option(help: "The share's, mount's or stick's folder.") var share: String
+    @Option(help: "The share's, mount's or stick's folder.", completion: .directory) var share: String
     @Option(name: .customLong("for"), help: "On a server: only this client.") var client: String?
 
     /// Takes hold of a home and looks what lies at the share.

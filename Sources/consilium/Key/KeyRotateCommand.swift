@@ -62,7 +62,7 @@ struct KeyRotateCommand: ParsableCommand {
     }
 
     func run() throws {
-        let opened = try home.open()
+        let opened = try home.openOwn()
         let agentKey = try agent.map { text in
             let bytes = try LocalFileSystem().readFile(try InputFile.file(text), limit: KeyFileLimits.keyBytes)
             return try PublicKey(openSSHLine: String(decoding: bytes, as: UTF8.self))

@@ -37,6 +37,7 @@ struct ModelDestination: ParsableArguments {
                 .usage, "the model has no place to go",
                 hint: "name a server's home with --home, or a file with --output")
         }
+        try home.requireOwnerOverRoot()
         let now = try Environment.now()
         guard let run = try ServerRun.open(home, now: now) else {
             throw CommandFailure.busy

@@ -64,7 +64,7 @@ struct ModelReport {
             switch record.origin {
             case .imported: "imported"
             case .initialized: "random weights"
-            case .session: "session \(record.sessionName), \(record.rounds) rounds"
+            case .session: "session \(record.sessionName), \(counted(record.rounds, "round"))"
             }
         return ", \(origin), saved \(record.created.rfc3339)"
     }

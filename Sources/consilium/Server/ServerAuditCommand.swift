@@ -26,7 +26,8 @@ struct ServerAuditCommand: ParsableCommand {
     @Option(help: "An audit.jsonl to check in place of a home's own; needs --head and --key.") var log: String?
     @Option(help: "A signed head that was kept elsewhere; its signature lies beside it, with .sig behind its name.")
     var head: String?
-    @Option(help: "The signer's public key, a file as id_ed25519.pub (default: the home's own).") var key: String?
+    @Option(help: "The signer's public key, a file as id_ed25519.pub (default: the home's own).", completion: .file())
+    var key: String?
 
     func validate() throws {
         if log != nil, head == nil || key == nil { throw ValidationError("--log needs --head and --key") }

@@ -34,7 +34,7 @@ struct ServerInviteCommand: ParsableCommand {
 /// The lock and state of a server's home, for the admin's commands.
 enum ServerSession {
     static func open(_ home: HomeOption) throws -> ServerRun {
-        guard let run = try ServerRun.open(try home.open(.server), now: try Environment.now()) else {
+        guard let run = try ServerRun.open(try home.openOwn(.server), now: try Environment.now()) else {
             throw CommandFailure.busy
         }
         return run

@@ -21,7 +21,7 @@ struct ServerRunCommand: ParsableCommand, UsesShares {
 
     func run() throws {
         let printer = TickOutput(options: output)
-        let report = try ServerRun.tick(try home.open(.server), now: try Environment.now()) { unfinished in
+        let report = try ServerRun.tick(try home.openOwn(.server), now: try Environment.now()) { unfinished in
             printer.show(attention: unfinished.attention, details: unfinished.details)
         }
         guard let report else { return printer.busy() }

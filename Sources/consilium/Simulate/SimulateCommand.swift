@@ -29,14 +29,15 @@ struct SimulateCommand: ParsableCommand {
             """)
 
     @OptionGroup var output: OutputOptions
-    @Argument(help: "The folder of class folders.") var data: String
+    @Argument(help: "The folder of class folders.", completion: .directory) var data: String
     @Option(help: "Hospitals.") var clients = 3
     @Option(help: "Rounds (default: 5).") var rounds: Int64?
     @Option(help: "Local epochs in each round (default: 2).") var localEpochs: Int64?
     @Option(help: "The network (default: smallcnn).") var arch: String?
     @Option(help: "Edge of the pictures, in pixels (default: 64).") var size: Int?
     @Option(
-        help: "The first model, a file of 'model import --output' or 'model init --output', instead of random weights.")
+        help: "The first model, a file of 'model import --output' or 'model init --output', instead of random weights.",
+        completion: .file(extensions: ["safetensors"]))
     var model: String?
     @Option(help: "Learning rate (default: 0.001).") var learningRate: Double?
     @Option(help: "Pictures in a step (default: 32).") var batchSize: Int64?
@@ -45,10 +46,14 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: "The part of the pictures kept for the test.") var test = 0.2
     @Option(help: "0: every hospital has all classes alike; towards 1: each has mostly its own.") var skew = 0.0
     @Option(help: "Seed of split, weights and training.") var seed: UInt64 = 1
-    @Option(help: "Groups that stay together, a CSV with the columns path,group.") var groups: String?
+    @Option(
+        help: "Groups that stay together, a CSV with the columns path,group.", completion: .file(extensions: ["csv"]))
+    var groups: String?
     @Flag(help: "Score the average over each test picture and its mirror image.") var mirror = false
     @Flag(help: "Also train each hospital alone, and all pictures in one place.") var baselines = false
-    @Option(help: "More keys of the plan, a YAML file as requests/approved/NAME/plan.yaml; the options here win.")
+    @Option(
+        help: "More keys of the plan, a YAML file as requests/approved/NAME/plan.yaml; the options here win.",
+        completion: .file(extensions: ["yaml", "yml"]))
     var plan: String?
     @Option(help: "Keep everything in this new folder (default: a temporary one, removed at the end).") var keep:
         String?
@@ -113,9 +118,9 @@ struct SimulateCommand: ParsableCommand {
         if let plan {
             let path = try InputFile.path(plan)
             let bytes = try LocalFileSystem().readFile(path, limit: StrictYAML.maximumBytes)
-            let layer = try StrictYAML.parse(bytes, name: "plan.yaml")
+            let layer = try StrictYAML.parse(bytes, name: plan.printable)
             // Said now, and not by a simulated server that waits for a better plan.
-            try PlanDefaults.check(layer: layer, context: "plan.yaml")
+            try PlanDefaults.check(layer: layer, context: plan.printable)
             if case .object(let fields) = layer { keys.merge(fields) { $1 } }
         }
         let options: [String: JSONValue?] = [

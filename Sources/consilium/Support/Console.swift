@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import SystemPackage
 import Wire
 
@@ -31,8 +32,31 @@ enum Console {
 
     static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
+    /// How many characters a line of the terminal holds just now; nil where that is not known.
+    static var errorColumns: Int? {
+        var size = winsize()
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+        return Int(size.ws_col)
+    }
+
+    /// Why a result did not reach standard output whole: then the command has not done what it was asked for.
+    ///
+    /// Told at the end, and not where it happens: what is to be written down comes first.
+    static var lostOutput: CommandFailure? {
+        outputError.withLock { $0 }.map {
+            CommandFailure(.inputOutput, "cannot write to standard output: \($0.description.lowercased())")
+        }
+    }
+
+    private static let outputError = Mutex<Errno?>(nil)
+
     /// A reader that went away (`consilium ... | head`) is no failure of the command.
     private static func write(_ text: String, to stream: FileDescriptor) {
-        _ = try? stream.writeAll(Array(text.utf8))
+        do {
+            try stream.writeAll(Array(text.utf8))
+        } catch {
+            guard stream == .standardOutput, let error = error as? Errno, error != .brokenPipe else { return }
+            outputError.withLock { $0 = $0 ?? error }
+        }
     }
 }

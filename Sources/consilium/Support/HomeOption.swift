@@ -7,7 +7,9 @@ import SystemPackage
 
 /// Which home a command works on: `--home`, else the current folder if it is a home, else `CONSILIUM_HOME`.
 struct HomeOption: ParsableArguments {
-    @Option(help: "The home's folder (default: the current folder if it is one, else CONSILIUM_HOME).")
+    @Option(
+        help: "The home's folder (default: the current folder if it is one, else CONSILIUM_HOME).",
+        completion: .directory)
     var home: String?
 
     /// - Parameter role: what the command needs.
@@ -17,7 +19,7 @@ struct HomeOption: ParsableArguments {
 
     /// The home with patience that ends for a share; see `Home.watchingShares`.
     func open(watching share: FilePath) throws -> Home {
-        let home = try open()
+        let home = try openOwn()
         return home.watchingShares(exchange: share, patience: try home.exchangeTimeout())
     }
 

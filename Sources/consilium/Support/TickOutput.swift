@@ -11,13 +11,7 @@ struct TickOutput {
     let options: OutputOptions
 
     func show(attention: [String], details: [String]) {
-        if options.json {
-            Console.print(json: [
-                "schema_version": 1, "attention": .array(attention.map { .string($0) }),
-                "details": .array(details.map { .string($0) }),
-            ])
-            return
-        }
+        if options.json { return printJSON(attention: attention, details: details, isBusy: false) }
         for line in attention { Console.print(line) }
         if options.verbose {
             for line in details { Console.print(line) }
@@ -26,7 +20,15 @@ struct TickOutput {
 
     /// A cron run that finds another one at work has nothing to do.
     func busy() {
-        if options.verbose { Console.print("another run is at work here; nothing was done") }
+        let line = "another run is at work here; nothing was done"
+        if options.json { return printJSON(attention: [], details: [line], isBusy: true) }
+        if options.verbose { Console.print(line) }
+    }
+
+    private func printJSON(attention: [String], details: [String], isBusy: Bool) {
+        Console.print(json: [
+            "schema_version": 1, "attention": .texts(attention), "details": .texts(details), "busy": .bool(isBusy),
+        ])
     }
 }
 
@@ -70,8 +72,8 @@ final class TrainingProgressLine {
         let width = 24
         let filled = Int(progress.fraction * Double(width))
         let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled)
-        Console.writeProgress(
-            "\r\u{1b}[Kround \(round)/\(rounds) [\(bar)] epoch \(min(progress.epoch + 1, progress.epochs))/\(progress.epochs)"
+        draw(
+            "round \(round)/\(rounds) [\(bar)] epoch \(min(progress.epoch + 1, progress.epochs))/\(progress.epochs)"
                 + "  loss \(Numbers.fixed(progress.loss, digits: 3))"
                 + (elapsed > 1 ? "  \(Numbers.duration(Int64(left.rounded()))) left" : ""))
     }
@@ -80,7 +82,19 @@ final class TrainingProgressLine {
     func update(features done: Int, of count: Int) {
         guard isShown else { return }
         if began == nil { began = MonotonicClock.seconds() }
-        Console.writeProgress("\r\u{1b}[Kfrozen layers: \(done) of \(count) pictures")
+        draw("frozen layers: \(done) of \(count) pictures")
+    }
+
+    /// What no line has room for is left out: a line that wraps is not drawn over, but left standing at every step.
+    private func draw(_ line: String) {
+        Console.writeProgress("\r\u{1b}[K" + line.prefix(Console.errorColumns.map { max($0 - 1, 0) } ?? line.count))
+    }
+
+    /// What a run that was stopped leaves to the next one.
+    func stopped(_ lines: [String]) {
+        guard isShown else { return }
+        finish()
+        for line in lines { Console.writeProgress(line + "\n") }
     }
 
     func finish() {
