@@ -12,8 +12,6 @@ package enum FirstBlock {
         return header.name == Manifest.fileName && header.size <= BundleLimits.standard.manifestBytes
     }
 
-    package static func isEncrypted(_ bytes: [UInt8]) -> Bool { AgeFile.isBeginning(bytes) }
-
     /// What is not there yet, in a file that is filled in no order; or a hole of any size, which costs its maker nothing.
     package static func isBlank(_ bytes: [UInt8]) -> Bool { bytes.allSatisfy { $0 == 0 } }
 

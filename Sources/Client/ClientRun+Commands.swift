@@ -73,8 +73,14 @@ extension ClientRun {
             let why = ending.hasPrefix("finished") ? "its session has finished" : "its session is over: \(ending)"
             throw ClientError(.notAllowed, "the request cannot be withdrawn: \(why)")
         }
+        try requireWay()
         try audit("withdraw", subject: own.id.hex, detail: reason, actor: actor)
         try sendWithdrawal(request: own.id, session: own.session, reason: reason)
+    }
+
+    /// - Throws: where nothing can be sent to the server now.
+    func requireWay() throws {
+        if let obstacle = mailbox.obstacle(to: server) { throw ClientError(.notAllowed, obstacle) }
     }
 
     func withdraw(session: ClientSession, reason: String) throws {

@@ -135,6 +135,9 @@ extension ClientRun {
             isExpected: isExpected, isOver: known.map { isOver($0, for: report, in: delivery.id) } ?? false)
         {
         case .accept: break
+        case .reject(.sessionOver) where state.mayComeBack(to: manifest.session):
+            // It may overtake the decision that lets this hospital come back.
+            return try mailbox.commit(delivery, .held(HoldReason.unknownSessionYet.rawValue))
         case .duplicate, .reject(.rollback), .reject(.sessionOver):
             // Sticks overtake each other: an old round's global is no attack, and of no use.
             detail("an old global of session \(manifest.session.short) was ignored")

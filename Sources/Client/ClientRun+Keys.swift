@@ -268,6 +268,7 @@ extension ClientRun {
             let vouch = try old.sign(enrolment.encoded, namespace: BundleKind.enrol.namespace)
             payload.append(.bytes(name: Enrolment.vouchName, vouch))
         }
+        try requireWay()
         try audit(
             old == nil ? "key-replace" : "key-rotate", subject: key.publicKey.fingerprint,
             detail: old.map { "follows \($0.publicKey.fingerprint)" } ?? "the key before is lost", actor: actor)

@@ -190,8 +190,10 @@ extension ClientRun {
     /// A hospital that left and came back answers a round for its new request, whatever it had answered for the old one.
     private func updateKey(_ session: ClientSession, _ round: Int) -> String {
         let key = "update/\(session.id)/\(round)"
-        let first = state.requests.first { $0.session == session.id }?.id
-        return session.request.flatMap { $0 == first ? nil : "\(key)/\($0)" } ?? key
+        guard let request = session.request, state.requests.count(where: { $0.session == session.id }) > 1 else {
+            return key
+        }
+        return "\(key)/\(request)"
     }
 
     /// An update whose bundle was recorded before a kill is published by the mailbox; only the state lags behind.

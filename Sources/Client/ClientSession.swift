@@ -74,6 +74,12 @@ extension ClientState {
         case .rejected:
             return setRequests(of: decision, to: .rejected) { .requestRejected($0.reason) }
         case .withdrawn:
+            if let newest = requests.last(where: { $0.session == decision.session && $0.status == .approved }),
+                requests.contains(where: { $0.session == decision.session && $0.id != newest.id })
+            {
+                // The request that was taken back is an older one: this hospital has come back since.
+                return settleWithdrawals(from: newest.session)
+            }
             return setRequests(of: decision, to: .withdrawn) { _ in .requestWithdrawn }
                 + end(decision.session, Self.withdrawn)
         case .dropped:
@@ -127,12 +133,29 @@ extension ClientState {
                 known.consent = known.plan.differences(from: wishes).isEmpty ? .granted : .asked
             }
         }
-        return [.requestApproved(session)]
+        let asked = self.session(session).flatMap { $0.ended == nil && $0.consent == .asked ? $0 : nil }
+        return [.requestApproved(session)] + (asked.map { [.planWaits($0)] } ?? [])
+    }
+
+    /// Whether a session that this hospital left may take it in again: a request of its own is under way.
+    func mayComeBack(to id: RandomID) -> Bool {
+        guard let reason = session(id)?.ended, Self.mayComeBack(after: reason) else { return false }
+        return requests.contains { $0.status == .sent }
     }
 
     /// Not into a session that is finished or aborted.
     private static func mayComeBack(after reason: String) -> Bool {
         reason == withdrawn || reason.hasPrefix(dropped)
+    }
+
+    private mutating func settleWithdrawals(from session: RandomID?) -> [ClientNotice] {
+        var notices: [ClientNotice] = []
+        for index in requests.indices where requests[index].session == session && requests[index].status == .withdrawing
+        {
+            requests[index].status = .withdrawn
+            notices.append(.requestWithdrawn)
+        }
+        return notices
     }
 
     private mutating func setRequests(

@@ -163,18 +163,28 @@ package struct Desk: Sendable {
     package func move(
         _ item: DeskItem, to state: DeskState, group: String? = nil
     ) throws(MailboxError) -> FilePath {
+        let target = try target(of: item, state, group: group)
+        guard target != item.path else { return target }
+        try onDisk { () throws(FileError) in
+            try home.files.makeDirectories(folder(state, group: group))
+            try home.files.move(from: item.path, to: target)
+        }
+        return target
+    }
+
+    /// Where ``move(_:to:group:)`` would move a file to.
+    /// - Throws: ``MailboxError`` where it would not.
+    @discardableResult
+    package func target(of item: DeskItem, _ state: DeskState, group: String? = nil) throws(MailboxError) -> FilePath {
         if let group, !hasGroups || state != .approved || !Desk.isAllowed(group: group) {
             throw MailboxError(
                 .desk, "'\(group)' is no name for a session", hint: "use letters, digits, . _ - and at most 40 of them")
         }
         let target = folder(state, group: group).appending(item.name)
-        guard target != item.path else { return target }
         try onDisk { () throws(FileError) in
-            try home.files.makeDirectories(folder(state, group: group))
-            if try home.files.exists(target) {
+            if target != item.path, try home.files.exists(target) {
                 throw FileError("move", target, .fileExists, hint: "a file of this name is there already")
             }
-            try home.files.move(from: item.path, to: target)
         }
         return target
     }

@@ -33,8 +33,9 @@ struct ExchangeCache: Equatable {
         if seen[path.string] != nil || seen.count < Self.seenKept { seen[path.string] = file }
     }
     var delivered: [String: Delivered] = [:]
-    /// Where the file system was mounted that the exchange lay on when it was last used.
+    /// Where the file system was mounted that an exchange lay on when it was last used, and which exchange that was.
     var mountPoint: String?
+    var mountedRoot: String?
     /// Why the exchange could not be used when it was last tried; nil if it could.
     var trouble: String?
     /// What could not be done when it was last used, by the way of the bundles: what has been said already.
@@ -61,6 +62,7 @@ struct ExchangeCache: Equatable {
     private var json: JSONValue {
         [
             "trouble": trouble.map { .string($0) } ?? .null, "mount_point": mountPoint.map { .string($0) } ?? .null,
+            "mounted_root": mountedRoot.map { .string($0) } ?? .null,
             "problems": .object(
                 Dictionary(
                     uniqueKeysWithValues: problems.map { way, lines in
@@ -85,6 +87,7 @@ struct ExchangeCache: Equatable {
         var fields = try ObjectReader(json, context: "exchange.json")
         trouble = try fields.optionalString("trouble", maximumLength: 65_536)
         mountPoint = try fields.optionalString("mount_point", maximumLength: 8192)
+        mountedRoot = try fields.optionalString("mounted_root", maximumLength: 8192)
         if fields.has("problems") {
             var lines = try fields.object("problems")
             for way in ExchangeSummary.Way.allCases where lines.has(way.rawValue) {
@@ -128,7 +131,8 @@ extension Mailbox {
     /// - Returns: nil if it cannot be used.
     package func exchange(at root: FilePath) throws(MailboxError) -> Exchange? {
         var cache = ExchangeCache.load(from: home)
-        let (known, knownMount) = (cache.trouble, cache.mountPoint)
+        let before = cache
+        let known = cache.trouble
         var exchange: Exchange?
         do {
             let found = try Exchange.detect(root, home: home)
@@ -144,7 +148,7 @@ extension Mailbox {
                 knownProblems.append("exchange: \(error)")
             }
         }
-        if cache.trouble != known || cache.mountPoint != knownMount { try cache.save(to: home) }
+        if cache != before { try cache.save(to: home) }
         return exchange
     }
 
@@ -173,13 +177,15 @@ extension ExchangeCache {
     /// The folder that a share is mounted on is there without it too, and what was laid there then would reach nobody.
     fileprivate mutating func check(_ exchange: Exchange, _ files: any FileSystem) throws(MailboxError) {
         guard let found = (try? files.volume(of: exchange.root))??.mountPoint else { return }
-        if let mountPoint, FilePath(mountPoint) != found, FilePath(mountPoint).starts(with: found) {
+        if let mountPoint, mountedRoot == exchange.root.string, FilePath(mountPoint) != found,
+            FilePath(mountPoint).starts(with: found)
+        {
             throw MailboxError(
                 .exchange,
                 "\(exchange.root) lies on the file system of \(found) now, and lay on that of \(mountPoint): is the share mounted?",
                 hint: "if it has moved, remove mailbox/exchange.json of this home")
         }
-        mountPoint = found.string
+        (mountPoint, mountedRoot) = (found.string, exchange.root.string)
     }
 
     fileprivate var isSilent: Bool { trouble.map(FileError.isUnreachable) ?? false }

@@ -76,7 +76,10 @@ extension Mailbox {
         pass.present.formUnion(paths)
         var looks = 0
         // As in the inbox: whoever floods a folder does not choose who waits.
-        for entry in regular.count > Self.filesPerRun ? mixed(regular) : regular where looks < Self.filesPerRun {
+        // Each hospital's folder has its own budget; in one that all share, nobody chooses who is first.
+        pass.unverifiedBytes = 0
+        let isCrowded = regular.count > Self.filesPerRun || exchange.layout == .flat
+        for entry in isCrowded ? mixed(regular) : regular where looks < Self.filesPerRun {
             let path = folder.appending(entry.component)
             do {
                 guard let status = try files.status(path), status.kind == .regular else { continue }
@@ -122,8 +125,8 @@ extension Mailbox {
             case .growing: return false
             case .blank:
                 pass.summary.problems.append(
-                    "\(Quarantine.printable(name)) in the exchange begins with zeros only; it is no bundle")
-                return true
+                    "\(Quarantine.printable(name)) in the exchange begins with zeros only, so far")
+                return false
             case .junk where !Quarantine(home: home).hasRoom(for: seen.size):
                 pass.summary.problems.append(
                     "\(Quarantine.printable(name)) in the exchange is not a bundle, and too large for quarantine/")
@@ -132,7 +135,7 @@ extension Mailbox {
             case .perhapsABundle: break
             }
         }
-        guard seen.size <= Self.smallBytes || pass.unverifiedBytes < Self.unverifiedBytesPerRun else { return false }
+        guard seen.size <= Self.smallBytes || pass.mayCopy(seen.size) else { return false }
         let spooled = spoolPath()
         try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: Self.largestFile)
         defer { try? files.remove(spooled) }
@@ -214,7 +217,7 @@ private struct CollectingPass {
     let only: PartyName?
     var settling: Settling
     var summary = ExchangeSummary(.collecting)
-    /// Of large files that were copied and turned out to be no bundles.
+    /// Of large files of a folder that were copied and turned out to be no bundles.
     var unverifiedBytes: Int64 = 0
     /// All paths that were listed.
     var present: Set<String> = []
@@ -223,6 +226,11 @@ private struct CollectingPass {
         self.cache = cache
         self.only = only
         self.settling = settling
+    }
+
+    /// One always may, whatever its size.
+    func mayCopy(_ size: Int64) -> Bool {
+        unverifiedBytes == 0 || unverifiedBytes + size <= Mailbox.unverifiedBytesPerRun
     }
 
     mutating func tell(_ part: PartHeader, _ name: String) {

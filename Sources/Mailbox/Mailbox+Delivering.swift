@@ -59,7 +59,10 @@ extension Mailbox {
             ]
         }
         if exchange.layout == .flat {
-            let isMeant = only.map(record.recipients.contains) ?? true
+            // One file is for all: it goes out as long as somebody may still have it.
+            let isMeant =
+                record.recipients.contains { (only == nil || $0 == only) && !isCutOff($0, from: record.kind) }
+                || record.recipients.isEmpty && only == nil
             let path = exchange.root.appending("outbox").appending(record.name)
             return isMeant ? [Target(path: path, recipients: record.recipients)] : []
         }
@@ -100,12 +103,15 @@ extension Mailbox {
     private func takeBack(_ exchange: Exchange, _ cache: inout ExchangeCache, _ summary: inout ExchangeSummary) {
         let live = ledger.outgoing.values.filter { !$0.isRetired }
         let identifiers = Set(live.map(\.id))
-        let cutOff = Set(
-            live.flatMap { record in
-                record.recipients.filter { isCutOff($0, from: record.kind) }.map {
-                    exchange.fromServer($0).appending(record.name).string
-                }
-            })
+        let cutOff: Set<String> =
+            home.role == .client || exchange.layout == .flat
+            ? []
+            : Set(
+                live.flatMap { record in
+                    record.recipients.filter { isCutOff($0, from: record.kind) }.map {
+                        exchange.fromServer($0).appending(record.name).string
+                    }
+                })
         for (text, delivered) in cache.delivered where !identifiers.contains(delivered.id) || cutOff.contains(text) {
             let path = FilePath(text)
             guard path.starts(with: exchange.root) else { continue }

@@ -82,23 +82,10 @@ extension Mailbox {
     ) throws(FileError) -> FirstLook {
         let first = try FirstBlock.read(path, files: files)
         if let part = PartHeader(first) { return .part(part) }
-        if FirstBlock.mayBegin(bundle: first), try !isRefutedInPlace(path, first) { return .perhapsABundle }
+        if FirstBlock.mayBegin(bundle: first) { return .perhapsABundle }
         let look = FirstBlock.digest(of: first, modified: modified)
         guard settling.observe(name, size: size, digest: look, now: now) else { return .growing }
         return FirstBlock.isBlank(first) ? .blank : .junk
-    }
-
-    /// Whether a file that is not encrypted has no table of contents and no manifest that is signed. It is looked at where it lies:
-    /// what is found here decides only whether the file is worth a copy, and the copy is what is believed.
-    private func isRefutedInPlace(_ path: FilePath, _ first: [UInt8]) throws(FileError) -> Bool {
-        guard !FirstBlock.isEncrypted(first) else { return false }
-        do throws(BundleError) {
-            _ = try BundleReader.open(path, files: files).manifest()
-            return false
-        } catch {
-            if let cause = error.cause { throw cause }
-            return true
-        }
     }
 
     // MARK: looking
@@ -165,13 +152,14 @@ extension Mailbox {
                     pass.received.settling += 1
                     return
                 case .blank:
-                    return leave(file, "begins with zeros only; it is no bundle, and is left where it is", &pass)
+                    // Looked at in each run, which costs nothing: a copy may be filled in under the same time and size.
+                    return report(file, "begins with zeros only, so far; it is left where it is", &pass)
                 case .junk where !Quarantine(home: home).hasRoom(for: file.size):
                     return leave(file, Self.tooLarge("not a bundle"), &pass)
                 case .junk: isJunk = true
                 case .perhapsABundle: break
                 }
-                guard pass.unverifiedBytes < Self.unverifiedBytesPerRun else {
+                guard pass.mayCopy(file.size) else {
                     pass.received.remaining += 1
                     return
                 }
@@ -268,6 +256,11 @@ struct ReceivingPass {
     var settling: Settling
     /// Of large files that were copied and turned out to be no bundles.
     var unverifiedBytes: Int64 = 0
+
+    /// One always may, whatever its size.
+    func mayCopy(_ size: Int64) -> Bool {
+        unverifiedBytes == 0 || unverifiedBytes + size <= Mailbox.unverifiedBytesPerRun
+    }
     var changes: [(inout Ledger) -> Void] = []
     /// To be cleaned from the inbox once the ledger is written.
     var finished: [InboxFile] = []

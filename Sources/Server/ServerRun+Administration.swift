@@ -12,6 +12,7 @@ extension ServerRun {
     package func approve(_ label: String, session: String?, actor: String) throws {
         let record = try pending(label)
         let item = try item(of: record)
+        try Desk.requests(home).target(of: item, .approved, group: session)
         try audit("approve", subject: record.id.hex, detail: "\(record.label) \(session ?? "")", actor: actor)
         try Desk.requests(home).move(item, to: .approved, group: session)
         let place = session.map { "approved/\($0)" } ?? "approved"
@@ -25,6 +26,7 @@ extension ServerRun {
             throw ServerError(.notAllowed, "\(record.label) is \(record.status.rawValue) already")
         }
         let item = try item(of: record)
+        try Desk.requests(home).target(of: item, .rejected)
         try audit("reject", subject: record.id.hex, detail: "\(record.label) \(reason)", actor: actor)
         let path = try Desk.requests(home).move(item, to: .rejected)
         if !reason.isEmpty, let name = path.lastComponent?.string {

@@ -31,6 +31,12 @@ extension ServerRun {
         // Whoever asks again has a reason: the client lost it, or its stick did.
         let prefix = "export/\(number)/\(client)/"
         let earlier = mailbox.outgoing.count { $0.key.hasPrefix(prefix) }
+        // What is sent to a revoked key nobody would be given.
+        if let obstacle = mailbox.obstacle(to: client)
+            ?? (isBelieved(client) ? nil : "no key of \(client) is believed here any more")
+        {
+            throw ServerError(.notAllowed, obstacle)
+        }
         try audit("export", subject: record.model.hex, detail: "version \(number) to \(client)", actor: actor)
         try mailbox.send(
             key: "\(prefix)\(earlier + 1)", kind: .global, to: [client], session: id, round: report.round,

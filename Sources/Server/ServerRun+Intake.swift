@@ -250,7 +250,10 @@ extension ServerRun {
         let sessionID =
             delivery.manifest.session.isNone
             ? delivery.manifest.request.flatMap { records.request($0)?.session } : delivery.manifest.session
-        if let sessionID, session(sessionID)?[client] != nil {
+        // A late one about a request that is over ends no newer participation.
+        if let sessionID, let participant = session(sessionID)?[client],
+            delivery.manifest.request == nil || delivery.manifest.request == participant.request
+        {
             try apply(.withdraw(client, bundle: delivery.id), to: sessionID)
         }
         try audit("withdrawal", subject: delivery.id.hex, detail: "\(client)\(suffix)")

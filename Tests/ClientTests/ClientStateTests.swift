@@ -166,6 +166,10 @@ import Wire
         #expect(state.apply(again, sequence: 9, server: party, enrolment: nil) == [.requestApproved(try session())])
         #expect(state.session(try session())?.roundToTrain == 2)
         #expect(state.session(try session())?.request == (try digest(2)))
+        let withdrawn = Decision(
+            subject: .withdrawal, about: try digest(8), verdict: .withdrawn, session: try session())
+        _ = state.apply(withdrawn, sequence: 6, server: party, enrolment: nil)
+        #expect(state.session(try session())?.roundToTrain == 2)
         // What the server had said of the first request, overtaken on the way, ends nothing any more.
         #expect(state.apply(dropped, sequence: 8, server: party, enrolment: nil).isEmpty)
         #expect(state.session(try session())?.roundToTrain == 2)

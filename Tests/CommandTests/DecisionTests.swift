@@ -205,6 +205,9 @@ import Wire
         let told = try world.run("server", "run", "--home", "S", "--verbose")
         #expect(told.output.contains("update of hospital-a ignored: the client is dropped"), "\(told)")
         #expect(try world.text("S/audit/audit.jsonl").contains("update of hospital-a ignored"))
+        #expect(try world.succeed("server", "requests", "--home", "S").output.contains("approved, dropped"))
+        let id = try #require(try world.session("spring")["id"].text)
+        #expect(try world.succeed("server", "sessions", "--home", "S").output.contains(" \(id.prefix(8)) "))
     }
 
     @Test func anAbortedSessionStopsEverybody() throws {

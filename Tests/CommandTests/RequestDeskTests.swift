@@ -54,6 +54,14 @@ import Wire
         #expect(try sessions(world) == 1)
     }
 
+    @Test func whatIsRefusedIsNotOnRecordAsDone() throws {
+        let world = try asked()
+        let told = try world.run("server", "approve", "REQ-1", "--session", "sp ring", "--home", "S")
+        #expect(told.status != 0 && told.errors.contains("is no name for a session"), "\(told)")
+        #expect(try !world.text("S/audit/audit.jsonl").contains("sp ring"))
+        #expect(world.names("S/requests/pending") == [name])
+    }
+
     @Test func aLinkOnTheDeskIsNotFollowed() throws {
         let world = try asked()
         try world.shell(

@@ -175,6 +175,24 @@ extension Session {
         #expect(session.decisions(for: try party("b")).map(\.verdict) == [.approved, .dropped])
     }
 
+    /// Its update belonged to the request that is over; but a round that is being averaged stays as its account says.
+    @Test func whoComesBackTrainsTheOpenRoundAnew() throws {
+        let (a, request) = (try party("a"), try digest("second request of a"))
+        var session = try running(["a", "b", "c"])
+        for client in ["a", "b"] { session.take(.update(try update(client, round: 1)), day(1)) }
+        session.take(.drop(a, reason: ""), day(1))
+        session.take(.join(client: a, request: request, pictures: 80), day(1))
+        #expect(session.round?.received.map(\.client.text) == ["b"] && session.missing.map(\.text) == ["a", "c"])
+        session.take(.update(try update("a", round: 1, sequence: 2)), day(1))
+        session.take(.update(try update("c", round: 1)), day(1))
+        session.take(.tick, day(1))
+        #expect(session.state == .closing)
+        let inputs = try #require(session.aggregation?.inputs)
+        session.take(.drop(a, reason: ""), day(1))
+        session.take(.join(client: a, request: try digest("third request of a"), pictures: 80), day(1))
+        #expect(session.aggregation?.inputs == inputs)
+    }
+
     /// Whatever the quorum says: what one hospital alone trained is no average.
     @Test(arguments: ["all", 1, 0.5] as [JSONValue]) func aSharedRoundNeverClosesWithOneUpdate(quorum: JSONValue) throws
     {

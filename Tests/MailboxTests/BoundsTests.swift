@@ -237,14 +237,6 @@ import Wire
         let home = try Home.open(world.server.root, files: CountingFileSystem(operations: operations))
         let zeros = [UInt8](repeating: 0, count: 2 << 20)
         try QuickFileSystem().writeFile(home.inbox.appending("hole.tar"), zeros)
-        // It begins as a bundle does, and has nothing else of one.
-        try world.lay(world.manifest(), as: "r.tar")
-        let header = try content(home.inbox.appending("r.tar")).prefix(512)
-        try QuickFileSystem().remove(home.inbox.appending("r.tar"))
-        try QuickFileSystem().writeFile(home.inbox.appending("head.tar"), header + zeros)
-        try run(home)
-        #expect(operations.count("create", below: "mailbox/spool") == 0)
-        try QuickFileSystem().remove(home.inbox.appending("head.tar"))
         var problems: [String] = []
         for seconds in [0, 60, 120] as [Int64] { problems += try run(home, at: seconds).problems }
         #expect(operations.count("create", below: "mailbox/spool") == 0)

@@ -78,6 +78,22 @@ import Wire
         #expect(try deliver(world.server, at: 86_400).copied.isEmpty)
     }
 
+    /// One file is for all there, and stays for those who may have it.
+    @Test func aRevokedHospitalTakesNothingFromOthersInAFlatExchange() throws {
+        for folder in ["inbox", "outbox"] { try QuickFileSystem().makeDirectories(root.appending(folder)) }
+        let global = try send(world.server, "global/1", .global, to: ["hospital-a", "hospital-b"])
+        _ = try send(world.server, "global/2", .global, to: ["hospital-b"])
+        try deliver(world.server)
+        var trust = try TrustStore.load(from: world.server)
+        trust.revoke(try world.key(of: world.hospitalB).publicKey)
+        try trust.save(to: world.server)
+        for _ in 1...2 {
+            let summary = try deliver(world.server)
+            #expect(summary.copied.isEmpty)
+        }
+        #expect(try names(root.appending("outbox")).contains(global))
+    }
+
     /// The folder that a share is mounted on is there without it too.
     @Test func aShareThatIsNotMountedIsNotWrittenBelow() throws {
         func told(_ mountPoint: FilePath) throws -> (lines: [String], copied: [String]) {
@@ -99,6 +115,13 @@ import Wire
         #expect(away.lines.first?.contains("is the share mounted?") == true, "\(away)")
         #expect(try told("/").lines.isEmpty, "said once")
         #expect(try told(root).copied == [request])
+        // Another exchange lies where it lies.
+        let elsewhere = world.root.appending("elsewhere")
+        try QuickFileSystem().makeDirectories(elsewhere)
+        let home = try Home.open(world.hospitalA.root, files: MountedFileSystem(mountPoint: "/"))
+        let mailbox = try opened(home)
+        #expect(try mailbox.useExchange(at: elsewhere) { try mailbox.deliver(to: $0) }.isEmpty)
+        #expect(mailbox.problems.isEmpty)
     }
 
     @Test func theFlatLayoutIsFoundByItsFolders() throws {

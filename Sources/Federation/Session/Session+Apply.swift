@@ -61,7 +61,7 @@ extension Session {
                 .notAllowed, "session \(name) has \(participants.count) participants; approve \(client) for another one"
             )
         }
-        let joining = joiningRound
+        let joining = joiningRound(of: client)
         if let plan, joining > plan.rounds {
             throw FederationError(
                 .notAllowed,
@@ -71,7 +71,8 @@ extension Session {
         if let known = self[client] {
             // What it had of the session it may have cleared away; what it sent belongs to the request that is over.
             participant.decisions = known.decisions
-            if let old = round?.update(of: client)?.bundle {
+            // A round that is being averaged stays as its account says.
+            if round?.frozen == nil, let old = round?.update(of: client)?.bundle {
                 round?.superseded.append(old)
                 round?.superseded.sort()
                 round?.received.removeAll { $0.client == client }
@@ -86,9 +87,10 @@ extension Session {
         return [.joined(client, round: joining)]
     }
 
-    /// The next round; or the open one, where that cannot reach its quorum without a newcomer.
-    private var joiningRound: Int {
+    /// The next round; or the open one, where that cannot reach its quorum without a newcomer, or the client was in it before.
+    private func joiningRound(of client: PartyName) -> Int {
         guard let round, let plan else { return 1 }
+        if let known = self[client], known.firstRound <= round.number, round.frozen == nil { return round.number }
         let short = state == .paused && expected.count < requiredUpdates(plan)
         return short ? round.number : round.number + 1
     }

@@ -21,6 +21,14 @@ struct ServerRequestsCommand: ParsableCommand {
     func run() throws {
         let run = try ServerSession.open(home)
         let records = run.records.requests.filter { !pending || $0.status == .pending }
+        /// How the hospital stands in the session that the request led to; nil where it takes part, or never did.
+        func standing(_ record: DeskRecords.RequestRecord) -> String? {
+            guard let session = run.sessions.first(where: { $0.id == record.session }),
+                let participant = session[record.client], participant.request == record.id,
+                participant.standing != .active
+            else { return nil }
+            return participant.standing.rawValue
+        }
         if output.json {
             return Console.print(json: [
                 "schema_version": 1,
@@ -31,6 +39,7 @@ struct ServerRequestsCommand: ParsableCommand {
                             "status": .string(record.status.rawValue), "reason": .string(record.reason),
                             "received": .string(record.received.rfc3339), "expires": .string(record.expires.rfc3339),
                             "session": record.session.map { .string($0.hex) } ?? .null,
+                            "left_as": standing(record).map { .string($0) } ?? .null,
                             "asked": record.request.json, "id": .string(record.id.hex),
                         ]
                     }),
@@ -39,7 +48,8 @@ struct ServerRequestsCommand: ParsableCommand {
         guard !records.isEmpty else { return Console.print(pending ? "no request waits" : "no request came yet") }
         var table = TextTable([("request", .left), ("hospital", .left), ("status", .left), ("asked", .left)])
         for record in records {
-            table.add([record.label, record.client.text, record.status.rawValue, record.lines.first ?? ""])
+            let status = ([record.status.rawValue] + (standing(record).map { [$0] } ?? [])).joined(separator: ", ")
+            table.add([record.label, record.client.text, status, record.lines.first ?? ""])
             for line in record.lines.dropFirst() { table.add(["", "", "", line]) }
         }
         Console.print(table.text)

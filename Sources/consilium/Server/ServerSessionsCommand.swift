@@ -24,7 +24,8 @@ struct ServerSessionsCommand: ParsableCommand {
         }
         guard !sessions.isEmpty else { return Console.print("no session yet") }
         var table = TextTable([
-            ("session", .left), ("state", .left), ("round", .right), ("answered", .left), ("missing", .left),
+            ("session", .left), ("hospitals see", .left), ("state", .left), ("round", .right), ("answered", .left),
+            ("missing", .left),
             ("deadline", .left), ("paused because", .left),
         ])
         for session in sessions {
@@ -32,7 +33,8 @@ struct ServerSessionsCommand: ParsableCommand {
                 session.plan.map { "\(min(session.round?.number ?? session.history.count, $0.rounds))/\($0.rounds)" }
                 ?? "-"
             table.add([
-                session.name, session.state.rawValue, rounds, list(session.isOver ? [] : session.answered),
+                session.name, session.id.short, session.state.rawValue, rounds,
+                list(session.isOver ? [] : session.answered),
                 list(session.isOver ? [] : session.missing),
                 session.isOver ? "" : session.round?.deadline.rfc3339 ?? "", session.pauseReason ?? "",
             ])
