@@ -77,7 +77,7 @@ extension Mailbox {
         var looks = 0
         // As in the inbox: whoever floods a folder does not choose who waits.
         // Each hospital's folder has its own budget; in one that all share, nobody chooses who is first.
-        pass.unverifiedBytes = 0
+        pass.budget = CopyBudget()
         let isCrowded = regular.count > Self.filesPerRun || exchange.layout == .flat
         for entry in isCrowded ? mixed(regular) : regular where looks < Self.filesPerRun {
             let path = folder.appending(entry.component)
@@ -135,7 +135,7 @@ extension Mailbox {
             case .perhapsABundle: break
             }
         }
-        guard seen.size <= Self.smallBytes || pass.mayCopy(seen.size) else { return false }
+        guard pass.budget.allows(seen.size) else { return false }
         let spooled = spoolPath()
         try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: Self.largestFile)
         defer { try? files.remove(spooled) }
@@ -171,7 +171,7 @@ extension Mailbox {
             return true
         } catch let error as BundleError {
             if let cause = error.cause { throw cause }
-            if seen.size > Self.smallBytes { pass.unverifiedBytes += seen.size }
+            pass.budget.spend(seen.size)
             // In a folder that all share, most of what is encrypted is for others.
             if error.reason == .notForThisIdentity, home.role == .client, exchange.layout == .flat { return true }
             if let part = try PartHeader.read(spooled, files: files) {
@@ -217,8 +217,8 @@ private struct CollectingPass {
     let only: PartyName?
     var settling: Settling
     var summary = ExchangeSummary(.collecting)
-    /// Of large files of a folder that were copied and turned out to be no bundles.
-    var unverifiedBytes: Int64 = 0
+    /// Of the folder that is looked into.
+    var budget = CopyBudget()
     /// All paths that were listed.
     var present: Set<String> = []
 
@@ -226,11 +226,6 @@ private struct CollectingPass {
         self.cache = cache
         self.only = only
         self.settling = settling
-    }
-
-    /// One always may, whatever its size.
-    func mayCopy(_ size: Int64) -> Bool {
-        unverifiedBytes == 0 || unverifiedBytes + size <= Mailbox.unverifiedBytesPerRun
     }
 
     mutating func tell(_ part: PartHeader, _ name: String) {

@@ -159,7 +159,7 @@ extension Mailbox {
                 case .junk: isJunk = true
                 case .perhapsABundle: break
                 }
-                guard pass.mayCopy(file.size) else {
+                guard pass.budget.allows(file.size) else {
                     pass.received.remaining += 1
                     return
                 }
@@ -175,7 +175,7 @@ extension Mailbox {
             try sort(unverified, manifest: try unverified.manifest(), from: file, original: spooled, &pass)
         } catch let error as BundleError {
             if let cause = error.cause { throw MailboxError(cause) }
-            if file.size > Self.smallBytes { pass.unverifiedBytes += file.size }
+            pass.budget.spend(file.size)
             try settle(file, spooled, error, hasSettled: isJunk, &pass)
         } catch let error as MailboxError {
             throw error
@@ -250,17 +250,25 @@ extension DirectoryEntry {
     var isOurBusiness: Bool { !name.hasPrefix(".") && !TemporaryName.isUnfinished(name) }
 }
 
+/// What is left of a run's copies of large files that turn out to be no bundles.
+struct CopyBudget {
+    private var spent: Int64 = 0
+
+    /// One always may, whatever its size, and a small one too.
+    func allows(_ size: Int64) -> Bool {
+        size <= Mailbox.smallBytes || spent == 0 || spent + size <= Mailbox.unverifiedBytesPerRun
+    }
+
+    mutating func spend(_ size: Int64) {
+        if size > Mailbox.smallBytes { spent += size }
+    }
+}
+
 /// What one call of ``Mailbox/receive(retryEarly:)`` gathers before it writes.
 struct ReceivingPass {
     var received = Received()
     var settling: Settling
-    /// Of large files that were copied and turned out to be no bundles.
-    var unverifiedBytes: Int64 = 0
-
-    /// One always may, whatever its size.
-    func mayCopy(_ size: Int64) -> Bool {
-        unverifiedBytes == 0 || unverifiedBytes + size <= Mailbox.unverifiedBytesPerRun
-    }
+    var budget = CopyBudget()
     var changes: [(inout Ledger) -> Void] = []
     /// To be cleaned from the inbox once the ledger is written.
     var finished: [InboxFile] = []
