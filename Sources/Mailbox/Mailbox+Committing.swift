@@ -45,7 +45,7 @@ extension Mailbox {
         }
         try record(delivery, outcome, verdict)
         open[delivery.id] = nil
-        if case .ignored = verdict { return ignored.append(pending) }
+        if outcome == .ignored { return ignored.append(pending) }
         clean(pending.sources)
         try settleIgnored()
     }
@@ -98,9 +98,7 @@ extension Mailbox {
         // A bundle for several parties acknowledges to all of them, so that strange digests say nothing.
         let isForUsOnly = manifest.recipients == [home.name]
         var resumed: Int64?
-        var isIgnored = false
-        if case .ignored = verdict { isIgnored = true }
-        try updateLedger(isSavedLater: isIgnored) { ledger in
+        try updateLedger(isSavedLater: outcome == .ignored) { ledger in
             ledger.incoming[delivery.id] = entry
             ledger.held[delivery.id] = hold
             guard !delivery.isSelfSigned else { return }

@@ -244,8 +244,8 @@ struct Simulation {
     }
 
     func score(_ model: Model, on test: [any PictureSource]) throws -> ClassificationMetrics {
-        let predictor = try Predictor(model: model, boundary: test[0].boundary, context: context)
-        let views = try test.map(predictor.probabilities)
+        // One by one: a signal may have left the one as features and the other as pictures.
+        let views = try test.map { try predictProbabilities(model: model, data: $0, context: context) }
         return ClassificationMetrics(
             probabilities: views.count == 2 ? averages(views[0], views[1]) : views[0],
             labels: (0..<test[0].count).map { test[0].label($0) }, classes: model.specification.classes)
