@@ -61,7 +61,7 @@ let package = Package(
             ], swiftSettings: strict),
         .target(name: "Reports", dependencies: ["Federation", "Wire"], swiftSettings: strict),
         .target(
-            name: "Mailbox", dependencies: ["Bundles", "Files", "Wire", systemPackage],
+            name: "Mailbox", dependencies: ["Bundles", "Files", "Wire", logging, systemPackage],
             swiftSettings: strict),
         .target(name: "Federation", dependencies: ["Tensors", "Wire"], swiftSettings: strict),
         .target(name: "Configuration", dependencies: ["Wire", yams], swiftSettings: strict),

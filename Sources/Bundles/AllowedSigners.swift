@@ -40,13 +40,14 @@ package struct AllowedSigners: Equatable, Sendable {
 
     package init(entries: [Entry] = []) { self.entries = entries }
 
-    package init(parsing text: String) throws(BundleError) {
+    /// - Parameter file: as errors name it.
+    package init(parsing text: String, file: String = "allowed_signers") throws(BundleError) {
         entries = []
-        for (line, words) in try TrustLines.words(of: text, in: "allowed_signers") {
+        for (line, words) in try TrustLines.words(of: text, in: file) {
             do throws(BundleError) {
                 entries.append(try Entry(words: words))
             } catch {
-                throw BundleError(.malformedTrust, "allowed_signers, line \(line): \(error.detail)")
+                throw BundleError(.malformedTrust, "\(file), line \(line): \(error.detail)")
             }
         }
     }
@@ -73,13 +74,14 @@ package struct RevokedKeys: Equatable, Sendable {
 
     package init(keys: [PublicKey] = []) { self.keys = keys }
 
-    package init(parsing text: String) throws(BundleError) {
+    /// - Parameter file: as errors name it.
+    package init(parsing text: String, file: String = "revoked") throws(BundleError) {
         keys = []
-        for (line, words) in try TrustLines.words(of: text, in: "revoked keys") {
+        for (line, words) in try TrustLines.words(of: text, in: file) {
             do throws(BundleError) {
                 keys.append(try PublicKey(openSSHLine: words.joined(separator: " ")))
             } catch {
-                throw BundleError(.malformedTrust, "revoked keys, line \(line): \(error.detail)")
+                throw BundleError(.malformedTrust, "\(file), line \(line): \(error.detail)")
             }
         }
     }

@@ -95,7 +95,7 @@ package enum ClientHome {
         ) { home, identity in
             try HomeInvitation.save(invitation, to: home)
             // A configuration that was laid there before `init` counts already.
-            let present = (try? home.readConfiguration()).flatMap { try? ClientConfiguration(parsing: $0) }
+            let present = try? ClientConfiguration.load(from: home)
             guard let mailbox = try Mailbox.open(home, now: now, encrypts: present?.encrypt ?? true) else {
                 throw ClientError(.notAllowed, "another run holds \(root)", hint: "try again")
             }

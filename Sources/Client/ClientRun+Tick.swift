@@ -20,7 +20,7 @@ extension ClientRun {
         do {
             try run.tick(watch)
         } catch {
-            run.report.attention += run.mailbox.problems.filter { !run.report.attention.contains($0) }
+            run.reportProblems()
             tell(run.report)
             throw error
         }
@@ -29,7 +29,7 @@ extension ClientRun {
 
     package func tick(_ watch: TrainingWatch) throws {
         try mailbox.requireSigning()
-        try exchange { try mailbox.collect(from: $0) }
+        try useExchange(configuration.exchange) { try mailbox.collect(from: $0) }
         try recoverRequests()
         try readDesks()
         try takeIn()
@@ -41,7 +41,7 @@ extension ClientRun {
         try writePending()
         // What was decided and received goes out before hours of training begin.
         try mailbox.publishPending()
-        try exchange { try mailbox.deliver(to: $0) }
+        try useExchange(configuration.exchange) { try mailbox.deliver(to: $0) }
         try train(watch)
         try close()
         for line in mailbox.details { detail(line) }
@@ -58,11 +58,11 @@ extension ClientRun {
     private func close() throws {
         try mailbox.sendReceipts()
         try mailbox.publishPending()
-        try exchange { try mailbox.deliver(to: $0) }
+        try useExchange(configuration.exchange) { try mailbox.deliver(to: $0) }
         try mailbox.cleanUp()
         try featureCache().clean(keeping: Set(state.sessions.filter { $0.ended == nil }.map(\.id.hex)))
         try saveState()
-        report.attention += mailbox.problems
+        reportProblems()
         try mailbox.finish()
     }
 
@@ -108,10 +108,5 @@ extension ClientRun {
         let bundles = mailbox.news(received: received)
         guard !awaited.isEmpty else { return "nothing to do: no session is open and no request under way, \(bundles)" }
         return "nothing to do: waiting for \(awaited.joined(separator: ", ")); \(bundles)"
-    }
-
-    private func exchange(_ work: (Exchange) throws -> ExchangeSummary) throws {
-        guard let path = configuration.exchange else { return }
-        report.attention += try mailbox.useExchange(at: FilePath(path), work)
     }
 }

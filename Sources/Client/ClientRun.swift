@@ -2,14 +2,14 @@ import Bundles
 package import Configuration
 import Federation
 import Files
-import Logging
+package import Logging
 package import Mailbox
 import SystemPackage
 package import Tensors
 package import Wire
 
-/// What a run has to say. Lines under `attention` are printed under cron too: a person has to act, or has to know.
-package struct RunReport: Sendable {
+/// What a hospital's run has to say.
+package struct RunReport: RunReporting, Sendable {
     package var attention: [String] = []
     package var details: [String] = []
     /// Why sessions that are to be trained were not, each time; a person is told when it begins.
@@ -23,17 +23,16 @@ package struct RunReport: Sendable {
 ///
 /// The tick's order: desks, inbox, training, publications, clean-up. State is one file, `sessions/state.json`, written
 /// before the mailbox forgets the bundle that changed it.
-package final class ClientRun: ClientReading {
+package final class ClientRun: ClientReading, HomeRun {
     package let home: Home
     package let configuration: ClientConfiguration
     package let mailbox: Mailbox
     package let now: Timestamp
     /// For everything that is computed on pictures.
     package let context: ComputeContext
-    /// For whoever looks for a fault (`CONSILIUM_LOG=debug`); what people have to know goes into ``report``.
-    let log = Logger(label: "consilium.client")
+    package let log = Logger(label: "consilium.client")
     package internal(set) var state: ClientState
-    package internal(set) var report = RunReport()
+    package var report = RunReport()
     private var savedState: ClientState
     /// How many bundles this run was given.
     var received = 0
@@ -45,10 +44,10 @@ package final class ClientRun: ClientReading {
     package static func open(
         _ home: Home, now: Timestamp, instructionSet: InstructionSet? = nil
     ) throws -> ClientRun? {
-        let configuration = try ClientConfiguration(parsing: try home.readConfiguration())
+        let configuration = try ClientConfiguration.load(from: home)
         guard configuration.name == home.name else {
             throw ClientError(
-                .badInput, "consilium.yaml: name is \(configuration.name), but this home is \(home.name)'s",
+                .badInput, "\(home.configurationPath): name is \(configuration.name), but this home is \(home.name)'s",
                 hint: "put the old name back; the server knows this hospital by it")
         }
         let home = home.watchingShares(
@@ -80,30 +79,11 @@ package final class ClientRun: ClientReading {
 
     // MARK: saying
 
-    func attention(_ line: String) { report.attention.append(line) }
-    func detail(_ line: String) {
-        report.details.append(line)
-        log.debug("\(line)")
-    }
-
     func say(_ notices: [ClientNotice]) throws {
         for notice in notices {
             if notice.needsAttention { attention(notice.description) } else { detail(notice.description) }
             try audit("notice", subject: "", detail: notice.description)
         }
-    }
-
-    /// An entry of the audit log.
-    ///
-    /// It comes before what it tells of is written down: whoever is killed between the two does that again, and the entry
-    /// is not added twice. The other way round it would be missing.
-    func audit(_ event: String, subject: String, detail: String, actor: String? = nil) throws(MailboxError) {
-        try audit(event, subject: subject, details: [detail], actor: actor)
-    }
-
-    func audit(_ event: String, subject: String, details: [String], actor: String? = nil) throws(MailboxError) {
-        try AuditLog(home).append(
-            event: event, subject: subject, details: details, actor: actor ?? "tick", now: now)
     }
 
     // MARK: folders
@@ -134,5 +114,11 @@ extension ClientState {
         } catch {
             throw ClientError(.damaged, "\(path): \(error)", hint: "restore it from a backup")
         }
+    }
+}
+
+extension ClientConfiguration {
+    package static func load(from home: Home) throws -> ClientConfiguration {
+        try ClientConfiguration(parsing: try home.readConfiguration(), file: home.configurationPath.string)
     }
 }

@@ -28,7 +28,7 @@ package struct ClientView: ClientReading {
 
     package init(_ home: Home, instructionSet: InstructionSet? = nil) throws {
         self.home = home
-        configuration = try ClientConfiguration(parsing: try home.readConfiguration())
+        configuration = try ClientConfiguration.load(from: home)
         state = try ClientState.load(from: home)
         context = ComputeContext(
             workers: configuration.threads, instructionSet: instructionSet,
@@ -51,7 +51,8 @@ extension ClientReading {
     package func dataFolder() throws -> FilePath {
         guard let data = configuration.data else {
             throw ClientError(
-                .missing, "consilium.yaml names no pictures", hint: "set 'data' to the folder of class folders")
+                .missing, "\(home.configurationPath) names no pictures",
+                hint: "set 'data' to the folder of class folders")
         }
         return home.root.pushing(FilePath(data))
     }

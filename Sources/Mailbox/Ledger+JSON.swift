@@ -85,13 +85,13 @@ extension Ledger {
                 if item.has("at") { settled[place] = Timestamp(seconds: try item.integer("at")) }
             }
         }
-        // As strings they were written before it was known who said so; they are told once more.
-        var acks = try fields.value("unknown_acks")
-        if case .array(let items) = acks, items.allSatisfy({ if case .string = $0 { true } else { false } }) {
-            acks = .array([])
+        guard case .array(let acks) = try fields.value("unknown_acks") else {
+            throw fields.problem("unknown_acks", "must be an array")
         }
-        var reader = try ObjectReader(.object(["unknown_acks": acks]), context: "ledger.json")
-        for var item in try reader.objects("unknown_acks") {
+        // Strings were written before it was known who said so; those are told once more.
+        for ack in acks {
+            if case .string = ack { continue }
+            var item = try ObjectReader(ack, context: "ledger.json: unknown_acks")
             let sender = try item.partyName("sender")
             for text in try item.strings("ids") {
                 guard let digest = Digest(hex: text) else { throw item.problem("ids", "must be digests") }

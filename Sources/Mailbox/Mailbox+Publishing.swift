@@ -158,7 +158,7 @@ extension Mailbox {
             guard hasJumped else { continue }
             problems.append(
                 "outbox/\(name) was made here but is not remembered: this home was restored from a backup; numbering goes "
-                    + "on above \(ledger.sequenceFloor)")
+                    + "on above \(ledger.sequenceFloor); remove the file once it was carried")
         }
     }
 

@@ -138,19 +138,24 @@ package struct TrustStore: Equatable, Sendable {
     package static func load(from home: Home) throws(MailboxError) -> TrustStore {
         var store = TrustStore()
         do {
-            store.signers = try AllowedSigners(parsing: try read("allowed_signers", home))
+            store.signers = try AllowedSigners(
+                parsing: try read("allowed_signers", home), file: home.trust.appending("allowed_signers").string)
             let revoked = try read("revoked", home)
+            let revokedPath = home.trust.appending("revoked").string
             guard revoked.hasPrefix(revokedHeader + "\n") else {
                 throw MailboxError(
-                    .trust, "\(home.trust.appending("revoked")) does not begin with its header line",
+                    .trust, "\(revokedPath) does not begin with its header line",
                     hint: "restore it; where nothing was ever revoked, write the one line '\(revokedHeader)'")
             }
-            store.revoked = try RevokedKeys(parsing: revoked)
+            store.revoked = try RevokedKeys(parsing: revoked, file: revokedPath)
             for (index, line) in try read("recipients", home).split(separator: "\n").enumerated()
             where !line.hasPrefix("#") {
                 let words = line.split(separator: " ", omittingEmptySubsequences: false)
                 guard words.count == 2, let name = PartyName(String(words[0])), store.recipients[name] == nil else {
-                    throw MailboxError(.trust, "recipients, line \(index + 1): must be 'NAME age1...', one line a name")
+                    throw MailboxError(
+                        .trust,
+                        "\(home.trust.appending("recipients")), line \(index + 1): must be 'NAME age1...', one line a name"
+                    )
                 }
                 store.recipients[name] = try AgeRecipient(String(words[1]))
             }

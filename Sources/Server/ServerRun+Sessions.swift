@@ -120,11 +120,11 @@ extension ServerRun {
     private func plan(of session: Session, version: VersionRecord) throws -> Plan {
         let path = home.requests.appending("approved").appending(session.name).appending("plan.yaml")
         var layers = [configuration.planDefaults]
-        var context = "consilium.yaml"
+        var context = home.configurationPath.string
         if session.isNamed, try files.exists(path) {
             let bytes = try files.readFile(path, limit: StrictYAML.maximumBytes)
-            layers.append(try StrictYAML.parse(bytes, name: "plan.yaml"))
-            context = "plan.yaml"
+            context = path.string
+            layers.append(try StrictYAML.parse(bytes, name: context))
         } else {
             // Whoever has left before the start has no say in the plan.
             let own = session.participants.filter { $0.standing == .active }.compactMap { records.request($0.request) }

@@ -17,7 +17,7 @@ extension ServerRun {
         do {
             try run.tick()
         } catch {
-            run.report.attention += run.mailbox.problems.filter { !run.report.attention.contains($0) }
+            run.reportProblems()
             tell(run.report)
             throw error
         }
@@ -27,7 +27,7 @@ extension ServerRun {
     package func tick() throws {
         isTick = true
         try mailbox.requireSigning()
-        try exchange { try mailbox.collect(from: $0) }
+        try useExchange(configuration.exchange) { try mailbox.collect(from: $0) }
         try readDesks()
         try takeIn()
         try advanceKeys()
@@ -36,7 +36,7 @@ extension ServerRun {
         try publish()
         try mailbox.sendReceipts()
         try mailbox.publishPending()
-        try exchange { try mailbox.deliver(to: $0) }
+        try useExchange(configuration.exchange) { try mailbox.deliver(to: $0) }
         try mailbox.cleanUp()
         try close()
         for line in mailbox.details { detail(line) }
@@ -59,7 +59,7 @@ extension ServerRun {
     private func close() throws {
         try writePending()
         try saveRecords()
-        report.attention += mailbox.problems
+        reportProblems()
         try mailbox.finish()
     }
 
@@ -82,10 +82,5 @@ extension ServerRun {
         let bundles = mailbox.news(received: received)
         guard !awaited.isEmpty else { return "nothing to do: no session is open and nothing asked for, \(bundles)" }
         return "nothing to do: waiting for \(awaited.joined(separator: "; for ")); \(bundles)"
-    }
-
-    private func exchange(_ work: (Exchange) throws -> ExchangeSummary) throws {
-        guard let path = configuration.exchange else { return }
-        report.attention += try mailbox.useExchange(at: FilePath(path), work)
     }
 }

@@ -2,13 +2,13 @@ import Bundles
 package import Configuration
 package import Federation
 package import Files
-import Logging
+package import Logging
 package import Mailbox
 import SystemPackage
 package import Wire
 
-/// What a run has to say. Lines under `attention` are printed under cron too: a person has to act, or has to know.
-package struct RunReport: Equatable, Sendable {
+/// What a server's run has to say.
+package struct RunReport: RunReporting, Equatable, Sendable {
     package var attention: [String] = []
     package var details: [String] = []
     /// A session has paused for want of a quorum and the admin is told now, once (exit status 69).
@@ -21,13 +21,12 @@ package struct RunReport: Equatable, Sendable {
 /// The tick's order: desk moves, enrolments, inbox, sessions, publications, clean-up. Each step may be killed anywhere and
 /// be done again: what a bundle brings is written to its session before the mailbox forgets the bundle, and sessions take
 /// the same event twice without change.
-package final class ServerRun {
+package final class ServerRun: HomeRun {
     package let home: Home
     package let configuration: ServerConfiguration
     package let mailbox: Mailbox
     package let now: Timestamp
-    /// For whoever looks for a fault (`CONSILIUM_LOG=debug`); what people have to know goes into ``report``.
-    let log = Logger(label: "consilium.server")
+    package let log = Logger(label: "consilium.server")
     let versions: VersionStore
     let store: SessionStore
     private let desk: DeskStore
@@ -37,7 +36,7 @@ package final class ServerRun {
     package internal(set) var sessions: [Session]
     /// Sessions whose state cannot be read. What comes for them waits.
     let unreadable: Set<RandomID>
-    package internal(set) var report = RunReport()
+    package var report = RunReport()
     /// Whether this is the cron tick, whose exit status tells of a pause; an admin's command must not use that up.
     var isTick = false
     /// How many bundles this run was given.
@@ -49,11 +48,10 @@ package final class ServerRun {
 
     /// - Returns: nil while another run holds the home.
     package static func open(_ home: Home, now: Timestamp) throws -> ServerRun? {
-        let configuration = try ServerConfiguration(parsing: try home.readConfiguration())
-        try PlanDefaults.check(layer: configuration.planDefaults, context: "consilium.yaml")
+        let configuration = try ServerConfiguration.load(from: home)
         guard configuration.name == home.name else {
             throw ServerError(
-                .badInput, "consilium.yaml: name is \(configuration.name), but this home is \(home.name)'s",
+                .badInput, "\(home.configurationPath): name is \(configuration.name), but this home is \(home.name)'s",
                 hint: "put the old name back; others know this server by it")
         }
         let home = home.watchingShares(
@@ -104,12 +102,6 @@ package final class ServerRun {
 
     // MARK: saying
 
-    func attention(_ line: String) { report.attention.append(line) }
-    func detail(_ line: String) {
-        report.details.append(line)
-        log.debug("\(line)")
-    }
-
     /// Says something to a person once in the life of this home.
     func announce(_ key: String, _ line: @autoclosure () -> String) {
         if records.announced.announce(key) { attention(line()) }
@@ -149,17 +141,14 @@ package final class ServerRun {
             if effect.needsAttention { attention(line) } else { detail(line) }
         }
     }
+}
 
-    /// An entry of the audit log. Who did it is known only where a command was used.
-    ///
-    /// It comes before what it tells of is written down: whoever is killed between the two does that again, and the entry
-    /// is not added twice. The other way round it would be missing.
-    func audit(_ event: String, subject: String, detail: String, actor: String? = nil) throws(MailboxError) {
-        try audit(event, subject: subject, details: [detail], actor: actor)
-    }
-
-    func audit(_ event: String, subject: String, details: [String], actor: String? = nil) throws(MailboxError) {
-        try AuditLog(home).append(
-            event: event, subject: subject, details: details, actor: actor ?? "tick", now: now)
+extension ServerConfiguration {
+    /// A home's configuration, whose values for plans are ones that a plan may have.
+    package static func load(from home: Home) throws -> ServerConfiguration {
+        let file = home.configurationPath.string
+        let configuration = try ServerConfiguration(parsing: try home.readConfiguration(), file: file)
+        try PlanDefaults.check(layer: configuration.planDefaults, context: file)
+        return configuration
     }
 }

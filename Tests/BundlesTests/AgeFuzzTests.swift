@@ -39,24 +39,10 @@ enum AgeFuzz {
 struct AgeFuzzTests {
     @Test("every damage is refused or without effect, and reaches every layer")
     func damage() throws {
-        var random = SplitMix64(seed: 20)
-        let words = ["-> ", "X25519", "scrypt", "---", "\n", "\r\n", "=", "age-encryption.org/v1\n", "A", " "]
-        let met = try AgeFuzz.run(rounds: 0..<6000) { bytes in
-            var bytes = bytes
-            for _ in 0...Int.random(in: 0...2, using: &random) where !bytes.isEmpty {
-                let position = Int.random(in: 0..<bytes.count, using: &random)
-                let word = Array((words.randomElement(using: &random) ?? "").utf8)
-                switch Int.random(in: 0..<7, using: &random) {
-                case 0, 1: bytes[position] ^= 1 << UInt8.random(in: 0..<8, using: &random)
-                case 2: bytes.insert(contentsOf: word, at: position)
-                case 3: bytes.replaceSubrange(position..<min(bytes.count, position + word.count), with: word)
-                case 4: bytes.removeSubrange(position..<min(bytes.count, position + 3))
-                case 5: bytes.removeSubrange(position...)
-                default: bytes.insert(contentsOf: bytes[position..<min(bytes.count, position + 50)], at: position)
-                }
-            }
-            return bytes
-        }
+        var mutator = Mutator(
+            seed: 20,
+            words: ["-> ", "X25519", "scrypt", "---", "\n", "\r\n", "=", "age-encryption.org/v1\n", "A", " "])
+        let met = try AgeFuzz.run(rounds: 0..<6000) { mutator.damage($0) }
         #expect(
             met.isSuperset(of: [.incomplete, .malformedEncryption, .notForThisIdentity, .badHeaderMAC]), "\(met)")
     }

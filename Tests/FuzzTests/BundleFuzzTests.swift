@@ -1,5 +1,6 @@
 import Bundles
 import FuzzTargets
+import SeededNumbers
 import SystemPackage
 import Testing
 import Wire

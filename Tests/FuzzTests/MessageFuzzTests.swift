@@ -1,4 +1,5 @@
 import Federation
+import SeededNumbers
 import Testing
 import Wire
 

@@ -1,5 +1,6 @@
 import FuzzTargets
 import Images
+import SeededNumbers
 import Testing
 
 /// Pictures come from scanners, desktops and mail; a folder of ten thousand holds every kind of damage.

@@ -26,18 +26,18 @@ enum BundleTrust {
     /// The file `revoked` beside it counts too, as in a home's `trust/`; where there is none, no key is revoked.
     static func load(signers path: FilePath) throws -> BundleTrust {
         let files = LocalFileSystem()
-        func read<Parsed>(_ path: FilePath, _ parse: (String) throws -> Parsed) throws -> Parsed {
+        func read<Parsed>(_ path: FilePath, _ parse: (String, String) throws -> Parsed) throws -> Parsed {
             let bytes = try files.readFile(path, limit: KeyFileLimits.trustBytes)
             do {
-                return try parse(String(decoding: bytes, as: UTF8.self))
+                return try parse(String(decoding: bytes, as: UTF8.self), path.string.printable)
             } catch {
-                throw CommandFailure(.configuration, "\(path.string.printable): \(error)")
+                throw CommandFailure(.configuration, "\(error)")
             }
         }
         let list = path.removingLastComponent().appending("revoked")
         return .file(
-            try read(path) { try AllowedSigners(parsing: $0) },
-            revoked: try files.exists(list) ? try read(list) { try RevokedKeys(parsing: $0) } : RevokedKeys())
+            try read(path) { try AllowedSigners(parsing: $0, file: $1) },
+            revoked: try files.exists(list) ? try read(list) { try RevokedKeys(parsing: $0, file: $1) } : RevokedKeys())
     }
 
     /// Whether the key may sign this, in this name and at this time. Whether the receiver wants it is another question.

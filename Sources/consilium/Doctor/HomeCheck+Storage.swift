@@ -82,7 +82,7 @@ extension HomeCheck {
 
     /// Whether a request or a training would find its pictures: the same look at the folder as theirs.
     func pictures() throws -> (good: Bool, text: String) {
-        let client = try ClientConfiguration(parsing: try home.readConfiguration())
+        let client = try ClientConfiguration.load(from: home)
         guard let data = client.data else { return (false, "consilium.yaml names no folder of pictures") }
         let scan = try Dataset.scan(
             home.root.pushing(FilePath(data)), classes: try HomeInvitation.load(from: home).classes, files: home.files)

@@ -73,17 +73,11 @@ struct HomeCheck {
     }
 
     private func configuration() throws -> (good: Bool, text: String) {
-        let bytes = try home.readConfiguration()
-        let name: PartyName
-        switch home.role {
-        case .server:
-            let server = try ServerConfiguration(parsing: bytes)
-            try PlanDefaults.check(layer: server.planDefaults, context: "consilium.yaml")
-            name = server.name
-        case .client:
-            let client = try ClientConfiguration(parsing: bytes)
-            name = client.name
-        }
+        let name =
+            switch home.role {
+            case .server: try ServerConfiguration.load(from: home).name
+            case .client: try ClientConfiguration.load(from: home).name
+            }
         return (name == home.name, name == home.name ? "in order" : "name is \(name), this home is \(home.name)'s")
     }
 
@@ -110,11 +104,10 @@ struct HomeCheck {
 
     /// Whether everybody can be sent something: who has no age recipient gets nothing, and waits without knowing why.
     private func encryption() throws -> (good: Bool, text: String) {
-        let bytes = try home.readConfiguration()
         let isOn =
             switch home.role {
-            case .server: try ServerConfiguration(parsing: bytes).encrypt
-            case .client: try ClientConfiguration(parsing: bytes).encrypt
+            case .server: try ServerConfiguration.load(from: home).encrypt
+            case .client: try ClientConfiguration.load(from: home).encrypt
             }
         guard isOn else { return (true, "off: whoever carries a bundle can read it") }
         let parties = try TrustStore.load(from: home).parties.filter { $0.name != home.name }

@@ -1,8 +1,10 @@
 import ArgumentParser
+import Client
 import Configuration
 import Files
 import Glibc
 import Mailbox
+import Server
 import SystemPackage
 
 /// Which home a command works on: `--home`, else the current folder if it is a home, else `CONSILIUM_HOME`.
@@ -39,20 +41,18 @@ struct HomeOption: ParsableArguments {
 extension Home {
     /// As configured, in seconds.
     func exchangeTimeout() throws -> Int64? {
-        let bytes = try readConfiguration()
-        return switch role {
-        case .server: try ServerConfiguration(parsing: bytes).exchangeTimeout
-        case .client: try ClientConfiguration(parsing: bytes).exchangeTimeout
+        switch role {
+        case .server: try ServerConfiguration.load(from: self).exchangeTimeout
+        case .client: try ClientConfiguration.load(from: self).exchangeTimeout
         }
     }
 
     /// As configured.
     func exchange() throws -> FilePath? {
-        let bytes = try readConfiguration()
         let text =
             switch role {
-            case .server: try ServerConfiguration(parsing: bytes).exchange
-            case .client: try ClientConfiguration(parsing: bytes).exchange
+            case .server: try ServerConfiguration.load(from: self).exchange
+            case .client: try ClientConfiguration.load(from: self).exchange
             }
         return text.map { FilePath($0) }
     }

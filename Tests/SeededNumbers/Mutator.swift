@@ -1,22 +1,19 @@
-import Glibc
-import SeededNumbers
-
 /// Damages good input in the ways that find faults in parsers: bits, boundary bytes, pieces cut out, doubled and moved,
 /// words of the format in the wrong place. The same seed makes the same damage, so that a failure can be repeated.
-struct Mutator {
+package struct Mutator {
     private var random: SplitMix64
     /// Words that mean something to the parser.
     private let words: [[UInt8]]
 
-    init(seed: UInt64, words: [String] = []) {
+    package init(seed: UInt64, words: [String] = []) {
         random = SplitMix64(seed: seed)
         self.words = words.map { Array($0.utf8) }
     }
 
-    mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<max(1, bound), using: &random) }
+    package mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<max(1, bound), using: &random) }
 
     /// One to four changes.
-    mutating func damage(_ bytes: [UInt8]) -> [UInt8] {
+    package mutating func damage(_ bytes: [UInt8]) -> [UInt8] {
         var bytes = bytes
         for _ in 0...below(4) { change(&bytes) }
         return bytes
@@ -38,11 +35,4 @@ struct Mutator {
         default: bytes.insert(contentsOf: words[below(words.count)], at: position)
         }
     }
-}
-
-/// How long to try. `CONSILIUM_FUZZ=100 swift test --filter FuzzTests` tries a hundred times as long, for an hour to spare.
-enum Effort {
-    private static let factor = getenv("CONSILIUM_FUZZ").flatMap { Int(String(cString: $0)) } ?? 1
-
-    static func rounds(_ count: Int) -> Range<Int> { 0..<count * max(1, factor) }
 }
