@@ -1,3 +1,4 @@
+import Bundles
 import Client
 import FaultRecords
 import Files
@@ -11,8 +12,9 @@ import Wire
 /// flushed. Afterwards the run is repeated on a sound disk, the story goes on, and must come to the same end: the same model
 /// to the byte, nothing counted twice, nothing published that changed, no alarm.
 ///
-/// A test run samples the points. `CONSILIUM_TORTURE=1` tries every one, a larger number so many of each kind; a point takes
-/// about half a second. `CONSILIUM_STEP=20` keeps to one step, counted from 0.
+/// A test run samples the points. `CONSILIUM_TORTURE=1` tries every one, a larger number so many of each kind.
+/// `CONSILIUM_STEP=20` keeps to one step, counted from 0. To play a story to its end takes half a second, and most of the
+/// points of a step leave one of few states behind once their run is repeated: each state's story is played once.
 @Suite(.serialized) struct CrashTests {
     /// How many points of each kind are tried.
     private static let sample: Int = {
@@ -70,6 +72,19 @@ import Wire
 
     static let reference = Result { try Reference() }
 
+    /// The states from which a story has been played to its end already, step by step.
+    private final class Played {
+        private var states: [Int: Set<Digest>] = [:]
+        private(set) var count = 0
+
+        /// - Returns: whether it is new.
+        func note(_ state: Digest, after step: Int) -> Bool {
+            guard states[step, default: []].insert(state).inserted else { return false }
+            count += 1
+            return true
+        }
+    }
+
     /// One disturbed run, by what goes wrong and where.
     struct Point: CustomStringConvertible {
         let step: Int
@@ -81,8 +96,8 @@ import Wire
         }
     }
 
-    /// Plays a story with one fault in it to its end.
-    private func play(_ point: Point, _ reference: Reference) throws {
+    /// Plays a story with one fault in it, to its end unless one from the same state was.
+    private func play(_ point: Point, _ reference: Reference, _ played: Played) throws {
         let files = LocalFileSystem()
         try files.removeTree(reference.root)
         try copyTree(reference.snapshots[point.step], to: reference.root)
@@ -100,6 +115,10 @@ import Wire
         told += try Story.steps[point.step].run(story, files, Reference.time(of: point.step, again: true))
         for (path, digest) in try story.published() {
             #expect(published[path] == nil || published[path] == digest, "\(point): \(path) changed")
+        }
+        guard played.note(try StateDigest.of(story), after: point.step) else {
+            #expect(told.filter(Story.isAlarm) == [], "\(point)")
+            return
         }
         for number in (point.step + 1)..<Story.steps.count {
             try Story.steps[number].before(story)
@@ -131,11 +150,12 @@ import Wire
         let reference = try Self.reference.get()
         let offset = way == .nothing ? 3 : way == .everything ? 11 : 23
         let points = points(reference.changes, offset: offset)
+        let played = Played()
         for (index, place) in points.enumerated() {
             let loss = PowerLoss(way, seed: UInt64(index + 1))
-            try play(Point(step: place.step, fault: .stop(at: place.operation), loss: loss), reference)
+            try play(Point(step: place.step, fault: .stop(at: place.operation), loss: loss), reference, played)
         }
-        report("stops, keeping \(way) of what was not flushed", points.count, reference.changes)
+        report("stops, keeping \(way) of what was not flushed", points.count, reference.changes, played)
         FaultRecords.record(points: points.count)
     }
 
@@ -205,16 +225,19 @@ import Wire
             .noSpace, .ioError, .permissionDenied, .readOnlyFileSystem, .tooManyOpenFiles, .socketNotConnected,
         ]
         let points = points(reference.operations, offset: 5)
+        let played = Played()
         for (index, place) in points.enumerated() {
             let code = codes[index % codes.count]
-            try play(Point(step: place.step, fault: .error(at: place.operation, code)), reference)
+            try play(Point(step: place.step, fault: .error(at: place.operation, code)), reference, played)
         }
-        report("single errors (\(codes.count) codes in turn)", points.count, reference.operations)
+        report("single errors (\(codes.count) codes in turn)", points.count, reference.operations, played)
         FaultRecords.record(points: points.count)
     }
 
-    private func report(_ what: String, _ tried: Int, _ counts: [Int]) {
-        print("crash points: \(tried) of \(counts.reduce(0, +)) \(what), over \(Story.steps.count) runs")
+    private func report(_ what: String, _ tried: Int, _ counts: [Int], _ played: Played) {
+        print(
+            "crash points: \(tried) of \(counts.reduce(0, +)) \(what), over \(Story.steps.count) runs; "
+                + "\(played.count) states played to the end")
     }
 }
 
