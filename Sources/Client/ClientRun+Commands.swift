@@ -30,7 +30,7 @@ extension ClientRun {
         let request = TrainingRequest(
             wishes: wishes, pictures: Dictionary(counts, uniquingKeysWith: { first, _ in first }), message: message)
         let known = Set(state.requests.map(\.id))
-        try recoverRequests()
+        try recoverSent()
         // A call that was stopped after it had sent this very wish: who repeats it has not been told, and does not wish twice.
         if let sent = state.requests.first(where: { !known.contains($0.id) && $0.request == request }) {
             try audit("request", subject: sent.id.hex, detail: "sent by a run that was stopped", actor: actor)
@@ -51,8 +51,8 @@ extension ClientRun {
         return own
     }
 
-    /// A run that was killed between sending a request and noting it: what was sent is what counts.
-    func recoverRequests() throws {
+    /// A run that was killed between sending a request, or taking one back, and noting it: what was sent is what counts.
+    func recoverSent() throws {
         for record in mailbox.outgoing where record.kind == .request && state.request(record.id) == nil {
             let path = mailbox.sentPath(record)
             guard try files.exists(path) else { continue }
@@ -61,6 +61,12 @@ extension ClientRun {
             try audit("request", subject: record.id.hex, detail: record.key)
             state.sent(request: try TrainingRequest(decoding: bytes), id: record.id, created: record.created)
         }
+        for record in mailbox.outgoing where record.kind == .withdraw {
+            guard let own = state.requests.first(where: { record.key == Self.withdrawalKey + $0.id.hex }),
+                own.withdrawal == nil
+            else { continue }
+            state.withdrawing(request: own.id, bundle: record.id)
+        }
         try saveState()
     }
 
@@ -68,6 +74,11 @@ extension ClientRun {
     package func withdraw(request own: ClientState.OwnRequest, reason: String, actor: String) throws {
         guard own.status == .sent || own.status == .approved else {
             throw ClientError(.notAllowed, "the request is \(own.status.rawValue) already")
+        }
+        if let newer = state.replacement(of: own) {
+            throw ClientError(
+                .notAllowed, "the request cannot be withdrawn: \(newer.id.short) has taken its place in the session",
+                hint: "withdraw that one")
         }
         if let ending = state.ending(of: own) {
             let why = ending.hasPrefix("finished") ? "its session has finished" : "its session is over: \(ending)"
@@ -88,12 +99,14 @@ extension ClientRun {
         try sendWithdrawal(request: request, session: session.id, reason: reason)
     }
 
+    private static let withdrawalKey = "withdraw/"
+
     private func sendWithdrawal(request: Digest, session: RandomID?, reason: String) throws {
-        try mailbox.send(
-            key: "withdraw/\(request)", kind: .withdraw, to: [server], session: session ?? .none, request: request,
+        let record = try mailbox.send(
+            key: "\(Self.withdrawalKey)\(request)", kind: .withdraw, to: [server], session: session ?? .none,
+            request: request,
             payload: [.bytes(name: Reason.fileName, Reason(reason).encoded)])
-        state.withdrawing(request: request)
-        if let session { state.change(session: session) { $0.ended = $0.ended ?? ClientState.withdrawn } }
+        state.withdrawing(request: request, bundle: record.id)
         try saveState()
     }
 
@@ -101,15 +114,16 @@ extension ClientRun {
 
     package func accept(version: Int, asSent: Bool = false, actor: String) throws {
         let offer = try openOffer(version, canBeRejected: true)
-        // What cannot be installed stays on the desk.
-        let installation = try prepare(offer, asSent: asSent)
-        try move(offer, to: .approved)
-        try install(installation, actor: actor)
+        let item = try item(of: offer, to: .approved)
+        // What cannot be installed stays on the desk. It is moved last: a run that finds the file in approved/ and no more
+        // than that would fit the model to this hospital.
+        try install(try prepare(offer, asSent: asSent), actor: actor)
+        if let item { try Desk.updates(home).move(item, to: .approved) }
     }
 
     package func reject(version: Int, actor: String) throws {
         let offer = try openOffer(version, canBeRejected: false)
-        try move(offer, to: .rejected)
+        if let item = try item(of: offer, to: .rejected) { try Desk.updates(home).move(item, to: .rejected) }
         try refuse(offer, actor: actor)
     }
 
@@ -127,12 +141,17 @@ extension ClientRun {
         return offer
     }
 
-    /// A person may have taken the file away; what was decided counts all the same.
-    private func move(_ offer: Offer, to decision: DeskState) throws {
+    /// - Returns: nil where a person took the file away; what is decided counts all the same.
+    /// - Throws: where it could not be moved.
+    private func item(of offer: Offer, to decision: DeskState) throws -> DeskItem? {
         let desk = Desk.updates(home)
         let scan = try desk.scan(isDecided: { $0 != offer.bundle }, isAccepted: { _ in true })
-        guard let item = scan.item(id: offer.bundle) else { return try scan.requireWhole() }
-        try desk.move(item, to: decision)
+        guard let item = scan.item(id: offer.bundle) else {
+            try scan.requireWhole()
+            return nil
+        }
+        try desk.target(of: item, decision)
+        return item
     }
 
     /// Approves or refuses the plan PLAN-N.

@@ -27,6 +27,11 @@ extension ClientRun {
             }
         }
         let updates = try look(at: .updates(home))
+        // Installed by a command that was stopped before it moved the file.
+        for item in updates.items where item.state == .pending {
+            guard state.offers.contains(where: { $0.bundle == item.id && $0.status == .accepted }) else { continue }
+            try Desk.updates(home).move(item, to: .approved)
+        }
         for offer in state.offers where offer.status != .accepted {
             guard let item = updates.item(id: offer.bundle) else { continue }
             switch item.state {
@@ -81,8 +86,9 @@ extension ClientRun {
     func decide(_ session: ClientSession, consent: ClientSession.Consent, actor: String) throws {
         try audit("plan-\(consent.rawValue)", subject: session.id.hex, detail: session.planDigest.hex, actor: actor)
         state.change(session: session.id) { $0.consent = consent }
-        try saveState()
+        // Both or neither are on record: whoever is killed before finds the plan waiting, with the decision beside it.
         if consent == .refused { try withdraw(session: session, reason: "the hospital refuses the plan") }
+        try saveState()
     }
 
     func refuse(_ offer: Offer, actor: String) throws {

@@ -99,7 +99,8 @@ extension ClientRun {
         if try !takeKeyDecision(decision) {
             try say(
                 state.apply(
-                    decision, sequence: delivery.manifest.seq, server: delivery.sender, enrolment: currentEnrolment))
+                    decision, sequence: delivery.manifest.seq, server: delivery.sender, enrolment: currentEnrolment,
+                    asksConsent: configuration.consent == .ask))
             try saveState()
         }
         try mailbox.commit(delivery, .accepted)
@@ -132,12 +133,9 @@ extension ClientRun {
             known != nil || report.phase == .final || state.requests.contains { $0.session == manifest.session }
         switch Freshness.judge(
             global: Envelope(delivery), model: model, taken: known.map { ($0.global.round, $0.global.model) },
-            isExpected: isExpected, isOver: known.map { isOver($0, for: report, in: delivery.id) } ?? false)
+            isExpected: isExpected, isOver: try known.map { try isOver($0, for: report, in: delivery.id) } ?? false)
         {
         case .accept: break
-        case .reject(.sessionOver) where state.mayComeBack(to: manifest.session):
-            // It may overtake the decision that lets this hospital come back.
-            return try mailbox.commit(delivery, .held(HoldReason.unknownSessionYet.rawValue))
         case .duplicate, .reject(.rollback), .reject(.sessionOver):
             // Sticks overtake each other: an old round's global is no attack, and of no use.
             detail("an old global of session \(manifest.session.short) was ignored")
@@ -179,12 +177,15 @@ extension ClientRun {
         try mailbox.commit(delivery, .accepted)
     }
 
-    /// The finished model of a session that this hospital left, or that was aborted, may still be offered to it. And the very
-    /// bundle that is on record comes again where a run was stopped before it could be committed: what was not done then is
-    /// done now.
-    private func isOver(_ session: ClientSession, for report: RoundReport, in bundle: Digest) -> Bool {
-        let isFirstFinal = report.phase == .final && !session.global.isFinal
-        return session.ended != nil && !isFirstFinal && session.global.bundle != bundle
+    /// Whether nothing of a session is taken any more. That of one that this hospital left is: it may overtake the decision
+    /// that lets it come back. And of one that is over for all
+    ///
+    /// 1. its finished model, which is offered whoever left it; issued again, where the bundle that brought it is lost;
+    /// 2. the very bundle that is on record: it comes again where a run was stopped before it could be committed.
+    private func isOver(_ session: ClientSession, for report: RoundReport, in bundle: Digest) throws -> Bool {
+        guard session.isClosed, session.global.bundle != bundle else { return false }
+        guard report.phase == .final else { return true }
+        return try session.global.isFinal && files.exists(home.archived(session.global.bundle))
     }
 
     /// A session's plan never changes.

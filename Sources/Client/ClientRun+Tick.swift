@@ -30,7 +30,7 @@ extension ClientRun {
     package func tick(_ watch: TrainingWatch) throws {
         try mailbox.requireSigning()
         try useExchange(configuration.exchange) { try mailbox.collect(from: $0) }
-        try recoverRequests()
+        try recoverSent()
         try readDesks()
         try takeIn()
         try mailbox.settleKeyFiles()

@@ -33,7 +33,7 @@ package struct ClientSession: Equatable, Sendable {
     package internal(set) var baseBundle: Digest?
     /// The last round whose update was published.
     package internal(set) var answeredRound: Int
-    /// Why it is over; nil while it goes on.
+    /// Why it is over for this hospital; nil while it goes on.
     package internal(set) var ended: String?
 
     /// The round that this hospital has to train now; nil while there is nothing to do.
@@ -44,156 +44,12 @@ package struct ClientSession: Equatable, Sendable {
 
     /// When the open round is over, as the plan says.
     package var deadline: Timestamp { global.created.adding(seconds: plan.deadline) }
+
+    /// Whether it is over for everybody, and not only left by this hospital.
+    var isClosed: Bool { global.isFinal || ended.map { !ClientState.isDeparture($0) } ?? false }
 }
 
 extension ClientState {
-    /// A signed decision of the server.
-    ///
-    /// Decisions overtake each other; of those about one subject in one session the highest sequence number wins.
-    ///
-    /// - Parameter enrolment: the bundle of this hospital's own enrolment. A decision about another one, which somebody
-    ///   sent in this hospital's name, says nothing about this hospital.
-    package mutating func apply(
-        _ decision: Decision, sequence: Int64, server: PartyName, enrolment: Digest?
-    ) -> [ClientNotice] {
-        if decision.subject == .enrolment, decision.about != enrolment { return [] }
-        let subject = "\(decision.about) \(decision.session?.hex ?? "-")"
-        guard sequence > newestDecision[subject] ?? 0 else { return [] }
-        newestDecision[subject] = sequence
-        if decision.subject == .enrolment {
-            let approved = decision.verdict == .approved
-            enrolled = approved
-            enrolmentReason = decision.reason
-            return [approved ? .enrolled(server) : .enrolmentRejected(decision.reason)]
-        }
-        switch decision.verdict {
-        case .approved:
-            impliesEnrolment()
-            guard let session = decision.session else { return [] }
-            return approve(decision, session)
-        case .rejected:
-            return setRequests(of: decision, to: .rejected) { .requestRejected($0.reason) }
-        case .withdrawn:
-            if let newest = requests.last(where: { $0.session == decision.session && $0.status == .approved }),
-                requests.contains(where: { $0.session == decision.session && $0.id != newest.id })
-            {
-                // The request that was taken back is an older one: this hospital has come back since.
-                return settleWithdrawals(from: newest.session)
-            }
-            return setRequests(of: decision, to: .withdrawn) { _ in .requestWithdrawn }
-                + end(decision.session, Self.withdrawn)
-        case .dropped:
-            // It has taken another request of this hospital into the session since.
-            let newer = requests.last { $0.session == decision.session && $0.status == .approved }
-            if let newer, newer.id != decision.about { return [] }
-            let reason = suffixed(Self.dropped, decision.reason)
-            // Before the decision that approved it, which says nothing any more then.
-            if let request = request(decision.about), request.status == .sent {
-                if let session = decision.session { over[session.hex] = reason }
-                change(request: request.id) {
-                    ($0.status, $0.reason, $0.session) = (.rejected, reason, decision.session)
-                }
-                return [.requestRejected(reason)]
-            }
-            return end(decision.session, reason)
-        case .excluded:
-            return decision.session.map { [.excluded($0, reason: decision.reason)] } ?? []
-        case .readmitted:
-            return decision.session.map { [.readmitted($0)] } ?? []
-        }
-    }
-
-    /// Whom the server lets train is enrolled, whether or not its answer to the enrolment is here: it may be lost. A
-    /// rejection of the enrolment stands.
-    private mutating func impliesEnrolment() { enrolled = enrolled ?? true }
-
-    private static let dropped = "the server dropped this hospital"
-    static let withdrawn = "withdrawn"
-
-    /// A request that was taken back meanwhile stays so: the session is only noted, and opens as ended. A new request lets a
-    /// hospital that had left come back, and the open round is trained once more: its update names that request.
-    private mutating func approve(_ decision: Decision, _ session: RandomID) -> [ClientNotice] {
-        guard let index = requests.firstIndex(where: { $0.id == decision.about }) else { return [] }
-        requests[index].session = session
-        guard requests[index].status == .sent else { return [] }
-        if let reason = over[session.hex], !Self.mayComeBack(after: reason) {
-            requests[index].status = .rejected
-            requests[index].reason = reason
-            return [.requestRejected(reason)]
-        }
-        over[session.hex] = nil
-        requests[index].status = .approved
-        let wishes = requests[index].request.wishes
-        change(session: session) { known in
-            guard let reason = known.ended, Self.mayComeBack(after: reason) else { return }
-            known.ended = nil
-            known.request = decision.about
-            known.answeredRound = min(known.answeredRound, known.global.round - 1)
-            if known.consent == .refused {
-                known.consent = known.plan.differences(from: wishes).isEmpty ? .granted : .asked
-            }
-        }
-        let asked = self.session(session).flatMap { $0.ended == nil && $0.consent == .asked ? $0 : nil }
-        return [.requestApproved(session)] + (asked.map { [.planWaits($0)] } ?? [])
-    }
-
-    /// Whether a session that this hospital left may take it in again: a request of its own is under way.
-    func mayComeBack(to id: RandomID) -> Bool {
-        guard let reason = session(id)?.ended, Self.mayComeBack(after: reason) else { return false }
-        return requests.contains { $0.status == .sent }
-    }
-
-    /// Not into a session that is finished or aborted.
-    private static func mayComeBack(after reason: String) -> Bool {
-        reason == withdrawn || reason.hasPrefix(dropped)
-    }
-
-    private mutating func settleWithdrawals(from session: RandomID?) -> [ClientNotice] {
-        var notices: [ClientNotice] = []
-        for index in requests.indices where requests[index].session == session && requests[index].status == .withdrawing
-        {
-            requests[index].status = .withdrawn
-            notices.append(.requestWithdrawn)
-        }
-        return notices
-    }
-
-    private mutating func setRequests(
-        of decision: Decision, to status: RequestStatus, _ notice: (OwnRequest) -> ClientNotice
-    ) -> [ClientNotice] {
-        var notices: [ClientNotice] = []
-        for index in requests.indices {
-            let isMeant =
-                requests[index].id == decision.about
-                || (status == .withdrawn && decision.session != nil && requests[index].session == decision.session)
-            guard isMeant, requests[index].status != status else { continue }
-            requests[index].status = status
-            requests[index].reason = decision.reason
-            if let session = decision.session { requests[index].session = session }
-            notices.append(notice(requests[index]))
-        }
-        return notices
-    }
-
-    /// The end of a session may come before its first global, and before the decision that led into it.
-    private mutating func end(_ id: RandomID?, _ reason: String) -> [ClientNotice] {
-        guard let id else { return [] }
-        guard let session = session(id) else {
-            guard over.updateValue(reason, forKey: id.hex) == nil else { return [] }
-            let waiting = requests.indices.filter { requests[$0].session == id && requests[$0].status == .approved }
-            for index in waiting {
-                requests[index].status = .rejected
-                requests[index].reason = reason
-            }
-            return waiting.isEmpty ? [] : [.sessionEnded(id, reason: reason)]
-        }
-        guard session.ended == nil else { return [] }
-        change(session: id) { $0.ended = reason }
-        return [.sessionEnded(id, reason: reason)]
-    }
-
-    private func suffixed(_ text: String, _ reason: String) -> String { reason.isEmpty ? text : "\(text): \(reason)" }
-
     /// A verified global. The caller has checked the bundle, its digests and that the server sent it.
     ///
     /// - Parameters:
@@ -213,7 +69,8 @@ extension ClientState {
             if hasBase { sessions[index].baseBundle = bundle }
             let current = sessions[index].global
             if report.round == current.round, report.model == current.model, global.isFinal == current.isFinal {
-                // Issued again: the old bundle may be lost.
+                // Issued again: the old bundle may be lost, and what is offered was in it.
+                change(offer: current.bundle) { $0.bundle = bundle }
                 sessions[index].global.bundle = bundle
                 return []
             }
@@ -224,10 +81,11 @@ extension ClientState {
                 id, plan: plan, planDigest: planDigest, global: global, baseBundle: hasBase ? bundle : nil,
                 asksConsent: asksConsent)
             sessions.append(session)
-            if session.ended == nil, session.consent == .asked { notices.append(.planWaits(session)) }
+            if session.ended == nil, session.consent == .asked, !global.isFinal { notices.append(.planWaits(session)) }
         }
         notices.append(.roundOpened(id, round: report.round))
-        notices += proof(in: report, session: id, own: own)
+        // Whoever has left waits for no account of the rounds since.
+        if global.isFinal || session(id)?.ended == nil { notices += proof(in: report, session: id, own: own) }
         if global.isFinal {
             let reason = report.version.map { "finished with version \($0)" } ?? "finished"
             change(session: id) { $0.ended = $0.ended ?? reason }
@@ -246,14 +104,11 @@ extension ClientState {
         _ id: RandomID, plan: Plan, planDigest: Digest, global: ClientSession.ReceivedGlobal, baseBundle: Digest?,
         asksConsent: Bool
     ) -> ClientSession {
-        let own = requests.last { $0.session == id }
-        let isWanted = own.map { $0.status == .approved && plan.differences(from: $0.request.wishes).isEmpty } ?? false
-        let isTakenBack = own.map { $0.status == .withdrawing || $0.status == .withdrawn } ?? false
-        let end = over.removeValue(forKey: id.hex) ?? (isTakenBack ? Self.withdrawn : nil)
+        let own = standing(in: id) ?? newestRequest(in: id)
         return ClientSession(
             id: id, plan: plan, planDigest: planDigest, request: own?.id,
-            consent: isWanted || !asksConsent ? .granted : .asked, global: global, baseBundle: baseBundle,
-            answeredRound: 0, ended: end)
+            consent: consent(to: plan, of: own, asksConsent: asksConsent), global: global, baseBundle: baseBundle,
+            answeredRound: 0, ended: over.removeValue(forKey: id.hex) ?? own.flatMap(Self.departure))
     }
 
     /// The hospital finds its own line in the account of the closed round.
@@ -267,9 +122,5 @@ extension ClientState {
         case .rejected(let reason): return [.notCounted(id, round: report.closed, reason: reason)]
         case .missing: return [.notCounted(id, round: report.closed, reason: "the server had none at the deadline")]
         }
-    }
-
-    package mutating func apply(abort reason: Reason, session id: RandomID) -> [ClientNotice] {
-        end(id, suffixed("aborted by the server", reason.reason))
     }
 }

@@ -56,7 +56,8 @@ extension ClientState.OwnRequest {
         [
             "id": .string(id.hex), "created": .string(created.rfc3339), "request": request.json,
             "status": .string(status.rawValue), "reason": .string(reason),
-            "session": session.map { .string($0.hex) } ?? .null,
+            "session": session.map { .string($0.hex) } ?? .null, "approval": .integer(approval),
+            "withdrawal": withdrawal.map { .string($0.hex) } ?? .null,
         ]
     }
 
@@ -67,6 +68,9 @@ extension ClientState.OwnRequest {
         status = try entry.word("status")
         reason = try entry.string("reason")
         session = try entry.optionalRandomID("session")
+        // Both are noted since hospitals may come back into a session.
+        if entry.has("approval") { approval = try entry.integer("approval") }
+        if entry.has("withdrawal") { withdrawal = try entry.optionalDigest("withdrawal") }
     }
 }
 

@@ -5,11 +5,12 @@ package import Wire
 /// What a hospital knows of its requests and sessions: a value without I/O, changed only by the methods below.
 ///
 /// 1. Every method may be called again with the same argument; the second call changes nothing.
-/// 2. Order does not matter: the caller keeps a global back until its decision is here; an older global never replaces a
-///    newer one.
+/// 2. Order does not matter: the caller keeps a global back until a decision names its session; an older global never
+///    replaces a newer one.
 /// 3. A session trains only with consent: given by the request itself where the plan is what it asked for, else by the
 ///    hospital's own desk.
-/// 4. A session that is over stays over.
+/// 4. A session that is finished or aborted stays over. One that this hospital left, or was dropped from, goes on for it
+///    with a new request.
 package struct ClientState: Equatable, Sendable {
     package enum RequestStatus: String, Sendable, CaseIterable { case sent, approved, rejected, withdrawing, withdrawn }
 
@@ -21,6 +22,10 @@ package struct ClientState: Equatable, Sendable {
         package internal(set) var status: RequestStatus
         package internal(set) var reason: String
         package internal(set) var session: RandomID?
+        /// The number of the decision that approved it; later ones have higher numbers.
+        var approval: Int64 = 0
+        /// The bundle that takes it back.
+        var withdrawal: Digest?
     }
 
     package internal(set) var requests: [OwnRequest] = []
@@ -32,7 +37,7 @@ package struct ClientState: Equatable, Sendable {
     package internal(set) var enrolmentReason = ""
     /// What has been said to a person and is not said again.
     package internal(set) var announced = Announcements()
-    /// Sessions of which no global has come, and why they are over for this hospital; by identifier.
+    /// Sessions that ended before a global of them came, and why; by identifier.
     var over: [String: String] = [:]
     /// Highest sequence number of a decision, by what it is about and in which session.
     var newestDecision: [String: Int64] = [:]
@@ -45,7 +50,9 @@ package struct ClientState: Equatable, Sendable {
     package func ending(of request: OwnRequest) -> String? { request.session.flatMap { session($0) }?.ended }
     /// Those that can be withdrawn: nothing answers a withdrawal from a session that is over.
     package var openRequests: [OwnRequest] {
-        requests.filter { ($0.status == .sent || $0.status == .approved) && ending(of: $0) == nil }
+        requests.filter {
+            ($0.status == .sent || $0.status == .approved) && ending(of: $0) == nil && replacement(of: $0) == nil
+        }
     }
     package func offer(version: Int) -> Offer? { offers.last { $0.version == version } }
 
@@ -69,10 +76,6 @@ package struct ClientState: Equatable, Sendable {
         guard let index = requests.firstIndex(where: { $0.id == id }) else { return }
         body(&requests[index])
     }
-
-    package mutating func withdrawing(request id: Digest) {
-        change(request: id) { if $0.status == .sent || $0.status == .approved { $0.status = .withdrawing } }
-    }
 }
 
 /// A final global on the hospital's `updates/` desk.
@@ -83,7 +86,7 @@ package struct Offer: Equatable, Sendable {
     package let version: Int
     package let session: RandomID
     /// The bundle of the final global.
-    package let bundle: Digest
+    package internal(set) var bundle: Digest
     package internal(set) var status: Status
 }
 
@@ -101,6 +104,7 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
     case excluded(RandomID, reason: String)
     case readmitted(RandomID)
     case sessionEnded(RandomID, reason: String)
+    case sessionResumed(RandomID)
     case versionOffered(Offer)
 
     package var description: String {
@@ -121,6 +125,7 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
             "session \(session.short): the server has excluded this hospital" + suffix(reason)
         case .readmitted(let session): "session \(session.short): the server has readmitted this hospital"
         case .sessionEnded(let session, let reason): "session \(session.short) is over" + suffix(reason)
+        case .sessionResumed(let session): "session \(session.short): the server has taken this hospital in again"
         case .versionOffered(let offer): "version \(offer.version) of session \(offer.session.short) waits for you"
         }
     }
@@ -128,7 +133,8 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
     /// Printed under cron too: a person has to decide or to know.
     package var needsAttention: Bool {
         switch self {
-        case .enrolmentRejected, .requestRejected, .planWaits, .sessionEnded, .versionOffered, .notCounted, .excluded:
+        case .enrolmentRejected, .requestRejected, .planWaits, .sessionEnded, .versionOffered, .notCounted, .excluded,
+            .sessionResumed:
             true
         case .enrolled, .requestApproved, .requestWithdrawn, .roundOpened, .counted, .readmitted: false
         }

@@ -34,7 +34,8 @@ import Wire
     private func approve(_ state: inout ClientState, sequence: Int64 = 1) throws -> [ClientNotice] {
         let decision = Decision(
             subject: .request, about: try digest(1), verdict: .approved, session: try session())
-        return state.apply(decision, sequence: sequence, server: try #require(server), enrolment: nil)
+        return state.apply(
+            decision, sequence: sequence, server: try #require(server), enrolment: nil, asksConsent: true)
     }
 
     private func global(
@@ -92,7 +93,7 @@ import Wire
     @Test("a request that was taken back is not trained, even if the server approves it afterwards")
     func withdrawn() throws {
         var state = try requested()
-        state.withdrawing(request: try digest(1))
+        state.withdrawing(request: try digest(1), bundle: try digest(50))
         _ = try approve(&state)
         #expect(state.request(try digest(1))?.status == .withdrawing)
         _ = try global(&state, round: 1, plan: try plan(["rounds": 5]), bundle: 20)
@@ -142,7 +143,10 @@ import Wire
             subject: .request, about: try digest(1), verdict: .dropped, reason: "broken", session: try session())
         let reason = "the server dropped this hospital: broken"
         var state = try requested()
-        #expect(state.apply(dropped, sequence: 7, server: party, enrolment: nil) == [.requestRejected(reason)])
+        #expect(
+            state.apply(dropped, sequence: 7, server: party, enrolment: nil, asksConsent: true) == [
+                .requestRejected(reason)
+            ])
         #expect(try approve(&state, sequence: 5).isEmpty)
         #expect(state.requests[0].status == .rejected && state.openRequests.isEmpty)
 
@@ -158,20 +162,21 @@ import Wire
         state = try requested()
         _ = try approve(&state)
         _ = try global(&state, round: 2, plan: plan, bundle: 20)
-        _ = state.apply(dropped, sequence: 7, server: party, enrolment: nil)
+        _ = state.apply(dropped, sequence: 7, server: party, enrolment: nil, asksConsent: true)
         #expect(state.session(try session())?.roundToTrain == nil)
         state.sent(
             request: TrainingRequest(wishes: try PlanWishes([:]), pictures: ["a": 10]), id: try digest(2), created: now)
         let again = Decision(subject: .request, about: try digest(2), verdict: .approved, session: try session())
-        #expect(state.apply(again, sequence: 9, server: party, enrolment: nil) == [.requestApproved(try session())])
+        let taken = state.apply(again, sequence: 9, server: party, enrolment: nil, asksConsent: true)
+        #expect(taken == [.requestApproved(try session()), .sessionResumed(try session())])
         #expect(state.session(try session())?.roundToTrain == 2)
         #expect(state.session(try session())?.request == (try digest(2)))
         let withdrawn = Decision(
             subject: .withdrawal, about: try digest(8), verdict: .withdrawn, session: try session())
-        _ = state.apply(withdrawn, sequence: 6, server: party, enrolment: nil)
+        _ = state.apply(withdrawn, sequence: 6, server: party, enrolment: nil, asksConsent: true)
         #expect(state.session(try session())?.roundToTrain == 2)
         // What the server had said of the first request, overtaken on the way, ends nothing any more.
-        #expect(state.apply(dropped, sequence: 8, server: party, enrolment: nil).isEmpty)
+        #expect(state.apply(dropped, sequence: 8, server: party, enrolment: nil, asksConsent: true).isEmpty)
         #expect(state.session(try session())?.roundToTrain == 2)
     }
 
@@ -183,7 +188,7 @@ import Wire
         var state = try requested()
         _ = try approve(&state)
         _ = try global(&state, round: 1, plan: try plan(["rounds": 5]), bundle: 20)
-        #expect(!state.apply(dropped, sequence: 7, server: party, enrolment: nil).isEmpty)
+        #expect(!state.apply(dropped, sequence: 7, server: party, enrolment: nil, asksConsent: true).isEmpty)
         let after = state
         #expect(try approve(&state, sequence: 3).isEmpty)
         #expect(state == after)
@@ -195,9 +200,9 @@ import Wire
         var state = ClientState()
         let rejected = Decision(subject: .enrolment, about: try digest(5), verdict: .rejected)
         let party = try #require(server)
-        #expect(state.apply(rejected, sequence: 1, server: party, enrolment: try digest(6)).isEmpty)
+        #expect(state.apply(rejected, sequence: 1, server: party, enrolment: try digest(6), asksConsent: true).isEmpty)
         #expect(state.enrolled == nil)
-        #expect(!state.apply(rejected, sequence: 1, server: party, enrolment: try digest(5)).isEmpty)
+        #expect(!state.apply(rejected, sequence: 1, server: party, enrolment: try digest(5), asksConsent: true).isEmpty)
         #expect(state.enrolled == false)
     }
 
@@ -213,7 +218,7 @@ import Wire
         // What the server says of the enrolment itself counts for more.
         let party = try #require(server)
         let rejected = Decision(subject: .enrolment, about: try digest(5), verdict: .rejected)
-        _ = state.apply(rejected, sequence: 9, server: party, enrolment: try digest(5))
+        _ = state.apply(rejected, sequence: 9, server: party, enrolment: try digest(5), asksConsent: true)
         _ = try global(&state, round: 2, plan: try plan(["rounds": 5]), bundle: 21)
         #expect(state.enrolled == false)
     }
@@ -222,7 +227,7 @@ import Wire
     func rejectedRequest() throws {
         var state = try requested()
         let rejected = Decision(subject: .request, about: try digest(1), verdict: .rejected)
-        _ = state.apply(rejected, sequence: 1, server: try #require(server), enrolment: nil)
+        _ = state.apply(rejected, sequence: 1, server: try #require(server), enrolment: nil, asksConsent: true)
         #expect(state.enrolled == nil)
     }
 

@@ -209,7 +209,8 @@ import Wire
         try world.write(pictures.joined(separator: "\n") + "\n", to: "a/consilium.yaml")
         let outcome = try world.succeed("client", "accept", "--home", "a", "1")
         #expect(
-            outcome.output.contains("installed as sent, not fitted to this hospital: consilium.yaml names no"))
+            outcome.output.contains("installed as sent, not fitted to this hospital: ")
+                && outcome.output.contains("consilium.yaml names no"))
         let installed = try Safetensors.decode(world.bytes("a/models/hospital-a_FinalGlobal_v1.safetensors"))
         let isAsSent = installed.tensors == (try Safetensors.decode(world.model(1)).tensors)
         #expect(isAsSent)

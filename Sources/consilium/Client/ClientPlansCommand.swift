@@ -57,7 +57,7 @@ struct PlanNumber: ExpressibleByArgument {
 
     init?(argument: String) {
         let isNamed = argument.uppercased().hasPrefix("PLAN-")
-        guard let number = Int(isNamed ? String(argument.dropFirst(5)) : argument) else { return nil }
+        guard let number = Int(isNamed ? String(argument.dropFirst(5)) : argument), number > 0 else { return nil }
         self.number = number
     }
 }

@@ -1,0 +1,199 @@
+package import Federation
+package import Wire
+
+/// What the server decides about this hospital's requests.
+///
+/// Each request has its own fate, which the decision with the highest number about it tells. A session follows from the
+/// fates of the requests that led to it, so that decisions and globals may come in any order: the hospital takes part with
+/// the request that was approved last and still stands, and has left where none does. The server takes a second request of
+/// a hospital into a session only after the first one is over.
+extension ClientState {
+    /// A signed decision of the server.
+    ///
+    /// - Parameters:
+    ///   - enrolment: the bundle of this hospital's own enrolment. A decision about another one, which somebody sent in this
+    ///     hospital's name, says nothing about this hospital.
+    ///   - asksConsent: the configuration says `consent: ask`.
+    package mutating func apply(
+        _ decision: Decision, sequence: Int64, server: PartyName, enrolment: Digest?, asksConsent: Bool
+    ) -> [ClientNotice] {
+        if decision.subject == .enrolment, decision.about != enrolment { return [] }
+        let subject = "\(decision.about) \(decision.session?.hex ?? "-")"
+        guard sequence > newestDecision[subject] ?? 0 else { return [] }
+        newestDecision[subject] = sequence
+        if decision.subject == .enrolment {
+            let approved = decision.verdict == .approved
+            enrolled = approved
+            enrolmentReason = decision.reason
+            return [approved ? .enrolled(server) : .enrolmentRejected(decision.reason)]
+        }
+        var notices: [ClientNotice]
+        switch decision.verdict {
+        case .approved:
+            impliesEnrolment()
+            notices = approve(decision, sequence)
+        case .rejected:
+            let isNew = conclude(decision.about, as: .rejected, decision)
+            notices = isNew ? [.requestRejected(decision.reason)] : []
+        case .withdrawn:
+            notices =
+                withdrawnRequest(by: decision).map { conclude($0.id, as: .withdrawn, decision) } ?? false
+                ? [.requestWithdrawn] : []
+        case .dropped: return drop(decision, asksConsent: asksConsent)
+        case .excluded: return decision.session.map { [.excluded($0, reason: decision.reason)] } ?? []
+        case .readmitted: return decision.session.map { [.readmitted($0)] } ?? []
+        }
+        if let session = decision.session { notices += settle(session, asksConsent: asksConsent) }
+        return notices
+    }
+
+    package mutating func apply(abort reason: Reason, session id: RandomID) -> [ClientNotice] {
+        let reason = suffixed("aborted by the server", reason.reason)
+        if let session = session(id) {
+            if !session.isClosed { change(session: id) { $0.ended = reason } }
+            return session.ended == nil ? [.sessionEnded(id, reason: reason)] : []
+        }
+        // Before its first global, and perhaps before the decision that led into it.
+        guard over.updateValue(reason, forKey: id.hex) == nil else { return [] }
+        let waiting = requests.filter { $0.session == id && $0.status == .approved }
+        for request in waiting { change(request: request.id) { ($0.status, $0.reason) = (.rejected, reason) } }
+        return waiting.isEmpty ? [] : [.sessionEnded(id, reason: reason)]
+    }
+
+    /// This hospital takes a request back; the server's answer comes later.
+    ///
+    /// - Parameter bundle: the withdrawal's.
+    package mutating func withdrawing(request id: Digest, bundle: Digest) {
+        change(request: id) { request in
+            if request.status == .sent || request.status == .approved { request.status = .withdrawing }
+            request.withdrawal = bundle
+        }
+        // Nothing is opened by this, and so nothing asked.
+        if let session = request(id)?.session { _ = settle(session, asksConsent: true) }
+    }
+
+    /// Whom the server lets train is enrolled, whether or not its answer to the enrolment is here: it may be lost. A
+    /// rejection of the enrolment stands.
+    mutating func impliesEnrolment() { enrolled = enrolled ?? true }
+
+    // MARK: requests
+
+    /// A request that was taken back meanwhile stays so: the session is only noted, and opens as left.
+    private mutating func approve(_ decision: Decision, _ sequence: Int64) -> [ClientNotice] {
+        guard let session = decision.session, let own = request(decision.about) else { return [] }
+        change(request: own.id) { ($0.session, $0.approval) = (session, sequence) }
+        guard own.status == .sent else { return [] }
+        if let reason = over[session.hex] {
+            change(request: own.id) { ($0.status, $0.reason) = (.rejected, reason) }
+            return [.requestRejected(reason)]
+        }
+        change(request: own.id) { $0.status = .approved }
+        return [.requestApproved(session)]
+    }
+
+    private mutating func drop(_ decision: Decision, asksConsent: Bool) -> [ClientNotice] {
+        guard let id = decision.session else { return [] }
+        let reason = suffixed(Self.dropped, decision.reason)
+        let before = request(decision.about)
+        if before == nil, newestRequest(in: id) == nil {
+            // Of a session that this hospital trains without a request that it remembers.
+            guard let session = session(id), session.ended == nil else { return [] }
+            change(session: id) { $0.ended = reason }
+            return [.sessionEnded(id, reason: reason)]
+        }
+        let wasStanding = standing(in: id)?.id == decision.about
+        change(request: decision.about) { own in
+            own.session = id
+            if own.status != .withdrawn { (own.status, own.reason) = (.rejected, reason) }
+        }
+        let notices = settle(id, asksConsent: asksConsent)
+        if !notices.isEmpty { return notices }
+        // Before the decision that approved it, which says nothing any more then; or before the first global.
+        if before?.status == .sent { return [.requestRejected(reason)] }
+        return wasStanding && session(id) == nil ? [.sessionEnded(id, reason: reason)] : []
+    }
+
+    /// - Returns: whether it is new.
+    private mutating func conclude(_ id: Digest, as status: RequestStatus, _ decision: Decision) -> Bool {
+        guard let own = request(id) else { return false }
+        change(request: id) { own in
+            (own.status, own.reason) = (status, decision.reason)
+            if let session = decision.session { own.session = session }
+        }
+        return own.status != status
+    }
+
+    /// The answer names the request, or the bundle that took it back.
+    private func withdrawnRequest(by decision: Decision) -> OwnRequest? {
+        request(decision.about) ?? requests.first { $0.withdrawal == decision.about }
+            // Of what was taken back before its bundle was noted here.
+            ?? requests.last { $0.status == .withdrawing && $0.withdrawal == nil && $0.session == decision.session }
+    }
+
+    // MARK: sessions
+
+    /// With which this hospital takes part in a session.
+    func standing(in id: RandomID) -> OwnRequest? {
+        requests.filter { $0.session == id && $0.status == .approved }.max { $0.approval < $1.approval }
+    }
+
+    func newestRequest(in id: RandomID) -> OwnRequest? {
+        requests.filter { $0.session == id }.max { $0.approval < $1.approval }
+    }
+
+    /// The request that took the place of an approved one.
+    package func replacement(of own: OwnRequest) -> OwnRequest? {
+        guard own.status == .approved, let standing = own.session.flatMap(standing), standing.id != own.id else {
+            return nil
+        }
+        return standing
+    }
+
+    private static let dropped = "the server dropped this hospital"
+    private static let withdrawn = "withdrawn"
+
+    /// Why a session is over for a hospital whose request for it does not stand any more.
+    static func departure(of own: OwnRequest) -> String? {
+        switch own.status {
+        case .sent, .approved: nil
+        case .withdrawing, .withdrawn: withdrawn
+        case .rejected: own.reason
+        }
+    }
+
+    /// Whether a session that is over for this reason goes on for others, and may take this hospital in again.
+    static func isDeparture(_ reason: String) -> Bool { reason == withdrawn || reason.hasPrefix(dropped) }
+
+    /// Brings a session in line with the requests that led to it. Another one than before takes part anew: the plan is
+    /// compared with what it asks for, and the open round trained once more, by an update that names it.
+    private mutating func settle(_ id: RandomID, asksConsent: Bool) -> [ClientNotice] {
+        guard let session = session(id), !session.isClosed else { return [] }
+        guard let own = standing(in: id) else {
+            let last = session.request.flatMap(request) ?? newestRequest(in: id)
+            guard session.ended == nil, let reason = last.flatMap(Self.departure) else { return [] }
+            change(session: id) { $0.ended = reason }
+            return [.sessionEnded(id, reason: reason)]
+        }
+        guard session.request != own.id || session.ended != nil else { return [] }
+        var consent = session.consent
+        let former = session.request.flatMap(request)
+        if consent != .granted || former?.request.wishes != own.request.wishes {
+            consent = self.consent(to: session.plan, of: own, asksConsent: asksConsent)
+        }
+        change(session: id) { session in
+            session.request = own.id
+            session.consent = consent
+            session.answeredRound = min(session.answeredRound, session.global.round - 1)
+            session.ended = nil
+        }
+        guard let changed = self.session(id) else { return [] }
+        return (session.ended == nil ? [] : [.sessionResumed(id)]) + (consent == .asked ? [.planWaits(changed)] : [])
+    }
+
+    func consent(to plan: Plan, of own: OwnRequest?, asksConsent: Bool) -> ClientSession.Consent {
+        let isWanted = own.map { $0.status == .approved && plan.differences(from: $0.request.wishes).isEmpty } ?? false
+        return isWanted || !asksConsent ? .granted : .asked
+    }
+
+    private func suffixed(_ text: String, _ reason: String) -> String { reason.isEmpty ? text : "\(text): \(reason)" }
+}
