@@ -29,7 +29,11 @@ struct ClientStatusCommand: ParsableCommand {
         Console.print("\(view.home.name), a client of \(view.server); enrolment \(enrolment)")
         var requests = TextTable([("request", .left), ("made", .left), ("status", .left), ("reason", .left)])
         for request in state.requests {
-            requests.add([request.id.short, request.created.rfc3339, request.status.rawValue, request.reason])
+            let isReplaced = state.replacement(of: request) != nil
+            requests.add([
+                request.id.short, request.created.rfc3339, isReplaced ? "replaced" : request.status.rawValue,
+                request.reason,
+            ])
         }
         if !requests.isEmpty { Console.print("\n" + requests.text) }
         let now = try Environment.now()
