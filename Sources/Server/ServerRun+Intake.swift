@@ -263,11 +263,14 @@ extension ServerRun {
     /// A client that acknowledges a global that carried the frozen tensors need not be sent them again.
     private func noteAcknowledgements(of delivery: VerifiedDelivery) throws {
         for session in sessions where session.start?.base != nil && session[delivery.sender]?.hasBase == false {
-            let carried = session.wishes.contains { wish in
-                guard case .global(let order) = wish, order.base != nil else { return false }
-                return mailbox.isAcknowledged(key: order.key, by: delivery.sender)
+            // Of several the newest: an earlier one may be what it had before its home was lost.
+            let keys = session.wishes.compactMap { wish -> String? in
+                guard case .global(let order) = wish, order.base != nil else { return nil }
+                return order.recipients.contains(delivery.sender) ? order.key : nil
             }
-            if carried { try apply(.baseAcknowledged(delivery.sender), to: session.id) }
+            if let newest = keys.last, mailbox.isAcknowledged(key: newest, by: delivery.sender) {
+                try apply(.baseAcknowledged(delivery.sender), to: session.id)
+            }
         }
     }
 
