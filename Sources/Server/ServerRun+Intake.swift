@@ -182,6 +182,12 @@ extension ServerRun {
         case .equivocation: return try apply(.equivocation(manifest.sender), to: manifest.session)
         }
         guard let session else { return }
+        if isOfAnEarlierRequest(manifest, in: session) {
+            let effect = SessionEffect.updateIgnored(manifest.sender, reason: "it answers a request that is over")
+            try audit("session", subject: session.id.hex, detail: effect.description)
+            detail("session \(session.name): \(effect)")
+            return try mailbox.commit(delivery, .ignored)
+        }
         do {
             let update = try read(delivery, session: session)
             // The session refers to the archived bundle, so that has to be there first.
@@ -196,6 +202,12 @@ extension ServerRun {
                 to: session.id)
             throw error
         }
+    }
+
+    /// An honest update may be under way while its hospital leaves the session and comes back with a new request.
+    private func isOfAnEarlierRequest(_ manifest: Manifest, in session: Session) -> Bool {
+        guard let participant = session[manifest.sender], participant.request != manifest.request else { return false }
+        return participant.decisions.contains { $0.verdict == .approved && $0.about == manifest.request }
     }
 
     /// Checks an update's meaning: metrics against the plan, tensors against the base.

@@ -4,6 +4,21 @@ import Wire
 /// A hospital that leaves a session or loses its home, and goes on: what is under way of the time before is neither taken
 /// for something newer nor left without an answer.
 @Suite struct ReturnTests {
+    /// In round 1 of two; hospital-a was dropped, and came back with REQ-3 for REQ-1.
+    private func returned(_ before: (World) throws -> Void = { _ in }) throws -> World {
+        let world = try World.enrolled()
+        try world.configure("S", "quorum: 2")
+        try world.startSession("spring", ["a", "b"], rounds: 2)
+        try world.visit("a")
+        try before(world)
+        try world.succeed("server", "drop", "spring", "hospital-a", "--home", "S")
+        #expect(try world.run("server", "run", "--home", "S").status == 69, "it is paused")
+        try world.visit("a")
+        try world.request(["a"], rounds: 2)
+        try world.approveAll("spring")
+        return world
+    }
+
     /// An acknowledgement of the frozen tensors that came before a loss says nothing about what is there after it.
     @Test func whatWasAcknowledgedBeforeALossIsSentAgainUntilItIsAcknowledgedAnew() throws {
         let world = try World.enrolled()
@@ -20,5 +35,17 @@ import Wire
         try world.shell("rm -rf a/sessions/*/base.safetensors")
         try world.visit("a")
         #expect(world.names("a/outbox", "update").contains { $0.contains("-r2-") })
+    }
+
+    /// It is honest, and on record; no alarm is raised and nothing is put away.
+    @Test func anUpdateForTheRequestBeforeIsIgnored() throws {
+        let world = try returned { try $0.shell("mkdir late && mv a/outbox/update-* late/") }
+        try world.shell("cp late/* S/inbox/")
+        let told = try world.serve()
+        let says = "update of hospital-a ignored: it answers a request that is over"
+        #expect(told.output.contains(says) && !told.output.contains("refused"), "\(told)")
+        #expect(try world.text("S/audit/audit.jsonl").contains(says))
+        #expect(world.names("S/quarantine").isEmpty && world.names("S/inbox").isEmpty)
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
     }
 }
