@@ -262,11 +262,15 @@ extension ServerRun {
         let sessionID =
             delivery.manifest.session.isNone
             ? delivery.manifest.request.flatMap { records.request($0)?.session } : delivery.manifest.session
-        // A late one about a request that is over ends no newer participation.
-        if let sessionID, let participant = session(sessionID)?[client],
-            delivery.manifest.request == nil || delivery.manifest.request == participant.request
-        {
-            try apply(.withdraw(client, bundle: delivery.id), to: sessionID)
+        if let sessionID, let participant = session(sessionID)?[client] {
+            if delivery.manifest.request == nil || delivery.manifest.request == participant.request {
+                try apply(.withdraw(client, bundle: delivery.id), to: sessionID)
+            } else {
+                // A late one about a request that is over ends no newer participation, and is answered all the same.
+                let decision = Decision(
+                    subject: .withdrawal, about: delivery.id, verdict: .withdrawn, session: sessionID)
+                try send(decision, key: "withdrawal/\(delivery.id)", to: client)
+            }
         }
         try audit("withdrawal", subject: delivery.id.hex, detail: "\(client)\(suffix)")
         try mailbox.commit(delivery, .accepted)

@@ -70,7 +70,7 @@ extension ServerRun {
         }
     }
 
-    private func send(_ decision: Decision, key: String, to client: PartyName) throws {
+    func send(_ decision: Decision, key: String, to client: PartyName) throws {
         try mailbox.send(
             key: key, kind: .decision, to: [client], session: decision.session ?? .none, request: decision.about,
             strangers: strangers(among: [client], for: key),

@@ -48,4 +48,21 @@ import Wire
         #expect(world.names("S/quarantine").isEmpty && world.names("S/inbox").isEmpty)
         #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
     }
+
+    @Test func withdrawingTheRequestBeforeIsAnsweredAndEndsNothing() throws {
+        let world = try returned()
+        try world.journey(["a"])
+        let old = try #require(try world.status("a")["requests"][0]["id"].text)
+        try world.succeed("client", "withdraw", String(old.prefix(12)), "--home", "a")
+        try world.answer("a")
+        try world.serve()
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+        try world.visit("a")
+        let statuses = try world.status("a")["requests"].items.map { $0["status"].text }
+        #expect(statuses == ["withdrawn", "approved"])
+        let list = try world.succeed("server", "requests", "--home", "S").output
+        #expect(!list.contains("approved, withdrawn"), "\(list)")
+        try world.journey(["b"])
+        #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
+    }
 }
