@@ -120,7 +120,7 @@ extension ServerRun {
         guard records.request(delivery.id) != nil || waiting < DeskLimits.pendingRequestsPerClient else {
             throw FederationError(.notAllowed, "\(waiting) requests of \(delivery.sender) wait already")
         }
-        if records.request(delivery.id) == nil { try makeRoom(forRequestOf: delivery.sender) }
+        if records.request(delivery.id) == nil { try makeRoom(for: request, of: delivery.sender) }
         records.add(
             request: request, id: delivery.id, client: delivery.sender, received: now,
             expires: delivery.manifest.expires)
@@ -133,9 +133,15 @@ extension ServerRun {
 
     /// What a hospital asks for and takes back must not make the records grow without end. Those are forgotten of which
     /// nothing can come any more: decided, expired, their file away from the desk, their session over.
-    private func makeRoom(forRequestOf client: PartyName) throws {
+    private func makeRoom(for request: TrainingRequest, of client: PartyName) throws {
         let own = records.requests.filter { $0.client == client }
-        guard own.count >= DeskLimits.requestsPerClient else { return }
+        var count = own.count
+        var bytes = own.reduce(0) { $0 + $1.request.recordedBytes }
+        func isFull() -> Bool {
+            count >= DeskLimits.requestsPerClient
+                || bytes + request.recordedBytes > DeskLimits.requestBytesPerClient
+        }
+        guard isFull() else { return }
         let scan = try Desk.requests(home).scan(isDecided: records.isDecided, isAccepted: isKnown)
         // Of a file that cannot be looked at now nobody knows whose it is.
         try scan.requireWhole()
@@ -144,12 +150,20 @@ extension ServerRun {
             record.status != .pending && now > record.expires && !onDesk.contains(record.id)
                 && record.session.flatMap { session($0) }?.isOver ?? true
         }
-        guard !past.isEmpty else {
+        var forgotten: Set<Digest> = []
+        // Half of it at once: not every request that comes then has to look at the whole desk.
+        for record in past
+        where count > DeskLimits.requestsPerClient / 2 || bytes > DeskLimits.requestBytesPerClient / 2 {
+            forgotten.insert(record.id)
+            count -= 1
+            bytes -= record.request.recordedBytes
+        }
+        guard !isFull() else {
             throw FederationError(
                 .notAllowed,
-                "\(own.count) requests of \(client) are remembered, and none of them has expired and left the desk")
+                "\(own.count) requests of \(client) are remembered, and too few of them have expired and left the desk")
         }
-        records.forget(requests: Set(past.prefix(DeskLimits.requestsPerClient / 2).map(\.id)))
+        records.forget(requests: forgotten)
     }
 
     /// The signed bundle itself lies on the desk, under a name for people. One that somebody has moved on already, between
@@ -323,4 +337,11 @@ private enum DeskLimits {
     static let pendingRequestsPerClient = 20
     /// Decided ones too.
     static let requestsPerClient = 500
+    /// As they are recorded. What all hospitals ask together must be read again.
+    static let requestBytesPerClient = 1 << 20
+}
+
+extension TrainingRequest {
+    /// What it takes in `requests/records.json`, about.
+    fileprivate var recordedBytes: Int { StrictJSON.serialize(json, pretty: true).count + 512 }
 }
