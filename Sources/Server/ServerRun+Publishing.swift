@@ -9,6 +9,7 @@ import Wire
 extension ServerRun {
     func publish() throws {
         try publishKeys()
+        try mailbox.withdrawFromCutOff()
         for record in records.enrolments where isRecent(decided: record.decided, received: record.received) {
             try isolated(record.deskName.short) { try publish(record) }
         }
