@@ -121,7 +121,7 @@ package struct Desk: Sendable {
             }
             return scan.refuse(
                 path,
-                "does not verify (\(error)); it was edited or is no bundle: remove it, and what waits is laid there again"
+                "does not verify (\(error)); it was edited or is no bundle: remove it; what still waits is laid there again"
             )
         }
         guard isAccepted(bundle.id) else {

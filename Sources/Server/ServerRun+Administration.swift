@@ -25,6 +25,16 @@ extension ServerRun {
         guard record.status == .pending || record.status == .approved else {
             throw ServerError(.notAllowed, "\(record.label) is \(record.status.rawValue) already")
         }
+        if record.status == .approved, let session = record.session.flatMap({ self.session($0) }) {
+            guard !session.isOver else {
+                throw ServerError(
+                    .notAllowed,
+                    "\(record.label) belongs to session \(session.name), which is \(session.state.rawValue)")
+            }
+            if let departure = departure(of: record) {
+                throw ServerError(.notAllowed, "\(record.label) of session \(session.name) was \(departure) already")
+            }
+        }
         let item = try item(of: record)
         try Desk.requests(home).target(of: item, .rejected)
         try audit("reject", subject: record.id.hex, detail: "\(record.label) \(reason)", actor: actor)
@@ -117,6 +127,11 @@ extension ServerRun {
 
     private func pending(_ label: String) throws -> DeskRecords.RequestRecord {
         let record = try known(label)
+        if let departure = departure(of: record) {
+            throw ServerError(
+                .notAllowed, "\(record.label) was approved, and then \(departure)",
+                hint: "ask the hospital for a new request")
+        }
         guard record.status == .pending else {
             throw ServerError(.notAllowed, "\(record.label) is \(record.status.rawValue) already")
         }
@@ -133,9 +148,32 @@ extension ServerRun {
         guard let item = scan.item(id: record.id) else {
             try scan.requireWhole()
             throw ServerError(
-                .missing, "the file of \(record.label) is in none of the desk's folders",
-                hint: "copy archive/\(record.id).tar to requests/pending/\(record.fileName)")
+                .missing, "the file of \(record.label) is in none of the desk's folders", hint: try wayBack(of: record))
         }
         return item
+    }
+
+    /// What to do where a request's file is not on the desk.
+    private func wayBack(of record: DeskRecords.RequestRecord) throws -> String {
+        if record.status == .approved {
+            let name = record.session.flatMap { session($0) }?.name ?? "SESSION"
+            return "take the hospital out with 'consilium server drop \(name) \(record.client)'"
+        }
+        guard try files.exists(home.archived(record.id)) else {
+            return "put \(home.archived(record.id)) back from a backup, or ask the hospital for a new request"
+        }
+        return "the next 'consilium server run' lays it into pending/ again, or says what is in its way"
+    }
+
+    /// How a hospital's part in the session of its approved request ended; nil as long as it goes on.
+    package func departure(of record: DeskRecords.RequestRecord) -> String? {
+        guard record.status == .approved, let session = record.session.flatMap({ self.session($0) }),
+            let participant = session[record.client]
+        else { return nil }
+        if participant.request != record.id { return "replaced by a newer request" }
+        switch participant.standing {
+        case .active, .excluded: return nil
+        case .dropped, .withdrawn: return participant.standing.rawValue
+        }
     }
 }

@@ -165,4 +165,6 @@ extension Session {
     /// Whether it stands for a folder of `requests/approved/`. A request's own session is `REQ-1@hospital-a`, which no
     /// folder may be called.
     var isNamed: Bool { !name.contains("@") }
+    /// Its folder in `requests/approved/`; nil where its one request lies in that itself.
+    var folder: String? { isNamed ? name : nil }
 }

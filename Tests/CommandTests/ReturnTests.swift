@@ -65,4 +65,13 @@ import Wire
         try world.journey(["b"])
         #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
     }
+
+    @Test func theRequestBeforeIsShownAsReplaced() throws {
+        let world = try returned()
+        let list = try world.succeed("server", "requests", "--home", "S").output.split(separator: "\n")
+        #expect(list.contains { $0.hasPrefix("REQ-1 ") && $0.contains("approved, replaced") }, "\(list)")
+        #expect(list.contains { $0.hasPrefix("REQ-3 ") && !$0.contains("approved,") }, "\(list)")
+        let command = try world.run("server", "reject", "REQ-1", "--home", "S")
+        #expect(command.status == 77 && command.errors.contains("replaced by a newer request"), "\(command)")
+    }
 }
