@@ -47,7 +47,9 @@ extension ServerRun {
     }
 
     package func drop(_ client: PartyName, from session: String, reason: String, actor: String) throws {
-        try administer(.drop(client, reason: reason), session, "drop \(client)", actor)
+        try administer(.drop(client, reason: reason), session, "drop \(client)", actor) {
+            "\(client) has left session \($0.name) already: it was \($0[client]?.standing.rawValue ?? "dropped")"
+        }
     }
 
     package func readmit(_ client: PartyName, to session: String, actor: String) throws {
@@ -58,11 +60,10 @@ extension ServerRun {
                 hint: "approve a new enrolment of it first")
         }
         // A slip of the pen must not settle what another party did.
-        guard try !effects(of: .readmit(client), on: found).isEmpty else {
-            throw ServerError(.notAllowed, "\(client) is not excluded from session \(found.name)")
-        }
+        let isIdle = { (session: Session) in "\(client) is not excluded from session \(session.name)" }
+        try requireEffect(of: .readmit(client), on: found, else: isIdle)
         try mailbox.forgetEquivocations(of: client, session: found.id)
-        try administer(.readmit(client), session, "readmit \(client)", actor)
+        try administer(.readmit(client), session, "readmit \(client)", actor, else: isIdle)
     }
 
     package func extend(_ session: String, days: Int64, actor: String) throws {
@@ -70,7 +71,9 @@ extension ServerRun {
     }
 
     package func abort(_ session: String, reason: String, actor: String) throws {
-        try administer(.abort(reason: reason), session, "abort \(reason)", actor)
+        try administer(.abort(reason: reason), session, "abort \(reason)", actor) {
+            "session \($0.name) is aborted already"
+        }
     }
 
     /// Sends the current global once more, whole, to a client that lost it.
@@ -78,17 +81,24 @@ extension ServerRun {
         try administer(.reissue(client), session, "reissue to \(client)", actor)
     }
 
-    private func administer(_ event: SessionEvent, _ name: String, _ what: String, _ actor: String) throws {
+    /// - Parameter isIdle: what to say where the command would change nothing. It is not on record then either.
+    private func administer(
+        _ event: SessionEvent, _ name: String, _ what: String, _ actor: String,
+        else isIdle: (Session) -> String = { "this changes nothing in session \($0.name)" }
+    ) throws {
         let session = try session(named: name)
-        _ = try effects(of: event, on: session)
+        try requireEffect(of: event, on: session, else: isIdle)
         try audit("command", subject: session.id.hex, detail: what, actor: actor)
         try apply(event, to: session.id)
     }
 
-    /// What would come of an event that nobody has taken in yet.
-    private func effects(of event: SessionEvent, on session: Session) throws -> [SessionEffect] {
+    private func requireEffect(
+        of event: SessionEvent, on session: Session, else isIdle: (Session) -> String
+    ) throws {
         var copy = session
-        do { return try copy.apply(event, now: now) } catch { throw ServerError(.notAllowed, "\(error)") }
+        let effects: [SessionEffect]
+        do { effects = try copy.apply(event, now: now) } catch { throw ServerError(.notAllowed, "\(error)") }
+        guard !effects.isEmpty else { throw ServerError(.notAllowed, isIdle(session)) }
     }
 
     // MARK: versions

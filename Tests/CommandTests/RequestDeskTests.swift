@@ -60,6 +60,10 @@ import Wire
         #expect(told.status != 0 && told.errors.contains("is no name for a session"), "\(told)")
         #expect(try !world.text("S/audit/audit.jsonl").contains("sp ring"))
         #expect(world.names("S/requests/pending") == [name])
+        try world.write("", to: "S/requests/approved/file")
+        let file = try world.run("server", "approve", "REQ-1", "--session", "file", "--home", "S")
+        #expect(file.status == 64 && file.errors.contains("is a file, no folder"), "\(file)")
+        #expect(try !world.text("S/audit/audit.jsonl").contains("\"approve\""))
     }
 
     @Test func aLinkOnTheDeskIsNotFollowed() throws {
