@@ -41,6 +41,8 @@ extension ServerRun {
             return announce("taken-\(id)", line)
         }
         guard try files.exists(archived) else {
+            // One whose intake was stopped halfway comes to the desk and to the archive later in this run.
+            guard mailbox.isAccepted(id) else { return }
             let line = "\(name.short) waits for a decision, but its file is neither on the desk nor in the archive: "
             return announce(
                 "gone-\(id)", line + "put \(archived) back from a backup, or ask the hospital for a new one")
