@@ -8,12 +8,18 @@ package import Wire
 ///
 /// 1. Lines are only ever added, and flushed before the run goes on.
 /// 2. A line that a kill tore was never acted on; it is cut off before the next one is added.
-/// 3. A run that repeats itself says nothing twice: what the last line about a subject says already is not added again.
+/// 3. A tick that repeats itself says nothing twice: what the last line about a subject says already is not added again.
+///    A person who does a thing twice did it twice. Whether a command was stopped before cannot be told apart from that, and
+///    a line too many is better than one too few.
 package struct AuditLog: Sendable {
     package static let maximumBytes = 1 << 30
     private static let maximumLine = 64 << 10
     /// How far back a subject's last line is looked for, in bytes.
     private static let window = 256 << 10
+
+    /// Who uses the command line, as an actor.
+    package static func person(_ user: UInt32) -> String { "\(personPrefix)\(user)" }
+    private static let personPrefix = "uid "
 
     private let path: FilePath
     /// A copy of the last head that this home signed, outside of `audit/`: who takes that away takes not this.
@@ -46,8 +52,11 @@ package struct AuditLog: Sendable {
             number = max(number, entry.number)
             if entry.subject == subject { latest.insert(entry, at: 0) }
         }
+        if actor.hasPrefix(Self.personPrefix) { latest = [] }
         let known = (0...latest.count).last { count in
-            zip(latest.suffix(count), details).allSatisfy { $0.event == event && $0.detail == $1 }
+            zip(latest.suffix(count), details).allSatisfy {
+                $0.event == event && $0.detail == $1 && $0.actor == actor
+            }
         }
         var (last, bytes) = (tail.lines.last ?? [], [UInt8]())
         for detail in details.dropFirst(known ?? 0) {

@@ -121,7 +121,7 @@ package struct Desk: Sendable {
             }
             return scan.refuse(
                 path,
-                "does not verify (\(error)); it was edited or is no bundle: remove it, and what waits is laid there again"
+                "does not verify (\(error)); it was edited or is no bundle: remove it; what still waits is laid there again"
             )
         }
         guard isAccepted(bundle.id) else {
@@ -180,7 +180,12 @@ package struct Desk: Sendable {
             throw MailboxError(
                 .desk, "'\(group)' is no name for a session", hint: "use letters, digits, . _ - and at most 40 of them")
         }
-        let target = folder(state, group: group).appending(item.name)
+        let folder = folder(state, group: group)
+        let target = folder.appending(item.name)
+        let isFile = try onDisk { () throws(FileError) in try home.files.status(folder)?.kind == .regular }
+        guard !isFile else {
+            throw MailboxError(.desk, "\(folder) is a file, no folder", hint: "move it away, or choose another name")
+        }
         try onDisk { () throws(FileError) in
             if target != item.path, try home.files.exists(target) {
                 throw FileError("move", target, .fileExists, hint: "a file of this name is there already")

@@ -45,11 +45,17 @@ extension Mailbox {
         let recipients: [PartyName]
     }
 
-    /// Whose every key is revoked gets no model any more: nobody knows who reads it. What tells it so still goes out.
+    /// Who is cut off gets no model any more. What tells it so still goes out.
     private func isCutOff(_ party: PartyName, from kind: BundleKind) -> Bool {
-        guard ![.trust, .decision, .abort].contains(kind) else { return false }
-        let entries = trust.signers.entries(of: party)
-        return !entries.isEmpty && entries.allSatisfy { trust.isRevoked($0.key) }
+        ![.trust, .decision, .abort].contains(kind) && trust.isCutOff(party)
+    }
+
+    /// Takes what nobody may have any more out of the outbox, and with the next delivery out of the exchange. For ever:
+    /// whoever comes back with a new key may have another age recipient too, and is sent a new one.
+    package func withdrawFromCutOff() throws(MailboxError) {
+        try withdraw { record in
+            !record.recipients.isEmpty && record.recipients.allSatisfy { isCutOff($0, from: record.kind) }
+        }
     }
 
     func targets(of record: OutgoingRecord, in exchange: Exchange, only: PartyName?) -> [Target] {
@@ -69,6 +75,16 @@ extension Mailbox {
         return record.recipients.filter { (only == nil || $0 == only) && !isCutOff($0, from: record.kind) }.map {
             Target(path: exchange.fromServer($0).appending(record.name), recipients: [$0])
         }
+    }
+
+    /// Where a bundle lies for those alone who are cut off.
+    private func cutOffPaths(of record: OutgoingRecord, in exchange: Exchange) -> [String] {
+        let cutOff = record.recipients.filter { isCutOff($0, from: record.kind) }
+        guard exchange.layout == .flat else {
+            return cutOff.map { exchange.fromServer($0).appending(record.name).string }
+        }
+        let isForOthers = cutOff.count < record.recipients.count || record.recipients.isEmpty
+        return isForOthers ? [] : [exchange.root.appending("outbox").appending(record.name).string]
     }
 
     private func isDue(
@@ -103,15 +119,7 @@ extension Mailbox {
     private func takeBack(_ exchange: Exchange, _ cache: inout ExchangeCache, _ summary: inout ExchangeSummary) {
         let live = ledger.outgoing.values.filter { !$0.isRetired }
         let identifiers = Set(live.map(\.id))
-        let cutOff: Set<String> =
-            home.role == .client || exchange.layout == .flat
-            ? []
-            : Set(
-                live.flatMap { record in
-                    record.recipients.filter { isCutOff($0, from: record.kind) }.map {
-                        exchange.fromServer($0).appending(record.name).string
-                    }
-                })
+        let cutOff = home.role == .client ? [] : Set(live.flatMap { cutOffPaths(of: $0, in: exchange) })
         for (text, delivered) in cache.delivered where !identifiers.contains(delivered.id) || cutOff.contains(text) {
             let path = FilePath(text)
             guard path.starts(with: exchange.root) else { continue }

@@ -91,6 +91,14 @@ extension Mailbox {
         try updateLedger { $0.outgoing[record.key]?.published = now }
     }
 
+    /// Lays a bundle into the outbox again if its file is not there.
+    package func layAgain(_ record: OutgoingRecord) throws(MailboxError) {
+        let isThere = try onDisk { () throws(FileError) in
+            try files.exists(home.outbox.appending(record.name))
+        }
+        if !isThere, !record.isRetired { try publish(record) }
+    }
+
     // MARK: questions
 
     package func sent(key: String) -> OutgoingRecord? { ledger.outgoing[key] }

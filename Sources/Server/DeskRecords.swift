@@ -49,6 +49,8 @@ package struct DeskRecords: Equatable, Sendable {
         package internal(set) var decided: Timestamp?
         /// The session that it trains in.
         package internal(set) var session: RandomID?
+        /// Its file was moved to `rejected/` after the approval.
+        package internal(set) var isDropped = false
 
         package var deskName: DeskName { DeskName(prefix: "REQ", number: number, party: client) }
         package var label: String { deskName.short }
@@ -164,6 +166,7 @@ extension DeskRecords {
                         "received": .string(record.received.rfc3339), "expires": .string(record.expires.rfc3339),
                         "status": .string(record.status.rawValue), "reason": .string(record.reason),
                         "session": record.session.map { .string($0.hex) } ?? .null,
+                        "dropped": .bool(record.isDropped),
                         "decided": record.decided.map { .string($0.rfc3339) } ?? .null,
                     ]
                 }),
@@ -194,7 +197,8 @@ extension DeskRecords {
                 request: try TrainingRequest(json: try entry.value("request"), context: "\(context): request"),
                 received: try entry.time("received"), expires: try entry.time("expires"), status: try entry.status(),
                 reason: try entry.string("reason"), decided: try entry.optionalTime("decided"),
-                session: try entry.optionalRandomID("session"))
+                session: try entry.optionalRandomID("session"),
+                isDropped: try entry.optionalBool("dropped") ?? false)
             try entry.finish()
             return record
         }

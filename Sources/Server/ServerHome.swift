@@ -65,6 +65,8 @@ extension ServerRun {
             key: key, kind: .invite, to: [], retention: .days(30),
             payload: [.bytes(name: Invitation.fileName, invitation.encoded)])
         try mailbox.publishPending()
+        // Whoever asks wants a file, also where the one before was moved out of the outbox.
+        try mailbox.layAgain(record)
         try audit("invite", subject: record.id.hex, detail: identity.signing.publicKey.fingerprint)
         try mailbox.finish()
         return (home.outbox.appending(record.name), identity.signing.publicKey.fingerprint)

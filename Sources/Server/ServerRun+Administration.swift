@@ -25,6 +25,16 @@ extension ServerRun {
         guard record.status == .pending || record.status == .approved else {
             throw ServerError(.notAllowed, "\(record.label) is \(record.status.rawValue) already")
         }
+        if record.status == .approved, let session = record.session.flatMap({ self.session($0) }) {
+            guard !session.isOver else {
+                throw ServerError(
+                    .notAllowed,
+                    "\(record.label) belongs to session \(session.name), which is \(session.state.rawValue)")
+            }
+            if let departure = departure(of: record) {
+                throw ServerError(.notAllowed, "\(record.label) of session \(session.name) was \(departure) already")
+            }
+        }
         let item = try item(of: record)
         try Desk.requests(home).target(of: item, .rejected)
         try audit("reject", subject: record.id.hex, detail: "\(record.label) \(reason)", actor: actor)
@@ -37,7 +47,9 @@ extension ServerRun {
     }
 
     package func drop(_ client: PartyName, from session: String, reason: String, actor: String) throws {
-        try administer(.drop(client, reason: reason), session, "drop \(client)", actor)
+        try administer(.drop(client, reason: reason), session, "drop \(client)", actor) {
+            "\(client) has left session \($0.name) already: it was \($0[client]?.standing.rawValue ?? "dropped")"
+        }
     }
 
     package func readmit(_ client: PartyName, to session: String, actor: String) throws {
@@ -48,11 +60,10 @@ extension ServerRun {
                 hint: "approve a new enrolment of it first")
         }
         // A slip of the pen must not settle what another party did.
-        guard try !effects(of: .readmit(client), on: found).isEmpty else {
-            throw ServerError(.notAllowed, "\(client) is not excluded from session \(found.name)")
-        }
+        let isIdle = { (session: Session) in "\(client) is not excluded from session \(session.name)" }
+        try requireEffect(of: .readmit(client), on: found, else: isIdle)
         try mailbox.forgetEquivocations(of: client, session: found.id)
-        try administer(.readmit(client), session, "readmit \(client)", actor)
+        try administer(.readmit(client), session, "readmit \(client)", actor, else: isIdle)
     }
 
     package func extend(_ session: String, days: Int64, actor: String) throws {
@@ -60,7 +71,9 @@ extension ServerRun {
     }
 
     package func abort(_ session: String, reason: String, actor: String) throws {
-        try administer(.abort(reason: reason), session, "abort \(reason)", actor)
+        try administer(.abort(reason: reason), session, "abort \(reason)", actor) {
+            "session \($0.name) is aborted already"
+        }
     }
 
     /// Sends the current global once more, whole, to a client that lost it.
@@ -68,17 +81,24 @@ extension ServerRun {
         try administer(.reissue(client), session, "reissue to \(client)", actor)
     }
 
-    private func administer(_ event: SessionEvent, _ name: String, _ what: String, _ actor: String) throws {
+    /// - Parameter isIdle: what to say where the command would change nothing. It is not on record then either.
+    private func administer(
+        _ event: SessionEvent, _ name: String, _ what: String, _ actor: String,
+        else isIdle: (Session) -> String = { "this changes nothing in session \($0.name)" }
+    ) throws {
         let session = try session(named: name)
-        _ = try effects(of: event, on: session)
+        try requireEffect(of: event, on: session, else: isIdle)
         try audit("command", subject: session.id.hex, detail: what, actor: actor)
         try apply(event, to: session.id)
     }
 
-    /// What would come of an event that nobody has taken in yet.
-    private func effects(of event: SessionEvent, on session: Session) throws -> [SessionEffect] {
+    private func requireEffect(
+        of event: SessionEvent, on session: Session, else isIdle: (Session) -> String
+    ) throws {
         var copy = session
-        do { return try copy.apply(event, now: now) } catch { throw ServerError(.notAllowed, "\(error)") }
+        let effects: [SessionEffect]
+        do { effects = try copy.apply(event, now: now) } catch { throw ServerError(.notAllowed, "\(error)") }
+        guard !effects.isEmpty else { throw ServerError(.notAllowed, isIdle(session)) }
     }
 
     // MARK: versions
@@ -117,6 +137,11 @@ extension ServerRun {
 
     private func pending(_ label: String) throws -> DeskRecords.RequestRecord {
         let record = try known(label)
+        if let departure = departure(of: record) {
+            throw ServerError(
+                .notAllowed, "\(record.label) was approved, and then \(departure)",
+                hint: "ask the hospital for a new request")
+        }
         guard record.status == .pending else {
             throw ServerError(.notAllowed, "\(record.label) is \(record.status.rawValue) already")
         }
@@ -133,9 +158,32 @@ extension ServerRun {
         guard let item = scan.item(id: record.id) else {
             try scan.requireWhole()
             throw ServerError(
-                .missing, "the file of \(record.label) is in none of the desk's folders",
-                hint: "copy archive/\(record.id).tar to requests/pending/\(record.fileName)")
+                .missing, "the file of \(record.label) is in none of the desk's folders", hint: try wayBack(of: record))
         }
         return item
+    }
+
+    /// What to do where a request's file is not on the desk.
+    private func wayBack(of record: DeskRecords.RequestRecord) throws -> String {
+        if record.status == .approved {
+            let name = record.session.flatMap { session($0) }?.name ?? "SESSION"
+            return "take the hospital out with 'consilium server drop \(name) \(record.client)'"
+        }
+        guard try files.exists(home.archived(record.id)) else {
+            return "put \(home.archived(record.id)) back from a backup, or ask the hospital for a new request"
+        }
+        return "the next 'consilium server run' lays it into pending/ again, or says what is in its way"
+    }
+
+    /// How a hospital's part in the session of its approved request ended; nil as long as it goes on.
+    package func departure(of record: DeskRecords.RequestRecord) -> String? {
+        guard record.status == .approved, let session = record.session.flatMap({ self.session($0) }),
+            let participant = session[record.client]
+        else { return nil }
+        if participant.request != record.id { return "replaced by a newer request" }
+        switch participant.standing {
+        case .active, .excluded: return nil
+        case .dropped, .withdrawn: return participant.standing.rawValue
+        }
     }
 }

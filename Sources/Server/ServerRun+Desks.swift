@@ -33,8 +33,20 @@ extension ServerRun {
     /// the hospital cannot send it a second time.
     private func layAgain(_ id: Digest, _ name: DeskName, on desk: Desk, _ scan: DeskScan) throws {
         let archived = home.archived(id)
-        guard scan.isWhole, scan.item(id: id) == nil, try files.exists(archived) else { return }
-        guard try !files.exists(desk.folder(.pending).appending(name.text)) else { return }
+        guard scan.isWhole, scan.item(id: id) == nil else { return }
+        let place = desk.folder(.pending).appending(name.text)
+        guard try !files.exists(place) else {
+            let line =
+                "\(name.short) waits for a decision, but something else has the name of its file: remove \(place)"
+            return announce("taken-\(id)", line)
+        }
+        guard try files.exists(archived) else {
+            // One whose intake was stopped halfway comes to the desk and to the archive later in this run.
+            guard mailbox.isAccepted(id) else { return }
+            let line = "\(name.short) waits for a decision, but its file is neither on the desk nor in the archive: "
+            return announce(
+                "gone-\(id)", line + "put \(archived) back from a backup, or ask the hospital for a new one")
+        }
         try desk.place(archived, as: name)
         attention(
             "\(name.short) waits for a decision and was not on its desk; it lies in \(desk.folder(.pending)) again")
@@ -112,7 +124,7 @@ extension ServerRun {
                 case .rejected: (item.id, .rejected)
                 }
             }, uniquingKeysWith: { first, _ in first })
-        for action in RequestDesk.actions(places: places, records: records, now: now) {
+        for action in RequestDesk.actions(places: places, records: records, sessions: sessions, now: now) {
             do {
                 try carryOut(action, scan)
             } catch {
@@ -133,24 +145,57 @@ extension ServerRun {
             try saveRecords()
             detail("\(label(id)) is rejected" + (reason.isEmpty ? "" : ": \(reason)"))
         case .drop(let id, let session):
-            // A client that was dropped and came back with a new request is not dropped again for the old one.
-            guard let record = records.request(id), let open = self.session(session), !open.isOver,
-                open[record.client]?.request == id
-            else { return }
+            guard let record = records.request(id) else { return }
             let reason = try scan.item(id: id).map { try self.reason(beside: $0.path) } ?? ""
             try apply(.drop(record.client, reason: reason), to: session)
+            records.update(request: id) { $0.isDropped = true }
         case .expire(let id):
-            try audit("request-expired", subject: id.hex, detail: label(id))
-            records.decide(request: id, .expired, now: now)
-            try saveRecords()
+            try expire(id)
             attention("\(label(id)) has expired: nobody decided in time")
         case .clear(let id):
             if let item = scan.item(id: id) { try Desk.requests(home).clear(item) }
         case .tooLate(let id):
+            if records.request(id)?.status == .pending { try expire(id) }
             announce("late-\(id)", "\(label(id)) was approved after it had expired; ask the hospital for a new request")
-        case .overruled(let id):
-            let status = records.request(id)?.status.rawValue ?? "decided"
-            announce("overruled-\(id)", "\(label(id)) was \(status) before; ask the hospital for a new request")
+        case .undo, .overruled, .misplaced, .tooLateToDrop: try contradict(action, scan)
+        }
+    }
+
+    private func expire(_ id: Digest) throws {
+        try audit("request-expired", subject: id.hex, detail: label(id))
+        records.decide(request: id, .expired, now: now)
+        try saveRecords()
+    }
+
+    /// Says that a move changes nothing, and what does.
+    private func contradict(_ action: RequestDesk.Action, _ scan: DeskScan) throws {
+        let id = subject(of: action)
+        guard let record = records.request(id) else { return }
+        let session = record.session.flatMap { self.session($0) }
+        let goesOn = session?.isOver == false && departure(of: record) == nil
+        let name = session?.name ?? ""
+        let ask = "ask the hospital for a new request"
+        let drop = "run 'consilium server drop \(name) \(record.client)'"
+        let before = "\(record.label) was \(record.isDropped ? "dropped" : record.status.rawValue) before"
+        switch action {
+        case .undo:
+            if let item = scan.item(id: id) { try Desk.requests(home).clear(item) }
+            let way = goesOn ? "to take \(record.client) out of session \(name), \(drop)" : ask
+            attention("\(before), so its file was taken out of pending/ again; \(way)")
+        case .misplaced(_, let group):
+            func place(_ group: String?) -> String { "approved/\(group ?? "")" }
+            let move = "move it to \(place(session?.folder)), and what is to train with it too"
+            let way = goesOn ? "\(move); to let it train elsewhere, \(drop) and \(ask)" : ask
+            announce(
+                "misplaced-\(id)-\(group ?? "")",
+                "\(record.label) belongs to session \(name), though its file lies in \(place(group)), which changes nothing: "
+                    + way)
+        case .tooLateToDrop:
+            announce(
+                "over-\(id)",
+                "\(record.label): session \(name) is \(session?.state.rawValue ?? "over"), so nobody is dropped from it any more"
+            )
+        default: announce("overruled-\(id)", "\(before); \(ask)")
         }
     }
 
@@ -240,8 +285,8 @@ extension ServerRun {
 
     private func subject(of action: RequestDesk.Action) -> Digest {
         switch action {
-        case .approve(let id, _), .reject(let id), .drop(let id, _), .expire(let id), .clear(let id),
-            .tooLate(let id), .overruled(let id):
+        case .approve(let id, _), .reject(let id), .drop(let id, _), .expire(let id), .clear(let id), .undo(let id),
+            .tooLate(let id), .overruled(let id), .misplaced(let id, _), .tooLateToDrop(let id):
             id
         }
     }

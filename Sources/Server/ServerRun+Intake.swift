@@ -120,7 +120,7 @@ extension ServerRun {
         guard records.request(delivery.id) != nil || waiting < DeskLimits.pendingRequestsPerClient else {
             throw FederationError(.notAllowed, "\(waiting) requests of \(delivery.sender) wait already")
         }
-        if records.request(delivery.id) == nil { try makeRoom(forRequestOf: delivery.sender) }
+        if records.request(delivery.id) == nil { try makeRoom(for: request, of: delivery.sender) }
         records.add(
             request: request, id: delivery.id, client: delivery.sender, received: now,
             expires: delivery.manifest.expires)
@@ -133,9 +133,15 @@ extension ServerRun {
 
     /// What a hospital asks for and takes back must not make the records grow without end. Those are forgotten of which
     /// nothing can come any more: decided, expired, their file away from the desk, their session over.
-    private func makeRoom(forRequestOf client: PartyName) throws {
+    private func makeRoom(for request: TrainingRequest, of client: PartyName) throws {
         let own = records.requests.filter { $0.client == client }
-        guard own.count >= DeskLimits.requestsPerClient else { return }
+        var count = own.count
+        var bytes = own.reduce(0) { $0 + $1.request.recordedBytes }
+        func isFull() -> Bool {
+            count >= DeskLimits.requestsPerClient
+                || bytes + request.recordedBytes > DeskLimits.requestBytesPerClient
+        }
+        guard isFull() else { return }
         let scan = try Desk.requests(home).scan(isDecided: records.isDecided, isAccepted: isKnown)
         // Of a file that cannot be looked at now nobody knows whose it is.
         try scan.requireWhole()
@@ -144,12 +150,20 @@ extension ServerRun {
             record.status != .pending && now > record.expires && !onDesk.contains(record.id)
                 && record.session.flatMap { session($0) }?.isOver ?? true
         }
-        guard !past.isEmpty else {
+        var forgotten: Set<Digest> = []
+        // Half of it at once: not every request that comes then has to look at the whole desk.
+        for record in past
+        where count > DeskLimits.requestsPerClient / 2 || bytes > DeskLimits.requestBytesPerClient / 2 {
+            forgotten.insert(record.id)
+            count -= 1
+            bytes -= record.request.recordedBytes
+        }
+        guard !isFull() else {
             throw FederationError(
                 .notAllowed,
-                "\(own.count) requests of \(client) are remembered, and none of them has expired and left the desk")
+                "\(own.count) requests of \(client) are remembered, and too few of them have expired and left the desk")
         }
-        records.forget(requests: Set(past.prefix(DeskLimits.requestsPerClient / 2).map(\.id)))
+        records.forget(requests: forgotten)
     }
 
     /// The signed bundle itself lies on the desk, under a name for people. One that somebody has moved on already, between
@@ -182,6 +196,12 @@ extension ServerRun {
         case .equivocation: return try apply(.equivocation(manifest.sender), to: manifest.session)
         }
         guard let session else { return }
+        if isOfAnEarlierRequest(manifest, in: session) {
+            let effect = SessionEffect.updateIgnored(manifest.sender, reason: "it answers a request that is over")
+            try audit("session", subject: session.id.hex, detail: effect.description)
+            detail("session \(session.name): \(effect)")
+            return try mailbox.commit(delivery, .ignored)
+        }
         do {
             let update = try read(delivery, session: session)
             // The session refers to the archived bundle, so that has to be there first.
@@ -196,6 +216,12 @@ extension ServerRun {
                 to: session.id)
             throw error
         }
+    }
+
+    /// An honest update may be under way while its hospital leaves the session and comes back with a new request.
+    private func isOfAnEarlierRequest(_ manifest: Manifest, in session: Session) -> Bool {
+        guard let participant = session[manifest.sender], participant.request != manifest.request else { return false }
+        return participant.decisions.contains { $0.verdict == .approved && $0.about == manifest.request }
     }
 
     /// Checks an update's meaning: metrics against the plan, tensors against the base.
@@ -250,11 +276,15 @@ extension ServerRun {
         let sessionID =
             delivery.manifest.session.isNone
             ? delivery.manifest.request.flatMap { records.request($0)?.session } : delivery.manifest.session
-        // A late one about a request that is over ends no newer participation.
-        if let sessionID, let participant = session(sessionID)?[client],
-            delivery.manifest.request == nil || delivery.manifest.request == participant.request
-        {
-            try apply(.withdraw(client, bundle: delivery.id), to: sessionID)
+        if let sessionID, let participant = session(sessionID)?[client] {
+            if delivery.manifest.request == nil || delivery.manifest.request == participant.request {
+                try apply(.withdraw(client, bundle: delivery.id), to: sessionID)
+            } else {
+                // A late one about a request that is over ends no newer participation, and is answered all the same.
+                let decision = Decision(
+                    subject: .withdrawal, about: delivery.id, verdict: .withdrawn, session: sessionID)
+                try send(decision, key: "withdrawal/\(delivery.id)", to: client)
+            }
         }
         try audit("withdrawal", subject: delivery.id.hex, detail: "\(client)\(suffix)")
         try mailbox.commit(delivery, .accepted)
@@ -263,11 +293,14 @@ extension ServerRun {
     /// A client that acknowledges a global that carried the frozen tensors need not be sent them again.
     private func noteAcknowledgements(of delivery: VerifiedDelivery) throws {
         for session in sessions where session.start?.base != nil && session[delivery.sender]?.hasBase == false {
-            let carried = session.wishes.contains { wish in
-                guard case .global(let order) = wish, order.base != nil else { return false }
-                return mailbox.isAcknowledged(key: order.key, by: delivery.sender)
+            // Of several the newest: an earlier one may be what it had before its home was lost.
+            let keys = session.wishes.compactMap { wish -> String? in
+                guard case .global(let order) = wish, order.base != nil else { return nil }
+                return order.recipients.contains(delivery.sender) ? order.key : nil
             }
-            if carried { try apply(.baseAcknowledged(delivery.sender), to: session.id) }
+            if let newest = keys.last, mailbox.isAcknowledged(key: newest, by: delivery.sender) {
+                try apply(.baseAcknowledged(delivery.sender), to: session.id)
+            }
         }
     }
 
@@ -304,4 +337,11 @@ private enum DeskLimits {
     static let pendingRequestsPerClient = 20
     /// Decided ones too.
     static let requestsPerClient = 500
+    /// As they are recorded. What all hospitals ask together must be read again.
+    static let requestBytesPerClient = 1 << 20
+}
+
+extension TrainingRequest {
+    /// What it takes in `requests/records.json`, about.
+    fileprivate var recordedBytes: Int { StrictJSON.serialize(json, pretty: true).count + 512 }
 }

@@ -214,12 +214,14 @@ extension ServerRun {
             }
         }
         if news.isEmpty { detail("\(text) was revoked before") }
-        guard mailbox.trust.party(name)?.keys.isEmpty == true else { return }
-        try exclude(name, reason: "its key was revoked")
+        guard mailbox.trust.isCutOff(name) else { return }
+        try exclude(name, reason: Self.revokedReason)
         if !news.isEmpty {
             attention("\(name) has no key left that is believed here; a new enrolment of it waits for your approval")
         }
     }
+
+    static let revokedReason = "its key was revoked"
 
     /// Whether a party has a key that is believed here.
     func isBelieved(_ name: PartyName) -> Bool { mailbox.trust.party(name)?.keys.isEmpty == false }

@@ -9,6 +9,7 @@ import Wire
 extension ServerRun {
     func publish() throws {
         try publishKeys()
+        try mailbox.withdrawFromCutOff()
         for record in records.enrolments where isRecent(decided: record.decided, received: record.received) {
             try isolated(record.deskName.short) { try publish(record) }
         }
@@ -70,7 +71,7 @@ extension ServerRun {
         }
     }
 
-    private func send(_ decision: Decision, key: String, to client: PartyName) throws {
+    func send(_ decision: Decision, key: String, to client: PartyName) throws {
         try mailbox.send(
             key: key, kind: .decision, to: [client], session: decision.session ?? .none, request: decision.about,
             strangers: strangers(among: [client], for: key),

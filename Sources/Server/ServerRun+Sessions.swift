@@ -14,8 +14,12 @@ extension ServerRun {
         for id in sessions.map(\.id) {
             guard let session = session(id), !session.isOver || session.version == nil else { continue }
             try isolated("session \(session.name)") {
+                // A revocation that was stopped after the trust was saved comes to its end here.
+                for name in session.active where !session.isOver && mailbox.trust.isCutOff(name) {
+                    try apply(.exclude(name, reason: Self.revokedReason), to: id)
+                }
                 if session.state == .waiting {
-                    try dropExpired(session)
+                    try dropExpired(self.session(id) ?? session)
                     try startIfReady(self.session(id) ?? session)
                 }
                 try apply(.tick, to: id)
@@ -161,4 +165,6 @@ extension Session {
     /// Whether it stands for a folder of `requests/approved/`. A request's own session is `REQ-1@hospital-a`, which no
     /// folder may be called.
     var isNamed: Bool { !name.contains("@") }
+    /// Its folder in `requests/approved/`; nil where its one request lies in that itself.
+    var folder: String? { isNamed ? name : nil }
 }

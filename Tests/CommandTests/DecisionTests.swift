@@ -233,6 +233,21 @@ import Wire
         #expect(twice.status == 77)
     }
 
+    /// A command that changes nothing says so, and is not on record as done.
+    @Test func whatIsDoneAlreadyIsNotDoneAgain() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", rounds: 1)
+        func refused(_ arguments: [String], _ says: String) throws {
+            try #require(try world.run(["server"] + arguments + ["--home", "S"]).status == 0)
+            let before = try world.text("S/audit/audit.jsonl")
+            let second = try world.run(["server"] + arguments + ["--home", "S"])
+            #expect(second.status == 77 && second.errors.contains(says), "\(second)")
+            #expect(try world.text("S/audit/audit.jsonl") == before)
+        }
+        try refused(["drop", "spring", "hospital-c"], "hospital-c has left session spring already: it was dropped")
+        try refused(["abort", "spring"], "session spring is aborted already")
+    }
+
     /// Nothing answers a withdrawal from a session that is over.
     @Test func aRequestWhoseSessionHasFinishedIsNotWithdrawn() throws {
         let world = try World.enrolled()

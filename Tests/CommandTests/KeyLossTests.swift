@@ -57,6 +57,22 @@ import Wire
         #expect(try world.history("spring").last?.fate(of: "hospital-b") == "counted")
     }
 
+    /// Whatever became of the command: the trust says who may read and whose word counts.
+    @Test func aTickFinishesARevocationThatWasStopped() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        try world.succeed("server", "reissue", "spring", "hospital-b", "--home", "S")
+        #expect(world.names("S/outbox", "global").contains { $0.contains("-to-hospital-b-") })
+        // As it is when a kill comes after the trust was saved.
+        try world.shell("cat b/identity/id_ed25519.pub >> S/trust/revoked")
+        let told = try world.serve()
+        #expect(told.output.contains("hospital-b is excluded: its key was revoked"), "\(told)")
+        #expect(!world.names("S/outbox", "global").contains { $0.contains("-to-hospital-b-") })
+        try world.journey(["a", "c"])
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+    }
+
     /// No trust names its own key yet, and the audit's head is signed by it.
     @Test func whoNeverRotatedAndLostTheKeyGoesOn() throws {
         let world = try World.enrolled()

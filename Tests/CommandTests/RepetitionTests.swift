@@ -51,6 +51,17 @@ import Wire
         }
     }
 
+    /// The path that is printed is one where a file lies, and the file is the one that others have.
+    @Test func anInviteThatWasMovedAwayLiesThereAgain() throws {
+        let world = try World.initialised()
+        let first = try world.succeed("server", "invite", "--home", "S").output
+        let path = try #require(first.split(separator: "\n").first).split(separator: "/").suffix(3).joined(
+            separator: "/")
+        try world.shell("mv \(path) taken.tar")
+        #expect(try world.succeed("server", "invite", "--home", "S").output == first)
+        #expect(try world.bytes(path) == world.bytes("taken.tar"))
+    }
+
     /// The admin is told once what waits, however often cron runs.
     @Test func whatWaitsIsSaidOnce() throws {
         let world = try World.enrolled()

@@ -293,6 +293,20 @@ extension Session {
         #expect(session.globals.first?.model == session.globals.last?.model)
     }
 
+    /// It may be older than the loss that the reissue answers.
+    @Test func anUpdateAfterAReissueProvesNoFrozenTensors() throws {
+        var session = try running(["a", "b"], ["rounds": 3], base: try digest("frozen"))
+        let a = try party("a")
+        session.take(.update(try update("b", round: 1)), day(1))
+        #expect(session[try party("b")]?.hasBase == true)
+        session.take(.baseAcknowledged(a), day(1))
+        session.take(.reissue(a), day(1))
+        session.take(.update(try update("a", round: 1)), day(2))
+        #expect(session[a]?.hasBase == false && session.answered.contains(a))
+        session.take(.baseAcknowledged(a), day(2))
+        #expect(session[a]?.hasBase == true)
+    }
+
     @Test func whoseKeyIsRevokedIsExcludedForThatReasonUntilReadmission() throws {
         var session = try running(["a", "b", "c"])
         let b = try party("b")

@@ -53,14 +53,24 @@ import Wire
     @Test func theAuditSaysNothingTwice() throws {
         let audit = AuditLog(world.server)
         func add(_ event: String) throws {
-            try audit.append(event: event, subject: "REQ-1", detail: "", actor: "uid 1000", now: start)
+            try audit.append(event: event, subject: "REQ-1", detail: "", actor: "tick", now: start)
         }
         try add("approved")
-        try audit.append(event: "approved", subject: "REQ-2", detail: "", actor: "uid 1000", now: start)
+        try audit.append(event: "approved", subject: "REQ-2", detail: "", actor: "tick", now: start)
         try add("approved")
         try add("rejected")
         try add("approved")
         #expect(try audit.entries().map(\.event) == ["approved", "approved", "rejected", "approved"])
+    }
+
+    /// A person who does a thing twice did it twice; and what another one did is another thing.
+    @Test func theAuditSaysEachCommand() throws {
+        let audit = AuditLog(world.server)
+        for actor in ["uid 1000", "uid 1000", "uid 0", "tick", "tick"] {
+            try audit.append(event: "export", subject: "v1", detail: "to a", actor: actor, now: start)
+        }
+        #expect(try audit.entries().map(\.actor) == ["uid 1000", "uid 1000", "uid 0", "tick"])
+        #expect(AuditLog.person(1000) == "uid 1000")
     }
 
     @Test func aTornAuditLineIsCutOff() throws {

@@ -82,16 +82,34 @@ import Wire
     @Test func aRevokedHospitalTakesNothingFromOthersInAFlatExchange() throws {
         for folder in ["inbox", "outbox"] { try QuickFileSystem().makeDirectories(root.appending(folder)) }
         let global = try send(world.server, "global/1", .global, to: ["hospital-a", "hospital-b"])
-        _ = try send(world.server, "global/2", .global, to: ["hospital-b"])
+        let own = try send(world.server, "global/2", .global, to: ["hospital-b"])
+        let notice = try send(world.server, "decision/1", .decision, to: ["hospital-b"])
         try deliver(world.server)
         var trust = try TrustStore.load(from: world.server)
         trust.revoke(try world.key(of: world.hospitalB).publicKey)
         try trust.save(to: world.server)
+        #expect(try deliver(world.server).removed == [own])
         for _ in 1...2 {
             let summary = try deliver(world.server)
-            #expect(summary.copied.isEmpty)
+            #expect(summary.copied.isEmpty && summary.removed.isEmpty)
         }
-        #expect(try names(root.appending("outbox")).contains(global))
+        #expect(try names(root.appending("outbox")) == [notice, global].sorted())
+    }
+
+    /// For ever: whoever comes back may read with another key. What tells it of its revocation stays.
+    @Test func whatNobodyMayHaveLeavesTheOutbox() throws {
+        let global = try send(world.server, "global/1", .global, to: ["hospital-a", "hospital-b"])
+        _ = try send(world.server, "global/2", .global, to: ["hospital-b"])
+        let notice = try send(world.server, "decision/1", .decision, to: ["hospital-b"])
+        var trust = try TrustStore.load(from: world.server)
+        trust.revoke(try world.key(of: world.hospitalB).publicKey)
+        try trust.save(to: world.server)
+        for _ in 1...2 {
+            let mailbox = try opened(world.server)
+            try mailbox.withdrawFromCutOff()
+            try mailbox.publishPending()
+            #expect(try names(world.server.outbox) == [notice, global].sorted())
+        }
     }
 
     /// The folder that a share is mounted on is there without it too.

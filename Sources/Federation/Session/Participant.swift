@@ -19,7 +19,8 @@ package struct Participant: Equatable, Sendable {
     package internal(set) var pictures: Int
     /// The round from which the client takes part.
     package internal(set) var firstRound: Int
-    /// It has acknowledged the frozen tensors (`base.safetensors`), by an acknowledgement or by an update.
+    /// It has the frozen tensors (`base.safetensors`): its acknowledgement says so, or its update, as long as it was not sent
+    /// them again.
     package internal(set) var hasBase: Bool
     /// What the server has told this client, in order; each becomes one signed decision.
     package internal(set) var decisions: [Decision]

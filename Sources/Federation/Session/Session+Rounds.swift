@@ -29,7 +29,9 @@ extension Session {
         guard participant.firstRound <= update.round, update.round <= open.number, update.round >= 1 else {
             return [.updateIgnored(client, reason: "round \(update.round) is not open for it")]
         }
-        change(client) { $0.hasBase = true }
+        // Who was sent the global again may have lost everything since it trained: then only its acknowledgement counts.
+        let isIssuedAgain = open.issues.count { $0.recipients.contains(client) } > 1
+        if !isIssuedAgain { change(client) { $0.hasBase = true } }
         if update.round < open.number || open.frozen != nil {
             // The round's report, which lists them, has the same bound.
             guard open.late.count < FederationLimits.participants else {

@@ -24,10 +24,11 @@ struct ServerRequestsCommand: ParsableCommand {
         /// How the hospital stands in the session that the request led to; nil where it takes part, or never did.
         func standing(_ record: DeskRecords.RequestRecord) -> String? {
             guard let session = run.sessions.first(where: { $0.id == record.session }),
-                let participant = session[record.client], participant.request == record.id,
-                participant.standing != .active
+                let participant = session[record.client]
             else { return nil }
-            return participant.standing.rawValue
+            // The hospital left, and came back with a newer one.
+            if participant.request != record.id { return "replaced" }
+            return participant.standing == .active ? nil : participant.standing.rawValue
         }
         if output.json {
             return Console.print(json: [

@@ -35,7 +35,7 @@ struct HomeOption: ParsableArguments {
     }
 
     /// Who uses the command line, for the audit.
-    static var actor: String { "uid \(getuid())" }
+    static var actor: String { AuditLog.person(getuid()) }
 }
 
 extension Home {
