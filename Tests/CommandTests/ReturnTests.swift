@@ -5,7 +5,9 @@ import Wire
 /// for something newer nor left without an answer.
 @Suite struct ReturnTests {
     /// In round 1 of two; hospital-a was dropped, and came back with REQ-3 for REQ-1.
-    private func returned(_ before: (World) throws -> Void = { _ in }) throws -> World {
+    ///
+    /// - Parameter isTold: it has heard of the drop.
+    private func returned(isTold: Bool = true, _ before: (World) throws -> Void = { _ in }) throws -> World {
         let world = try World.enrolled()
         try world.configure("S", "quorum: 2")
         try world.startSession("spring", ["a", "b"], rounds: 2)
@@ -13,7 +15,7 @@ import Wire
         try before(world)
         try world.succeed("server", "drop", "spring", "hospital-a", "--home", "S")
         #expect(try world.run("server", "run", "--home", "S").status == 69, "it is paused")
-        try world.visit("a")
+        if isTold { try world.visit("a") }
         try world.request(["a"], rounds: 2)
         try world.approveAll("spring")
         return world
@@ -50,14 +52,14 @@ import Wire
     }
 
     @Test func withdrawingTheRequestBeforeIsAnsweredAndEndsNothing() throws {
-        let world = try returned()
-        try world.journey(["a"])
+        let world = try returned(isTold: false)
         let old = try #require(try world.status("a")["requests"][0]["id"].text)
         try world.succeed("client", "withdraw", String(old.prefix(12)), "--home", "a")
         try world.answer("a")
         try world.serve()
         #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
         try world.visit("a")
+        try world.answer("a")
         let statuses = try world.status("a")["requests"].items.map { $0["status"].text }
         #expect(statuses == ["withdrawn", "approved"])
         let list = try world.succeed("server", "requests", "--home", "S").output

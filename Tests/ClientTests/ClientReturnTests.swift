@@ -5,7 +5,7 @@ import Wire
 
 /// A hospital that leaves a session, or is dropped from it, and comes back with a new request: what it does at the end does not
 /// depend on the order in which the server's bundles arrive.
-@Suite struct ReturnTests {
+@Suite struct ClientReturnTests {
     private let session = RandomID(hex: String(repeating: "a", count: 32))
     private let own = PartyName("hospital-a")
     private let server = PartyName("ministry")
