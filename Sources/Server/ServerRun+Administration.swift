@@ -51,6 +51,8 @@ extension ServerRun {
         guard try !effects(of: .readmit(client), on: found).isEmpty else {
             throw ServerError(.notAllowed, "\(client) is not excluded from session \(found.name)")
         }
+        // The audit before what it tells of.
+        try audit("command", subject: found.id.hex, detail: "readmit \(client)", actor: actor)
         try mailbox.forgetEquivocations(of: client, session: found.id)
         try administer(.readmit(client), session, "readmit \(client)", actor)
     }
