@@ -19,8 +19,10 @@ extension ClientRun {
             decoding: try delivery.bundle.payload(TrustStatement.fileName, limit: TrustStatement.maximumBytes))
         let subject = "trust \(statement.subject) \(delivery.signer.fingerprint)"
         // Sticks overtake each other; whoever replays an old one brings nothing back. Each key has numbers of its own: who stole
-        // one must not use up those of the key that follows.
-        guard delivery.manifest.seq > state.newestDecision[subject] ?? numberBeforeSigners(of: statement.subject) else {
+        // one must not use up those of the key that follows. The same number is the same bundle, of a run that was stopped
+        // before it was done with it.
+        guard delivery.manifest.seq >= state.newestDecision[subject] ?? numberBeforeSigners(of: statement.subject)
+        else {
             detail("an older statement about \(statement.subject)'s keys was ignored")
             try audit("trust-ignored", subject: delivery.id.hex, detail: "older than one that was taken")
             try mailbox.commit(delivery, .ignored)
@@ -32,10 +34,12 @@ extension ClientRun {
         } else {
             changes = try change(by: try statement.keys(), delivery)
         }
-        for change in changes.filter(\.isAddition) + changes.filter({ !$0.isAddition }) {
-            attention("\(statement.subject): \(change)")
-        }
-        if changes.contains(where: \.isAddition) {
+        let inOrder = changes.filter(\.isAddition) + changes.filter { !$0.isAddition }
+        var lines = inOrder.map { "\(statement.subject): \($0)" }
+        // A run that was stopped after the change has said nothing of it.
+        if lines.isEmpty { lines = try AuditLog(home).recent("trust", subject: delivery.id.hex) }
+        for line in lines { attention(line) }
+        if lines.contains(where: { $0.hasPrefix("\(statement.subject): \(KeyChange.newKey)") }) {
             attention(
                 "  introduced by \(delivery.signer.fingerprint), which was believed before; where nobody told you of it, call "
                     + "\(statement.subject) and compare")

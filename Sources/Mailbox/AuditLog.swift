@@ -70,6 +70,16 @@ package struct AuditLog: Sendable {
         try onDisk { () throws(FileError) in try files.appendFile(path, bytes) }
     }
 
+    /// What the last lines say of a subject, oldest first.
+    package func recent(_ event: String, subject: String) throws(MailboxError) -> [String] {
+        var details: [String] = []
+        for line in try readTail().lines {
+            let entry = try AuditEntry(line: line, at: "\(path), one of the last lines")
+            if entry.event == event, entry.subject == subject { details.append(entry.detail) }
+        }
+        return details
+    }
+
     /// No text, whoever wrote it, makes a line that cannot be added.
     private static func bounded(_ text: String, _ limit: Int) -> String {
         guard text.utf8.count > limit else { return text }

@@ -113,7 +113,9 @@ import Wire
         #expect(told.output.contains("trust of ministry waits for the next run"), "\(told)")
         #expect(world.names("a/inbox") == ["forged-100.tar"])
         try world.shell("rm -r a/archive/\(first.id.hex).tar")
-        try world.succeed("client", "run", "--home", "a")
+        // What it brought is told by the run that is done with it, too.
+        let again = try world.succeed("client", "run", "--home", "a")
+        #expect(again.output.contains("ministry: new key ") && again.output.contains("introduced by"), "\(again)")
         #expect(world.names("a/inbox").isEmpty)
     }
 }
