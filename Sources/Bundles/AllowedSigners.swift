@@ -117,7 +117,7 @@ extension AllowedSigners.Entry {
         func malformed(_ what: String) -> BundleError { BundleError(.malformedTrust, what) }
         guard words.count >= 4 else { throw malformed("must be 'NAME namespaces=\"...\" ssh-ed25519 KEY'") }
         guard let principal = PartyName(words[0]) else {
-            throw malformed("'\(words[0].prefix(64))' is not a configured name; wildcards and lists are not taken")
+            throw malformed("'\(words[0].excerpt)' is not a configured name; wildcards and lists are not taken")
         }
         self.init(principal: principal, kinds: [], key: try PublicKey(openSSHLine: words[2...].joined(separator: " ")))
         var rest = words[1][...]
@@ -127,7 +127,7 @@ extension AllowedSigners.Entry {
                 throw malformed("options must be NAME=\"VALUE\" joined by commas; cert-authority is not taken")
             }
             let name = rest[..<equals]
-            guard seen.insert(name).inserted else { throw malformed("option '\(name.prefix(64))' occurs twice") }
+            guard seen.insert(name).inserted else { throw malformed("option '\(name.excerpt)' occurs twice") }
             try take(option: name, value: value)
             rest = rest[equals...].dropFirst(value.utf8.count + 3)
             guard rest.isEmpty || (rest.first == "," && rest.count > 1) else {
@@ -151,7 +151,7 @@ extension AllowedSigners.Entry {
                 throw BundleError(.malformedTrust, "\(name) must be a UTC time as 20260301000000Z")
             }
             if name == "valid-after" { validAfter = time } else { validBefore = time }
-        default: throw BundleError(.malformedTrust, "option '\(name.prefix(64))' is not known")
+        default: throw BundleError(.malformedTrust, "option '\(name.excerpt)' is not known")
         }
     }
 }

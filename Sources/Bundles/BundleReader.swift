@@ -41,14 +41,7 @@ package struct UnverifiedBundle: Sendable {
     /// The signature over the raw bytes first, then the manifest, then that the signature's namespace is the manifest's kind,
     /// then that the archive holds exactly the listed files in order and with the listed sizes.
     package func manifest() throws(BundleError) -> Manifest {
-        guard signature.isValid(for: manifestBytes) else {
-            throw BundleError(.badSignature, "the signature does not belong to the manifest")
-        }
-        let manifest = try Manifest(parsing: manifestBytes, limits: limits)
-        guard signature.namespace == manifest.kind.namespace else {
-            let found = "'\(signature.namespace.prefix(64))', not '\(manifest.kind.namespace)'"
-            throw BundleError(.wrongNamespace, "the signature's namespace is \(found)")
-        }
+        let manifest = try signature.manifest(in: manifestBytes, limits: limits)
         guard manifest.files.map(\.name) == payload.map(\.name) else {
             throw BundleError(.fileSetMismatch, "the bundle's files are not exactly those that the manifest lists")
         }
@@ -80,5 +73,20 @@ package struct UnverifiedBundle: Sendable {
 
     private func bundle(_ manifest: Manifest) -> VerifiedBundle {
         VerifiedBundle(path: path, manifest: manifest, id: id, signer: signer, payload: payload, files: files)
+    }
+}
+
+extension SSHSignature {
+    /// The manifest that was signed: the signature over the raw bytes first, then the manifest, then the namespace.
+    func manifest(in bytes: [UInt8], limits: BundleLimits) throws(BundleError) -> Manifest {
+        guard isValid(for: bytes) else {
+            throw BundleError(.badSignature, "the signature does not belong to the manifest")
+        }
+        let manifest = try Manifest(parsing: bytes, limits: limits)
+        guard namespace == manifest.kind.namespace else {
+            let found = "'\(namespace.excerpt)', not '\(manifest.kind.namespace)'"
+            throw BundleError(.wrongNamespace, "the signature's namespace is \(found)")
+        }
+        return manifest
     }
 }

@@ -12,11 +12,11 @@ extension Manifest {
             let format = try reader.string("format")
             guard format == Manifest.format else {
                 let hint = "this program reads \(Manifest.format); a newer version may be needed"
-                throw Refusal.bundle(BundleError(.unknownFormat, "format '\(format.prefix(64))' is unknown; \(hint)"))
+                throw Refusal.bundle(BundleError(.unknownFormat, "format '\(format.excerpt)' is unknown; \(hint)"))
             }
             let kind = try reader.string("kind")
             guard let kind = BundleKind(rawValue: kind) else {
-                throw Refusal.bundle(BundleError(.unknownKind, "bundle kind '\(kind.prefix(64))' is unknown"))
+                throw Refusal.bundle(BundleError(.unknownKind, "bundle kind '\(kind.excerpt)' is unknown"))
             }
             try self.init(kind: kind, reader: &reader, limits: limits)
         } catch Refusal.bundle(let error) {

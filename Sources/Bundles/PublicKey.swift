@@ -19,7 +19,7 @@ package struct PublicKey: Hashable, Sendable {
         var reader = SSHReader(blob)
         let algorithm = reader.text()
         guard algorithm == PublicKey.algorithm else {
-            let name = algorithm.map { "'\($0.prefix(64))'" } ?? "unreadable"
+            let name = algorithm.map { "'\($0.excerpt)'" } ?? "unreadable"
             throw BundleError(
                 .malformedKey, "the key's type is \(name); only \(PublicKey.algorithm) keys are used here")
         }
@@ -37,7 +37,7 @@ package struct PublicKey: Hashable, Sendable {
             throw BundleError(.malformedKey, "a public key must be one line 'ssh-ed25519 BASE64 [comment]'")
         }
         guard words[0] == PublicKey.algorithm else {
-            let type = words[0].prefix(64)
+            let type = words[0].excerpt
             throw BundleError(.malformedKey, "the key's type is '\(type)'; make one with ssh-keygen -t ed25519")
         }
         guard let blob = Base64.decode(String(words[1])) else {

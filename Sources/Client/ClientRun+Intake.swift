@@ -17,22 +17,17 @@ extension ClientRun {
         for _ in 0..<Self.looks {
             guard try takeInOnce() else { break }
         }
+        try tellCountedRefusals()
         try tellUnknownKeys()
         try tellAlarms()
     }
 
     /// - Returns: whether a key was introduced, so that there may be more.
     private func takeInOnce() throws -> Bool {
-        let received = try mailbox.receive(retryEarly: true)
+        let received = try mailbox.receive(retryEarly: true) { (refusals) throws(MailboxError) in try tell(refusals) }
         self.received += received.deliveries.count
-        for refusal in received.refusals {
-            let line = "a bundle was put into quarantine: \(refusal.detail) (\(refusal.name))"
-            if refusal.isQuiet { detail(line) } else { attention(line) }
-            try audit(
-                "refused", subject: refusal.id?.hex ?? "", detail: "\(refusal.reason.rawValue): \(refusal.detail)")
-        }
-        if received.settling > 0 { detail("\(received.settling) files in the inbox are incomplete so far") }
-        if received.remaining > 0 { detail("\(received.remaining) files are left for the next run") }
+        if received.settling > 0 { detail(incomplete(received.settling)) }
+        if received.remaining > 0 { detail(leftForNext(received.remaining)) }
         var isToBeRepeated = false
         // Whom to believe comes before all else. A decision explains the globals of its session, so decisions come next,
         // whatever their numbers.
@@ -43,7 +38,7 @@ extension ClientRun {
         for delivery in inOrder {
             // Revoked by what this very run brought: the next one refuses it.
             if mailbox.trust.isRevoked(delivery.signer) { continue }
-            if try take(delivery) { isToBeRepeated = true }
+            if try takeAlone(delivery) { isToBeRepeated = true }
         }
         return isToBeRepeated
     }
@@ -57,6 +52,31 @@ extension ClientRun {
             }
             try say(state.apply(abort: Reason("two different bundles carry one number"), session: alarm.session))
             try saveState()
+        }
+    }
+
+    /// Trouble with one bundle keeps no other back: it was not committed and comes again. What it changed here meanwhile is not
+    /// kept, so that it is said then.
+    private func takeAlone(_ delivery: VerifiedDelivery) throws -> Bool {
+        let before = state
+        do {
+            return try take(delivery)
+        } catch {
+            guard !isTransient(error) else { throw error }
+            state = before
+            attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) waits for the next run: \(error)")
+            return false
+        }
+    }
+
+    /// Trouble of our own disk that may be over with the next run.
+    private func isTransient(_ error: any Error) -> Bool {
+        switch error {
+        case let error as FileError: error.isTransient
+        case let error as MailboxError: error.kind == .temporary
+        case let error as BundleError: error.cause?.isTransient ?? (error.reason == .agentUnavailable)
+        case let error as ClientError: error.code == .temporary
+        default: false
         }
     }
 
@@ -88,6 +108,7 @@ extension ClientRun {
     }
 
     private func refuse(_ delivery: VerifiedDelivery, _ reason: String) throws {
+        let reason = Reason(reason).reason
         attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
         try audit("refused", subject: delivery.id.hex, detail: reason)
         try mailbox.commit(delivery, .rejected(reason))

@@ -17,9 +17,12 @@ extension ClientRun {
     func takeTrust(_ delivery: VerifiedDelivery) throws -> Bool {
         let statement = try TrustStatement(
             decoding: try delivery.bundle.payload(TrustStatement.fileName, limit: TrustStatement.maximumBytes))
-        let subject = "trust \(statement.subject)"
-        // Sticks overtake each other; whoever replays an old one brings nothing back.
-        guard delivery.manifest.seq > state.newestDecision[subject] ?? 0 else {
+        let subject = "trust \(statement.subject) \(delivery.signer.fingerprint)"
+        // Sticks overtake each other; whoever replays an old one brings nothing back. Each key has numbers of its own: who stole
+        // one must not use up those of the key that follows. The same number is the same bundle, of a run that was stopped
+        // before it was done with it.
+        guard delivery.manifest.seq >= state.newestDecision[subject] ?? numberBeforeSigners(of: statement.subject)
+        else {
             detail("an older statement about \(statement.subject)'s keys was ignored")
             try audit("trust-ignored", subject: delivery.id.hex, detail: "older than one that was taken")
             try mailbox.commit(delivery, .ignored)
@@ -31,10 +34,12 @@ extension ClientRun {
         } else {
             changes = try change(by: try statement.keys(), delivery)
         }
-        for change in changes.filter(\.isAddition) + changes.filter({ !$0.isAddition }) {
-            attention("\(statement.subject): \(change)")
-        }
-        if changes.contains(where: \.isAddition) {
+        let inOrder = changes.filter(\.isAddition) + changes.filter { !$0.isAddition }
+        var lines = inOrder.map { "\(statement.subject): \($0)" }
+        // A run that was stopped after the change has said nothing of it.
+        if lines.isEmpty { lines = try AuditLog(home).recent("trust", subject: delivery.id.hex) }
+        for line in lines { attention(line) }
+        if lines.contains(where: { $0.hasPrefix("\(statement.subject): \(KeyChange.newKey)") }) {
             attention(
                 "  introduced by \(delivery.signer.fingerprint), which was believed before; where nobody told you of it, call "
                     + "\(statement.subject) and compare")
@@ -43,6 +48,12 @@ extension ClientRun {
         try saveState()
         try mailbox.commit(delivery, .accepted)
         return !changes.isEmpty
+    }
+
+    /// What an earlier version of this program remembered, of whichever key. Once one was revoked, it may have been that one's.
+    private func numberBeforeSigners(of subject: PartyName) -> Int64 {
+        let isOneRevoked = mailbox.trust.signers.entries(of: subject).contains { mailbox.trust.isRevoked($0.key) }
+        return isOneRevoked ? 0 : state.newestDecision["trust \(subject)"] ?? 0
     }
 
     private func change(by keys: KeyStatement, _ delivery: VerifiedDelivery) throws -> [KeyChange] {

@@ -97,6 +97,14 @@ extension FileSystem {
         if isNew { try synchronizeDirectory(path.folder) }
     }
 
+    /// Cuts off a file's end and flushes that. It takes no room, so that it goes on a full disk too.
+    package func truncateFile(_ path: FilePath, to size: Int64) throws(FileError) {
+        let file = try openForAppending(path, permissions: 0o644)
+        try file.truncate(to: size)
+        try file.synchronize()
+        try file.close()
+    }
+
     private func copyContent(
         of input: any ReadableFile, _ source: FilePath, to output: any WritableFile, limit: Int64
     ) throws(FileError) {

@@ -68,6 +68,14 @@ package protocol WritableFile: AnyObject {
     /// fsync.
     func synchronize() throws(FileError)
     func close() throws(FileError)
+    /// Cuts off the file's end.
+    /// - Parameter size: what is left, in bytes.
+    func truncate(to size: Int64) throws(FileError)
+}
+
+extension WritableFile {
+    /// What is on no disk is written once.
+    package func truncate(to size: Int64) throws(FileError) { throw FileError("truncate", "", .notSupported) }
 }
 
 /// The primitive operations that everything on disk is built from: few, so that a test can let each of them fail in turn

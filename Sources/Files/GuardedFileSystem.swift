@@ -144,6 +144,10 @@ private final class GuardedWritableFile: WritableFile {
         unflushed = 0
     }
 
+    func truncate(to size: Int64) throws(FileError) {
+        try share.run { [base] () throws(FileError) in try base.truncate(to: size) }
+    }
+
     func close() throws(FileError) {
         try share.run(moving: unflushed) { [base] () throws(FileError) in try base.close() }
     }

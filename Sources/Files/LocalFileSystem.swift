@@ -158,6 +158,10 @@ private final class LocalWritableFile: WritableFile {
 
     func synchronize() throws(FileError) { try check("flush", path) { fsync(descriptor) } }
 
+    func truncate(to size: Int64) throws(FileError) {
+        try check("truncate", path) { ftruncate(descriptor, off_t(size)) }
+    }
+
     func close() throws(FileError) {
         guard descriptor >= 0 else { return }
         let open = descriptor

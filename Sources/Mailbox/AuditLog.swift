@@ -12,14 +12,18 @@ package import Wire
 ///    A person who does a thing twice did it twice. Whether a command was stopped before cannot be told apart from that, and
 ///    a line too many is better than one too few.
 package struct AuditLog: Sendable {
-    package static let maximumBytes = 1 << 30
-    private static let maximumLine = 64 << 10
+    /// Of a line's texts: beyond it stands the digest of the whole. A session's events name up to a thousand hospitals.
+    private static let detailBytes = 8 << 10
+    private static let subjectBytes = 1 << 10
     /// How far back a subject's last line is looked for, in bytes.
     private static let window = 256 << 10
 
     /// Who uses the command line, as an actor.
     package static func person(_ user: UInt32) -> String { "\(personPrefix)\(user)" }
     private static let personPrefix = "uid "
+
+    /// What is true of a log whose last line a kill tore.
+    package static let torn = "half a line of a run that was stopped follows; the next run cuts it off"
 
     private let path: FilePath
     /// A copy of the last head that this home signed, outside of `audit/`: who takes that away takes not this.
@@ -44,6 +48,8 @@ package struct AuditLog: Sendable {
     package func append(
         event: String, subject: String, details: [String], actor: String, now: Timestamp
     ) throws(MailboxError) {
+        let (subject, actor) = (Self.bounded(subject, Self.subjectBytes), Self.bounded(actor, Self.subjectBytes))
+        let details = details.map { Self.bounded($0, Self.detailBytes) }
         let tail = try readTail()
         var number: Int64 = 0
         var latest: [AuditEntry] = []
@@ -66,9 +72,6 @@ package struct AuditLog: Sendable {
                     number: number, at: now, actor: actor, event: event, subject: subject, detail: detail,
                     previous: SHA256Hash.digest(of: last)
                 ).line
-            guard last.count <= Self.maximumLine else {
-                throw MailboxError(.state, "an audit entry about \(subject.prefix(80)) is too long")
-            }
             bytes += last
         }
         if tail.isTorn { return try mend(tail, adding: bytes) }
@@ -76,27 +79,53 @@ package struct AuditLog: Sendable {
         try onDisk { () throws(FileError) in try files.appendFile(path, bytes) }
     }
 
+    /// What the last lines say of a subject, oldest first.
+    package func recent(_ event: String, subject: String) throws(MailboxError) -> [String] {
+        var details: [String] = []
+        for line in try readTail().lines {
+            let entry = try AuditEntry(line: line, at: "\(path), one of the last lines")
+            if entry.event == event, entry.subject == subject { details.append(entry.detail) }
+        }
+        return details
+    }
+
+    /// No text, whoever wrote it, makes a line that cannot be added.
+    private static func bounded(_ text: String, _ limit: Int) -> String {
+        guard text.utf8.count > limit else { return text }
+        return "\(text.beginning(bytes: limit)) ... (of \(text.utf8.count) bytes with the SHA-256 "
+            + "\(SHA256Hash.digest(of: Array(text.utf8)).hex))"
+    }
+
     /// Cuts off what a kill left half written; nobody has acted on it.
     private func mend(_ tail: Tail, adding bytes: [UInt8] = []) throws(MailboxError) {
         try onDisk { () throws(FileError) in
-            try files.writeFile(path, try files.readFile(path, limit: Self.maximumBytes).prefix(tail.size) + bytes)
+            // In its place: the disk that tore the line may be full still.
+            try files.truncateFile(path, to: Int64(tail.size))
+            if !bytes.isEmpty { try files.appendFile(path, bytes) }
         }
     }
 
     /// Checks the whole chain, and that it grew out of what this home signed last.
-    /// - Parameter key: this home's own.
-    package func verify(key: PublicKey) throws(MailboxError) -> (chain: AuditChain, head: AuditHead?) {
-        let chain = try AuditChain(checking: try content(), name: path.string)
+    ///
+    /// - Parameters:
+    ///   - key: this home's own.
+    ///   - kept: a head of this log that somebody else kept.
+    ///   - newest: of how many lines the entries are wanted.
+    package func verify(
+        key: PublicKey, kept: AuditHead? = nil, newest: Int = 0
+    ) throws(MailboxError) -> (chain: AuditChain, head: AuditHead?, newest: [AuditEntry]) {
         let head = try newestHead(key: key)?.head
         let last = try requireLastHead(or: head)
-        try last?.check(against: chain)
-        try head?.check(against: chain)
-        return (chain, head)
+        let heads = [last, head, kept].compactMap(\.self)
+        let (chain, entries) = try AuditChain.check(
+            path, files: files, noting: Set(heads.map(\.number)), newest: newest)
+        for head in heads { try head.check(against: chain) }
+        return (chain, head, entries)
     }
 
     /// The newest entries, oldest first.
     package func entries(limit: Int = .max) throws(MailboxError) -> [AuditEntry] {
-        try AuditChain.entries(of: try content(), limit: limit)
+        try AuditChain.check(path, files: files, newest: min(limit, .max - 1000)).newest
     }
 
     // MARK: heads
@@ -116,7 +145,7 @@ package struct AuditLog: Sendable {
         let remembered = try requireLastHead(or: newest?.head)
         guard let line = tail.lines.last else {
             // Without a line there is nothing to sign; where a head says that there were some, its check says so.
-            try newest?.head.check(against: AuditChain(checking: [], name: path.string))
+            if let head = newest?.head { try check(head) }
             return
         }
         let last = try AuditEntry(line: line, at: "\(path), the last line")
@@ -146,7 +175,7 @@ package struct AuditLog: Sendable {
             let isNear =
                 old.number < last.number && tail.lines.indices.contains(behind)
                 && SHA256Hash.digest(of: tail.lines[behind]) == old.line
-            if !isNear { try old.check(against: try AuditChain(checking: try content(), name: path.string)) }
+            if !isNear { try check(old) }
         }
         let head = AuditHead(
             federation: federation, party: party, number: last.number, line: SHA256Hash.digest(of: line), at: at)
@@ -168,6 +197,10 @@ package struct AuditLog: Sendable {
         }
         // Last: behind what is signed it does no harm, ahead of it it would.
         try remember(head)
+    }
+
+    private func check(_ head: AuditHead) throws(MailboxError) {
+        try head.check(against: AuditChain.check(path, files: files, noting: [head.number]).chain)
     }
 
     private func remember(_ head: AuditHead) throws(MailboxError) {
@@ -280,12 +313,6 @@ package struct AuditLog: Sendable {
             tail.size = Int(size) - (bytes.endIndex - end)
             tail.lines = AuditChain.lines(of: bytes[..<end])
             return tail
-        }
-    }
-
-    private func content() throws(MailboxError) -> [UInt8] {
-        try onDisk { () throws(FileError) in
-            try files.exists(path) ? try files.readFile(path, limit: Self.maximumBytes) : []
         }
     }
 }

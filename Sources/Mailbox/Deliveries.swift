@@ -35,17 +35,44 @@ package enum Verdict: Equatable, Sendable {
 
 /// A file that was taken out of the inbox into quarantine.
 package struct Refusal: Equatable, Sendable {
+    /// How much of what is wrong is told, in bytes: it may quote what others wrote.
+    static let detailBytes = 1 << 10
+
+    /// Whose the key is that signed, as far as this home knows.
+    enum Owner { case sender, somebodyElse, nobody }
+
     /// The file's name in the inbox.
     package let name: String
     package let reason: RefusalReason
     package let detail: String
+    /// As the manifest says; nobody need have been it. Nil where there is none.
     package let sender: PartyName?
     package let id: Digest?
+    /// Fingerprint of the key that signed.
+    package let signer: String?
+    let trusted: Owner
     /// Whether the same file is in quarantine already.
     var isRepeated = false
 
     /// What happens when somebody copies whole folders, every night perhaps: not worth a mail, or not another one.
-    package var isQuiet: Bool { reason == .wrongRecipient || reason == .notForThisIdentity && isRepeated }
+    package var isQuiet: Bool { reason == .wrongRecipient || isRepeated }
+
+    /// For people.
+    package var line: String {
+        let whose: String
+        switch (sender, signer) {
+        case (let sender?, _) where trusted == .sender: whose = "a bundle of \(sender)"
+        case (let sender?, let signer?): whose = "a bundle that says it is from \(sender), signed by \(signer),"
+        default: whose = "a bundle"
+        }
+        return "\(whose) was put into quarantine: \(detail) (\(name))"
+    }
+
+    /// For the audit.
+    package var record: String {
+        let key = signer.map { detail.contains($0) ? "" : "; signed by \($0)" } ?? ""
+        return "\(reason.rawValue): \(detail)\(key)"
+    }
 }
 
 /// What one look into the inbox brought.

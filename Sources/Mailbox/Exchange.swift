@@ -18,6 +18,8 @@ package struct Exchange: Equatable, Sendable {
     /// Absolute.
     package let root: FilePath
     package let layout: Layout
+    /// Folders of clients on which something was mounted when they were last used, and is not now.
+    var unmounted: Set<FilePath> = []
 
     package init(root: FilePath, layout: Layout) {
         self.root = absolute(root)
@@ -102,6 +104,11 @@ package struct Exchange: Equatable, Sendable {
         var folder = root
         for component in path.components.dropFirst(root.components.count) {
             folder.append(component)
+            if unmounted.contains(folder) {
+                throw FileError(
+                    "use", folder, .socketNotConnected,
+                    hint: "a file system was mounted there; if that is over, remove mailbox/exchange.json of this home")
+            }
             switch try files.status(folder)?.kind {
             case .directory: continue
             case nil: return false

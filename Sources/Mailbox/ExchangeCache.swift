@@ -36,6 +36,8 @@ struct ExchangeCache: Equatable {
     /// Where the file system was mounted that an exchange lay on when it was last used, and which exchange that was.
     var mountPoint: String?
     var mountedRoot: String?
+    /// The same of each client's folder that is a mount of its own.
+    var mountedFolders: Set<String> = []
     /// Why the exchange could not be used when it was last tried; nil if it could.
     var trouble: String?
     /// What could not be done when it was last used, by the way of the bundles: what has been said already.
@@ -63,6 +65,7 @@ struct ExchangeCache: Equatable {
         [
             "trouble": trouble.map { .string($0) } ?? .null, "mount_point": mountPoint.map { .string($0) } ?? .null,
             "mounted_root": mountedRoot.map { .string($0) } ?? .null,
+            "mounted_folders": .array(mountedFolders.sorted().map { .string($0) }),
             "problems": .object(
                 Dictionary(
                     uniqueKeysWithValues: problems.map { way, lines in
@@ -88,6 +91,7 @@ struct ExchangeCache: Equatable {
         trouble = try fields.optionalString("trouble", maximumLength: 65_536)
         mountPoint = try fields.optionalString("mount_point", maximumLength: 8192)
         mountedRoot = try fields.optionalString("mounted_root", maximumLength: 8192)
+        if fields.has("mounted_folders") { mountedFolders = Set(try fields.strings("mounted_folders")) }
         if fields.has("problems") {
             var lines = try fields.object("problems")
             for way in ExchangeSummary.Way.allCases where lines.has(way.rawValue) {
@@ -135,8 +139,9 @@ extension Mailbox {
         let known = cache.trouble
         var exchange: Exchange?
         do {
-            let found = try Exchange.detect(root, home: home)
+            var found = try Exchange.detect(root, home: home)
             try cache.check(found, files)
+            if home.role == .server { found.unmounted = cache.checkFolders(of: found, files) }
             exchange = found
             // A share that does not answer may still have its folder's state in the system's memory.
             if !cache.isSilent { cache.trouble = nil }
@@ -186,6 +191,24 @@ extension ExchangeCache {
                 hint: "if it has moved, remove mailbox/exchange.json of this home")
         }
         (mountPoint, mountedRoot) = (found.string, exchange.root.string)
+    }
+
+    /// What was laid below one client's mount point would reach nobody, and count as delivered.
+    /// - Returns: the clients' folders whose mounts are away.
+    fileprivate mutating func checkFolders(of exchange: Exchange, _ files: any FileSystem) -> Set<FilePath> {
+        guard exchange.layout == .perClient, let entries = try? files.list(exchange.root, limit: Mailbox.namesPerRun)
+        else { return [] }
+        var away: Set<FilePath> = []
+        for entry in entries where entry.kind == .directory && PartyName(entry.name) != nil {
+            let folder = exchange.root.appending(entry.component)
+            guard let found = (try? files.volume(of: folder))??.mountPoint else { continue }
+            if found == folder {
+                mountedFolders.insert(folder.string)
+            } else if mountedFolders.contains(folder.string) {
+                away.insert(folder)
+            }
+        }
+        return away
     }
 
     fileprivate var isSilent: Bool { trouble.map(FileError.isUnreachable) ?? false }

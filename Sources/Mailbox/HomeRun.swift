@@ -49,6 +49,40 @@ extension HomeRun {
         try AuditLog(home).append(event: event, subject: subject, details: details, actor: actor ?? "tick", now: now)
     }
 
+    // MARK: refusals
+
+    /// What was put into quarantine, in the audit and for a person.
+    package func tell(_ refusals: [Refusal]) throws(MailboxError) {
+        var files: [String] = []
+        for refusal in refusals where refusal.trusted != .nobody || mailbox.tellsOfStranger(isNew: !refusal.isQuiet) {
+            if refusal.isQuiet { detail(refusal.line) } else { attention(refusal.line) }
+            if let id = refusal.id {
+                try audit("refused", subject: id.hex, detail: refusal.record)
+            } else {
+                files.append(refusal.record)
+            }
+        }
+        // Together, so that a run that repeats itself finds all of them.
+        if !files.isEmpty { try audit("refused", subject: "", details: files) }
+    }
+
+    package func incomplete(_ count: Int) -> String {
+        "\(counted(count, "file in the inbox is", "files in the inbox are")) incomplete so far"
+    }
+
+    package func leftForNext(_ count: Int) -> String {
+        "\(counted(count, "file is", "files are")) left for the next run"
+    }
+
+    /// At the end of all refusals: those that were only counted.
+    package func tellCountedRefusals() throws(MailboxError) {
+        let (_, count, new) = mailbox.strangers
+        guard count > 0 else { return }
+        let line = "\(counted(count, "more file")) of unknown keys refused: see quarantine/"
+        if new > 0 { attention(line) } else { detail(line) }
+        try audit("refused", subject: "", detail: line)
+    }
+
     // MARK: exchange
 
     /// - Parameter path: the configured one; without it nothing is done.

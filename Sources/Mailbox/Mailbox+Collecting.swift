@@ -16,8 +16,11 @@ extension Mailbox {
             cache: ExchangeCache.load(from: home), only: only,
             settling: Settling.load(from: home.exchangeSettlingPath, files: files))
         let before = (pass.cache, pass.settling)
-        for folder in try sources(in: exchange, only: only, &pass.summary) {
-            try collect(folder, of: exchange, &pass)
+        for source in try sources(in: exchange, only: only, &pass.summary) {
+            // Whoever made folders for parties that do not exist would have as many budgets.
+            pass.budget = source.isOwn ? CollectingBudget() : pass.sharedBudget
+            try collect(source.folder, of: exchange, &pass)
+            if !source.isOwn { pass.sharedBudget = pass.budget }
         }
         pass.settling.keep(only: pass.present)
         if pass.cache != before.0 { try pass.cache.save(to: home) }
@@ -44,17 +47,20 @@ extension Mailbox {
                 ?? (names.isEmpty ? "nobody is enrolled yet" : "known are \(names.sorted().joined(separator: ", "))"))
     }
 
-    /// The folders to look into.
+    /// The folders to look into, those of known parties first, and whether what is looked at there is bounded for each folder.
     private func sources(
         in exchange: Exchange, only: PartyName?, _ summary: inout ExchangeSummary
-    ) throws(MailboxError) -> [FilePath] {
-        guard home.role == .server else { return [exchange.fromServer(home.name)] }
-        if let only { return [exchange.towardsServer(only)] }
-        if exchange.layout == .flat { return [exchange.root.appending("inbox")] }
+    ) throws(MailboxError) -> [(folder: FilePath, isOwn: Bool)] {
+        guard home.role == .server else { return [(exchange.fromServer(home.name), true)] }
+        if let only { return [(exchange.towardsServer(only), true)] }
+        if exchange.layout == .flat { return [(exchange.root.appending("inbox"), true)] }
         do {
             // Links are among them so that they are complained about instead of passed over.
-            return try files.list(exchange.root).filter { $0.kind == .directory || $0.kind == .symlink }
-                .compactMap { PartyName($0.name).map { exchange.towardsServer($0) } }
+            let names = try files.list(exchange.root, limit: Self.namesPerRun)
+                .filter { $0.kind == .directory || $0.kind == .symlink }.compactMap { PartyName($0.name) }
+            let known = Set(trust.parties.map(\.name))
+            return names.filter(known.contains).map { (exchange.towardsServer($0), true) }
+                + mixed(names.filter { !known.contains($0) }, by: \.text).map { (exchange.towardsServer($0), false) }
         } catch {
             summary.add(error, of: exchange)
             return []
@@ -74,71 +80,91 @@ extension Mailbox {
         let regular = entries.filter { $0.kind == .regular && $0.isOurBusiness }
         let paths = Set(regular.map { folder.appending($0.component).string })
         pass.present.formUnion(paths)
-        var looks = 0
         // As in the inbox: whoever floods a folder does not choose who waits.
-        // Each hospital's folder has its own budget; in one that all share, nobody chooses who is first.
-        pass.budget = CopyBudget()
         let isCrowded = regular.count > Self.filesPerRun || exchange.layout == .flat
-        for entry in isCrowded ? mixed(regular) : regular where looks < Self.filesPerRun {
+        var found: [FoundFile] = []
+        for entry in isCrowded ? mixed(regular) : regular where pass.budget.hasLooks {
             let path = folder.appending(entry.component)
-            do {
-                guard let status = try files.status(path), status.kind == .regular else { continue }
-                let seen = ExchangeCache.Seen(size: status.size, modified: status.modified)
-                if pass.cache.seen[path.string] == seen { continue }
-                looks += 1
-                guard hasRoom(for: status.size) else {
-                    if pass.settling.report(path.string) {
-                        pass.summary.problems.append(
-                            "\(Quarantine.printable(entry.name)) in the exchange \(Self.noRoom(for: status.size))")
-                    }
-                    continue
-                }
-                if try collect(path, seen, name: entry.name, of: exchange, &pass) {
-                    pass.cache.note(seen, at: path)
-                }
-            } catch let error as FileError where error.path == path || error.isUnreachable {
-                if !error.isMissing { pass.summary.add(error, of: exchange) }
-            } catch let error as FileError {
-                throw MailboxError(error)
-            } catch let error as MailboxError {
-                throw error
-            } catch {
-                throw MailboxError(.exchange, "\(error)")
+            try pass.trying(path, in: exchange) {
+                if let file = try lookAt(path, entry.name, &$0) { found.append(file) }
             }
         }
+        for file in found.filter(\.isBelieved) + found.filter({ !$0.isBelieved }) {
+            try pass.trying(file.path, in: exchange) {
+                if try fetch(file, of: exchange, &$0) { $0.cache.note(file.seen, at: file.path) }
+            }
+        }
+        knownProblems += pass.tellOddities(of: folder)
         let prefix = folder.string + "/"
         pass.cache.seen = pass.cache.seen.filter { !$0.key.hasPrefix(prefix) || paths.contains($0.key) }
     }
 
-    /// - Returns: whether the file needs no second look.
-    private func collect(
-        _ path: FilePath, _ seen: ExchangeCache.Seen, name: String, of exchange: Exchange, _ pass: inout CollectingPass
-    ) throws -> Bool {
-        var isJunk = false
-        if seen.size > Self.smallBytes {
-            switch try firstLook(
-                at: path, size: seen.size, modified: seen.modified, as: path.string, &pass.settling)
-            {
-            case .part(let part):
-                pass.tell(part, name)
-                return true
-            case .growing: return false
-            case .blank:
-                pass.summary.problems.append(
-                    "\(Quarantine.printable(name)) in the exchange begins with zeros only, so far")
-                return false
-            case .junk where !Quarantine(home: home).hasRoom(for: seen.size):
-                pass.summary.problems.append(
-                    "\(Quarantine.printable(name)) in the exchange is not a bundle, and too large for quarantine/")
-                return true
-            case .junk: isJunk = true
-            case .perhapsABundle: break
+    /// - Returns: nil where nothing is to be fetched now.
+    private func lookAt(_ path: FilePath, _ name: String, _ pass: inout CollectingPass) throws -> FoundFile? {
+        guard let status = try files.status(path), status.kind == .regular else { return nil }
+        let seen = ExchangeCache.Seen(size: status.size, modified: status.modified)
+        if pass.cache.seen[path.string] == seen { return nil }
+        var file = FoundFile(path: path, seen: seen, name: name)
+        pass.budget.looks += 1
+        guard hasRoom(for: seen.size) else {
+            pass.tell(file, Self.noRoom(for: seen.size))
+            return nil
+        }
+        guard seen.size > Self.smallBytes else { return file }
+        switch try firstLook(at: path, size: seen.size, modified: seen.modified, as: path.string, &pass.settling) {
+        case .part(let part):
+            pass.summary.problems.append(file.told("is \(part): 'consilium bundle join' makes the file again"))
+        case .growing: return nil
+        case .blank(let hasSettled):
+            pass.budget.looks -= 1
+            pass.noteZeros(file, hasSettled: hasSettled)
+            return nil
+        case .junk where !Quarantine(home: home).hasRoom(for: seen.size):
+            pass.summary.problems.append(file.told("is not a bundle, and too large for quarantine/"))
+        case .junk:
+            file.isJunk = true
+            return file
+        case .forOthers: return file
+        case .bundle(let preview):
+            if let only = pass.only, preview.manifest.sender != only { return nil }
+            guard preview.manifest.recipients.contains(home.name) else { break }
+            switch rules.judge(preview.manifest, id: preview.id, signer: preview.signer) {
+            case .deliver, .duplicate, .equivocation:
+                file.isBelieved = believes(preview, &pass.believed)
+                return file
+            case .discard: break
+            // It would lie here in the exchange's place, and where there is no room for it, for ever.
+            case .hold(let reason), .refuse(_, let reason):
+                pass.leave(file, reason)
+                return nil
             }
         }
-        guard pass.budget.allows(seen.size) else { return false }
+        pass.cache.note(seen, at: path)
+        return nil
+    }
+
+    /// - Returns: whether the file needs no second look.
+    private func fetch(_ file: FoundFile, of exchange: Exchange, _ pass: inout CollectingPass) throws -> Bool {
+        let (path, seen) = (file.path, file.seen)
+        guard file.isBelieved || pass.budget.copies.allows(seen.size) else {
+            let runs = pass.settling.wait(path.string)
+            if runs == Settling.patience { pass.summary.problems.append(file.told(Self.waited(runs))) }
+            return false
+        }
+        if seen.size > Self.smallBytes {
+            let largest = try pass.largestInInbox ?? largestInInbox()
+            pass.largestInInbox = largest
+            guard hasInboxRoom(for: seen.size, beside: largest) else {
+                pass.tell(file, Self.noRoom(for: seen.size))
+                return false
+            }
+        }
         let spooled = spoolPath()
-        try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: Self.largestFile)
+        guard try copy(path, to: spooled, size: seen.size) else { return false }
         defer { try? files.remove(spooled) }
+        // Given back to whom it is delivered.
+        let budget = pass.budget.copies
+        pass.budget.copies.spend(seen.size)
         do {
             let archive = try signedArchive(in: spooled)
             let isEncrypted = archive != spooled
@@ -155,6 +181,8 @@ extension Mailbox {
             } else {
                 let placed = try place(spooled, inInboxAs: inboxName)
                 if placed.isNew { pass.summary.copied.append(placed.name) }
+                pass.largestInInbox = pass.largestInInbox.map { max($0, seen.size) }
+                if file.isBelieved { pass.budget.copies = budget }
             }
             // Looked at again, since the folder may have become a link while the file was copied, and the file another one.
             if home.role == .server, try exchange.isFolder(path.removingLastComponent(), files),
@@ -165,33 +193,53 @@ extension Mailbox {
                 pass.cache.note(seen, at: path)
                 try files.remove(path)
                 pass.cache.seen[path.string] = nil
-                pass.summary.removed.append(name)
+                pass.summary.removed.append(file.name)
                 return false
             }
             return true
         } catch let error as BundleError {
             if let cause = error.cause { throw cause }
-            pass.budget.spend(seen.size)
-            // In a folder that all share, most of what is encrypted is for others.
-            if error.reason == .notForThisIdentity, home.role == .client, exchange.layout == .flat { return true }
-            if let part = try PartHeader.read(spooled, files: files) {
-                pass.tell(part, name)
-                return true
-            }
-            let content = try SHA256Hash.digest(of: spooled, files: files)
-            if !isJunk, !pass.settling.observe(path.string, size: content.size, digest: content.digest, now: now) {
-                return false
-            }
-            // The file itself stays: whoever is still writing it would otherwise write into nothing.
-            try Quarantine(home: home).take(
-                spooled, name: name, digest: content.digest, reason: error.reason.rawValue, detail: error.detail,
-                now: now)
-            pass.settling.forget(path.string)
-            pass.summary.problems.append(
-                "\(Quarantine.printable(name)) in the exchange is not a bundle: \(error.detail); a copy is in quarantine/"
-            )
+            return try settle(file, spooled, error, of: exchange, &pass)
+        }
+    }
+
+    /// What is no bundle waits, or has settled.
+    private func settle(
+        _ file: FoundFile, _ spooled: FilePath, _ error: BundleError, of exchange: Exchange,
+        _ pass: inout CollectingPass
+    ) throws -> Bool {
+        // In a folder that all share, most of what is encrypted is for others.
+        if error.reason == .notForThisIdentity, home.role == .client, exchange.layout == .flat { return true }
+        if let part = try PartHeader.read(spooled, files: files) {
+            pass.summary.problems.append(file.told("is \(part): 'consilium bundle join' makes the file again"))
             return true
         }
+        let content = try SHA256Hash.digest(of: spooled, files: files)
+        if !file.isJunk,
+            !pass.settling.observe(file.path.string, size: content.size, digest: content.digest, now: now)
+        {
+            return false
+        }
+        guard Quarantine(home: home).hasRoom(for: content.size) else {
+            pass.summary.problems.append(
+                file.told("is no bundle for here (\(error.reason.rawValue)), and too large for quarantine/"))
+            return true
+        }
+        // The file itself stays: whoever is still writing it would otherwise write into nothing.
+        let detail = error.detail.beginning(bytes: Refusal.detailBytes)
+        try putAway(
+            spooled, name: file.name, digest: content.digest, reason: error.reason.rawValue, detail: detail)
+        pass.settling.forget(file.path.string)
+        pass.summary.problems.append(file.told("is not a bundle: \(detail); a copy is in quarantine/"))
+        return true
+    }
+
+    private func largestInInbox() throws(FileError) -> Int64 {
+        var largest: Int64 = 0
+        for entry in try files.list(home.inbox, limit: Self.namesPerRun) where entry.kind == .regular {
+            largest = max(largest, try files.status(home.inbox.appending(entry.component))?.size ?? 0)
+        }
+        return largest
     }
 }
 
@@ -209,27 +257,5 @@ extension Mailbox {
         let isNew = try !files.exists(target)
         try files.move(from: spooled, to: target)
         return (name, isNew)
-    }
-}
-
-private struct CollectingPass {
-    var cache: ExchangeCache
-    let only: PartyName?
-    var settling: Settling
-    var summary = ExchangeSummary(.collecting)
-    /// Of the folder that is looked into.
-    var budget = CopyBudget()
-    /// All paths that were listed.
-    var present: Set<String> = []
-
-    init(cache: ExchangeCache, only: PartyName?, settling: Settling) {
-        self.cache = cache
-        self.only = only
-        self.settling = settling
-    }
-
-    mutating func tell(_ part: PartHeader, _ name: String) {
-        summary.problems.append(
-            "\(Quarantine.printable(name)) in the exchange is \(part): 'consilium bundle join' makes the file again")
     }
 }

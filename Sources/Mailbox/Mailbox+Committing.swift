@@ -30,9 +30,9 @@ extension Mailbox {
             try archive(delivery)
         case .rejected(let reason):
             outcome = .rejected
-            try Quarantine(home: home).take(
+            try putAway(
                 pending.bundle.path, name: delivery.inboxName, digest: delivery.id,
-                reason: RefusalReason.rejected.rawValue, detail: reason, now: now)
+                reason: RefusalReason.rejected.rawValue, detail: reason)
         case .held:
             outcome = .held
             let target = home.heldPath(delivery.id)

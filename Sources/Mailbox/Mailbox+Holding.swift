@@ -22,7 +22,7 @@ extension Mailbox {
             let manifest = try unverified.manifest()
             if isTooOld {
                 let detail = "it waited 30 days: \(record.reason)"
-                try refuse(unverified.path, manifest, id, "held.tar", .heldTooLong, detail, &pass)
+                try refuse(unverified.path, unverified, manifest, "held.tar", .heldTooLong, detail, &pass)
                 pass.changes.append { $0.held[id] = nil }
                 return
             }
@@ -35,12 +35,12 @@ extension Mailbox {
             case .duplicate, .discard:
                 pass.changes.append { $0.held[id] = nil }
             case .refuse(let reason, let detail):
-                try refuse(unverified.path, manifest, id, "held.tar", reason, detail, &pass)
+                try refuse(unverified.path, unverified, manifest, "held.tar", reason, detail, &pass)
                 pass.changes.append { $0.held[id] = nil }
             case .equivocation(let first):
                 try alarm(manifest, first: first, second: id, &pass)
                 let detail = "another bundle of \(manifest.sender) has the number \(manifest.seq) too: \(first.short)"
-                try refuse(unverified.path, manifest, id, "held.tar", .equivocation, detail, &pass)
+                try refuse(unverified.path, unverified, manifest, "held.tar", .equivocation, detail, &pass)
                 pass.changes.append { $0.held[id] = nil }
             }
         } catch let error as BundleError {

@@ -6,13 +6,6 @@ import Wire
 extension Mailbox {
     /// How many files one run looks at. A flood is worked off over several runs.
     static let filesPerRun = 1000
-    /// What is always tried: a message has less.
-    static let smallBytes: Int64 = 1 << 20
-    /// Room on our own disk that no larger file is given.
-    private static let reservedBytes: Int64 = 32 << 20
-    /// How much of large files one run copies that turn out to be no bundles, before it leaves the others for the next one. Holes
-    /// in a file cost its maker nothing, and our disk all that it says.
-    static let unverifiedBytesPerRun: Int64 = 4 << 30
     /// How many names of a folder are read; beyond that the system chooses whose turn it is.
     static let namesPerRun = 100_000
 
@@ -23,23 +16,41 @@ extension Mailbox {
     /// and is left alone until it has settled. What passes the mailbox's rules is given out; all else is cleaned up here,
     /// after one write of the ledger.
     ///
-    /// - Parameter retryEarly: also gives out bundles that were committed as ``Verdict/held(_:)`` before.
-    package func receive(retryEarly: Bool = false) throws(MailboxError) -> Received {
+    /// - Parameters:
+    ///   - retryEarly: also gives out bundles that were committed as ``Verdict/held(_:)`` before.
+    ///   - note: writes down what was refused, before that is forgotten here.
+    package func receive(
+        retryEarly: Bool = false, noting note: ([Refusal]) throws(MailboxError) -> Void = { _ in }
+    ) throws(MailboxError) -> Received {
         // First: what was put away must not take the room of what comes.
         try Quarantine(home: home).prune(keeping: ledger.evidence)
         var pass = ReceivingPass(settling: Settling.load(from: home.settlingPath, files: files))
         let before = pass.settling
         try receiveHeld(retryEarly: retryEarly, &pass)
         let entries = try inboxEntries(&pass)
-        // Small ones first; the others in an order that nobody can choose, since they may have to wait for the next run.
-        var (small, large) = ([InboxFile](), [InboxFile]())
-        for entry in entries.prefix(Self.filesPerRun) {
+        // Small ones first, then what is believed; the others in an order that nobody can choose, since they may have to wait
+        // for the next run.
+        var (small, large) = ([InboxFile](), [LargeFile]())
+        var (looks, visits) = (0, 0)
+        for entry in entries where looks < Self.filesPerRun && pass.zeros.visits < Self.blankFilesPerRun {
+            visits += 1
+            looks += 1
             guard let file = try lookAt(entry) else { continue }
-            if file.size > Self.smallBytes { large.append(file) } else { small.append(file) }
+            if pass.settling.isLeft(file, now: now) {
+                // It is not read, and does not go away.
+                looks -= 1
+            } else if file.size <= Self.smallBytes {
+                small.append(file)
+            } else if let look = try lookInto(file, &pass) {
+                if case .blank = look { looks -= 1 } else { large.append(LargeFile(file: file, look: look)) }
+            }
         }
-        pass.received.remaining = max(0, entries.count - Self.filesPerRun)
-        for file in small + mixed(large, by: \.name) { try take(file, &pass) }
+        pass.received.remaining = entries.count - visits
+        for file in small { try take(file, &pass) }
+        for file in inOrderOfBelief(large) { try take(file, &pass) }
+        tellBlanks(pass)
 
+        try note(pass.received.refusals)
         let changes = pass.changes
         try updateLedger { ledger in
             for change in changes { change(&ledger) }
@@ -52,40 +63,6 @@ extension Mailbox {
                 < ($1.sender, $1.manifest.session, $1.manifest.seq, $1.id)
         }
         return pass.received
-    }
-
-    /// Whether a file can be copied here, and decrypted into a second copy, so that others still find room after it. What one
-    /// sender lays down must not end the run before it comes to the others.
-    func hasRoom(for size: Int64) -> Bool {
-        guard size > Self.smallBytes, let volume = try? files.volume(of: home.root) else { return true }
-        return size <= (volume.available - Self.reservedBytes) / 2
-    }
-
-    static func noRoom(for size: Int64) -> String {
-        "has \(size) bytes, for which this disk has no room; it is left where it is"
-    }
-
-    /// What a large file's first block says of it, before the file is copied.
-    enum FirstLook {
-        case part(PartHeader)
-        /// No bundle, and the same in two runs a minute apart.
-        case junk
-        /// Junk of which there is nothing to see.
-        case blank
-        case growing
-        case perhapsABundle
-    }
-
-    /// - Parameter name: under which the file is known to `settling`.
-    func firstLook(
-        at path: FilePath, size: Int64, modified: Int64, as name: String, _ settling: inout Settling
-    ) throws(FileError) -> FirstLook {
-        let first = try FirstBlock.read(path, files: files)
-        if let part = PartHeader(first) { return .part(part) }
-        if FirstBlock.mayBegin(bundle: first) { return .perhapsABundle }
-        let look = FirstBlock.digest(of: first, modified: modified)
-        guard settling.observe(name, size: size, digest: look, now: now) else { return .growing }
-        return FirstBlock.isBlank(first) ? .blank : .junk
     }
 
     // MARK: looking
@@ -133,38 +110,78 @@ extension Mailbox {
         if !error.isMissing { problems.append(error.description) }
     }
 
-    private func take(_ file: InboxFile, _ pass: inout ReceivingPass) throws(MailboxError) {
+    /// - Returns: nil where nothing is to be done with it now.
+    private func lookInto(_ file: InboxFile, _ pass: inout ReceivingPass) throws(MailboxError) -> FirstLook? {
+        let path = home.inbox.appending(file.component)
+        guard file.size <= Self.largestFile else {
+            report(file, "has more than \(Self.largestFile) bytes and was not read", &pass)
+            return nil
+        }
+        guard hasRoom(for: file.size) else {
+            report(file, Self.noRoom(for: file.size), &pass)
+            return nil
+        }
+        do {
+            let look = try firstLook(
+                at: path, size: file.size, modified: file.modified, as: file.name, &pass.settling)
+            // Looked at in each run, which costs little: a copy may be filled in under the same time and size.
+            if case .blank(let hasSettled) = look {
+                pass.zeros.note(isNew: hasSettled ? pass.settling.report(file.name) : nil)
+            }
+            return look
+        } catch {
+            try tell(error, of: path)
+            return nil
+        }
+    }
+
+    /// Those that somebody known has signed first, the others in an order that nobody can choose.
+    private func inOrderOfBelief(_ files: [LargeFile]) -> [LargeFile] {
+        var ids: Set<Digest> = []
+        var (believed, others) = ([LargeFile](), [LargeFile]())
+        for var file in mixed(files, by: \.file.name) {
+            if case .bundle(let preview) = file.look { file.isBelieved = believes(preview, &ids) }
+            if file.isBelieved { believed.append(file) } else { others.append(file) }
+        }
+        return believed + others
+    }
+
+    private func tellBlanks(_ pass: ReceivingPass) {
+        problems += pass.zeros.new(in: "inbox/")
+        knownProblems += pass.zeros.known(in: "inbox/")
+    }
+
+    private func take(_ large: LargeFile, _ pass: inout ReceivingPass) throws(MailboxError) {
+        let file = large.file
+        switch large.look {
+        case .part(let part): return report(part, file, &pass)
+        case .growing: return pass.received.settling += 1
+        case .junk where !Quarantine(home: home).hasRoom(for: file.size):
+            return leave(file, Self.tooLarge("not a bundle"), &pass)
+        case .blank, .junk, .forOthers, .bundle: break
+        }
+        guard hasRoom(for: file.size) else { return report(file, Self.noRoom(for: file.size), &pass) }
+        guard large.isBelieved || pass.budget.allows(file.size) else {
+            pass.received.remaining += 1
+            let runs = pass.settling.wait(file.name)
+            if runs == Settling.patience {
+                problems.append("inbox/\(Quarantine.printable(file.name)) \(Self.waited(runs))")
+            }
+            return
+        }
+        if !large.isBelieved { pass.budget.spend(file.size) }
+        // What cannot be a bundle is copied once, to be put away, and not in each run in which it might still grow.
+        let isJunk = if case .junk = large.look { true } else { false }
+        try take(file, hasSettled: isJunk, isBelieved: large.isBelieved, &pass)
+    }
+
+    private func take(
+        _ file: InboxFile, hasSettled: Bool = false, isBelieved: Bool = false, _ pass: inout ReceivingPass
+    ) throws(MailboxError) {
         let path = home.inbox.appending(file.component)
         let spooled = spoolPath()
-        var isJunk = false
         do {
-            guard !pass.settling.isLeft(file, now: now) else { return }
-            guard file.size <= Self.largestFile else {
-                return report(file, "has more than \(Self.largestFile) bytes and was not read", &pass)
-            }
-            guard hasRoom(for: file.size) else { return report(file, Self.noRoom(for: file.size), &pass) }
-            // What cannot be a bundle is copied once, to be put away, and not in each run in which it might still grow.
-            if file.size > Self.smallBytes {
-                switch try firstLook(at: path, size: file.size, modified: file.modified, as: file.name, &pass.settling)
-                {
-                case .part(let part): return report(part, file, &pass)
-                case .growing:
-                    pass.received.settling += 1
-                    return
-                case .blank:
-                    // Looked at in each run, which costs nothing: a copy may be filled in under the same time and size.
-                    return report(file, "begins with zeros only, so far; it is left where it is", &pass)
-                case .junk where !Quarantine(home: home).hasRoom(for: file.size):
-                    return leave(file, Self.tooLarge("not a bundle"), &pass)
-                case .junk: isJunk = true
-                case .perhapsABundle: break
-                }
-                guard pass.budget.allows(file.size) else {
-                    pass.received.remaining += 1
-                    return
-                }
-            }
-            try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: Self.largestFile)
+            guard try copy(path, to: spooled, size: file.size) else { return pass.received.settling += 1 }
         } catch {
             return try tell(error, of: path)
         }
@@ -175,8 +192,8 @@ extension Mailbox {
             try sort(unverified, manifest: try unverified.manifest(), from: file, original: spooled, &pass)
         } catch let error as BundleError {
             if let cause = error.cause { throw MailboxError(cause) }
-            pass.budget.spend(file.size)
-            try settle(file, spooled, error, hasSettled: isJunk, &pass)
+            if isBelieved { pass.budget.spend(file.size) }
+            try settle(file, spooled, error, hasSettled: hasSettled, &pass)
         } catch let error as MailboxError {
             throw error
         } catch {
@@ -211,15 +228,16 @@ extension Mailbox {
         }
         let reason: RefusalReason =
             !isForOthers ? .notABundle : isNamedForAnother(file.name) ? .wrongRecipient : .notForThisIdentity
-        let isNew = try Quarantine(home: home).take(
+        let detail = error.detail.beginning(bytes: Refusal.detailBytes)
+        let isNew = try putAway(
             spooled, name: file.name, digest: content.digest,
-            reason: isForOthers ? reason.rawValue : error.reason.rawValue, detail: error.detail, now: now)
+            reason: isForOthers ? reason.rawValue : error.reason.rawValue, detail: detail)
         let advice = "; was it meant for \(home.name), its sender has an old age recipient of it"
         pass.received.refusals.append(
             Refusal(
                 name: Quarantine.printable(file.name), reason: reason,
-                detail: "\(error.reason.rawValue): \(error.detail)" + (reason == .notForThisIdentity ? advice : ""),
-                sender: nil, id: nil, isRepeated: !isNew))
+                detail: "\(error.reason.rawValue): \(detail)" + (reason == .notForThisIdentity ? advice : ""),
+                sender: nil, id: nil, signer: nil, trusted: .nobody, isRepeated: !isNew))
         pass.finished.append(file)
     }
 
@@ -250,26 +268,22 @@ extension DirectoryEntry {
     var isOurBusiness: Bool { !name.hasPrefix(".") && !TemporaryName.isUnfinished(name) }
 }
 
-/// What is left of a run's copies of large files that turn out to be no bundles.
-struct CopyBudget {
-    private var spent: Int64 = 0
-
-    /// One always may, whatever its size, and a small one too.
-    func allows(_ size: Int64) -> Bool {
-        size <= Mailbox.smallBytes || spent == 0 || spent + size <= Mailbox.unverifiedBytesPerRun
-    }
-
-    mutating func spend(_ size: Int64) {
-        if size > Mailbox.smallBytes { spent += size }
-    }
-}
-
 /// What one call of ``Mailbox/receive(retryEarly:)`` gathers before it writes.
 struct ReceivingPass {
     var received = Received()
     var settling: Settling
     var budget = CopyBudget()
+    var zeros = ZeroCount()
     var changes: [(inout Ledger) -> Void] = []
     /// To be cleaned from the inbox once the ledger is written.
     var finished: [InboxFile] = []
+
+    init(settling: Settling) { self.settling = settling }
+}
+
+/// What is too large to be copied unseen.
+private struct LargeFile {
+    let file: InboxFile
+    let look: Mailbox.FirstLook
+    var isBelieved = false
 }

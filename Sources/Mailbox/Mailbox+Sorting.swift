@@ -26,21 +26,21 @@ extension Mailbox {
         case .discard:
             pass.finished.append(file)
         case .refuse(let reason, let detail):
-            try refuse(original, manifest, id, file.name, reason, detail, &pass)
+            try refuse(original, unverified, manifest, file.name, reason, detail, &pass)
             pass.finished.append(file)
         case .equivocation(let first):
             try alarm(manifest, first: first, second: id, &pass)
             let detail =
                 "another bundle of \(manifest.sender) has the number \(manifest.seq) too: \(first.short); both are signed by "
                 + unverified.signer.fingerprint
-            try refuse(original, manifest, id, file.name, .equivocation, detail, &pass)
+            try refuse(original, unverified, manifest, file.name, .equivocation, detail, &pass)
             pass.finished.append(file)
         case .hold(let reason):
             // A twin holds the one place for this id; which of the two is real shows once its key is known.
             guard ledger.held[id] == nil, !pass.received.held.contains(where: { $0.id == id }) else { return }
             let bundle = try unverified.verified()
             if let refusal = try holdRefusal(bundle, pass) {
-                try refuse(original, manifest, id, file.name, .heldTooMany, refusal, &pass)
+                try refuse(original, unverified, manifest, file.name, .heldTooMany, refusal, &pass)
             } else {
                 let record = heldRecord(bundle, cause: .unknownKey, reason: reason)
                 try onDisk { () throws(FileError) in try files.move(from: bundle.path, to: home.heldPath(id)) }
@@ -85,14 +85,37 @@ extension Mailbox {
     }
 
     func refuse(
-        _ file: FilePath, _ manifest: Manifest, _ id: Digest, _ name: String, _ reason: RefusalReason,
+        _ file: FilePath, _ bundle: UnverifiedBundle, _ manifest: Manifest, _ name: String, _ reason: RefusalReason,
         _ detail: String, _ pass: inout ReceivingPass
     ) throws(MailboxError) {
-        try Quarantine(home: home).take(
-            file, name: name, digest: id, reason: reason.rawValue, detail: detail, now: now)
+        let detail = detail.beginning(bytes: Refusal.detailBytes)
+        let isNew = try putAway(
+            file, name: name, digest: bundle.id, reason: reason.rawValue, detail: detail,
+            alarms: pass.received.alarms)
+        let owners = trust.signers.entries(for: bundle.signer).map(\.principal)
         pass.received.refusals.append(
             Refusal(
-                name: Quarantine.printable(name), reason: reason, detail: detail, sender: manifest.sender, id: id))
+                name: Quarantine.printable(name), reason: reason, detail: detail, sender: manifest.sender,
+                id: bundle.id, signer: bundle.signer.fingerprint,
+                trusted: owners.contains(manifest.sender) ? .sender : owners.isEmpty ? .nobody : .somebodyElse,
+                isRepeated: !isNew))
+    }
+
+    /// Puts a file into quarantine, or only a note of it where there is no room, and keeps quarantine within its bounds at
+    /// once: what comes in one run can be more than the disk.
+    ///
+    /// - Parameter alarms: those of this run, whose bundles go last.
+    /// - Returns: whether it is the first of its kind there.
+    @discardableResult
+    func putAway(
+        _ file: FilePath, name: String, digest: Digest, reason: String, detail: String, alarms: [Equivocation] = []
+    ) throws(MailboxError) -> Bool {
+        let quarantine = Quarantine(home: home)
+        let size = try onDisk { () throws(FileError) in try files.status(file)?.size ?? 0 }
+        let isNew = try quarantine.take(
+            file, size: size, name: name, digest: digest, reason: reason, detail: detail, now: now)
+        if size > Self.smallBytes { try quarantine.prune(keeping: ledger.evidence + [alarms.map(\.second)]) }
+        return isNew
     }
 
     func alarm(

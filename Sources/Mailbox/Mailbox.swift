@@ -12,6 +12,9 @@ package import Wire
 ///    home and new; the caller answers each with ``commit(_:_:)``.
 /// 5. A run that finds nothing to do writes nothing.
 package final class Mailbox {
+    /// How many refusals of unknown keys one run tells one by one.
+    private static let strangersTold = 20
+
     package let home: Home
     package let now: Timestamp
     package private(set) var identity: Identity
@@ -35,6 +38,8 @@ package final class Mailbox {
     /// Bundles that were ignored, and of which that is not written down yet.
     var ignored: [PendingDelivery] = []
     var spooled = 0
+    /// Of unknown keys: how many refusals this run has told one by one, and how many it only counts, of which so many are new.
+    var strangers = (told: 0, counted: 0, new: 0)
     /// Whether this run has looked into the outbox for bundles that it does not remember.
     var hasLookedForForeignHand = false
     private let lock: RunLock
@@ -115,15 +120,31 @@ package final class Mailbox {
 
     /// What only matters to whoever asks what a run did with its exchange.
     package var details: [String] {
-        (delivered > 0 ? ["\(delivered) bundles laid in the exchange"] : []) + knownProblems.map { "still so: \($0)" }
+        (delivered > 0 ? ["\(counted(delivered, "bundle")) laid in the exchange"] : [])
+            + knownProblems.map { "still so: \($0)" }
     }
 
     /// What a run that asks nothing of anybody says of the bundles.
     package func news(received: Int) -> String {
         let held = ledger.held.count
         let new = max(0, received - held)
-        return (new == 0 ? "no new bundles" : "\(new) new bundles, which ask for nothing")
+        return
+            (new == 0
+            ? "no new bundles" : "\(counted(new, "new bundle, which asks", "new bundles, which ask")) for nothing")
             + (held == 0 ? "" : ", \(held) held until what they belong to has come")
+    }
+
+    /// Anybody can make keys without end: of those that nobody knows a run tells the first few refusals one by one, and the
+    /// number of the others.
+    /// - Parameter isNew: whether a person has to know.
+    package func tellsOfStranger(isNew: Bool) -> Bool {
+        if strangers.told < Self.strangersTold {
+            strangers.told += 1
+            return true
+        }
+        strangers.counted += 1
+        if isNew { strangers.new += 1 }
+        return false
     }
 
     package func isAccepted(_ id: Digest) -> Bool { ledger.incoming[id]?.outcome == .accepted }

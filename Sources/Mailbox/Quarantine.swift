@@ -13,31 +13,34 @@ struct Quarantine {
 
     let home: Home
 
-    /// Moves a spooled file in. The same content under the same name goes to the same place, so that a repeated run makes no
-    /// second copy.
+    /// Moves a spooled file in, or writes only the note where there is no room for it. The same content under the same name
+    /// goes to the same place, so that a repeated run makes no second copy.
     ///
     /// - Returns: whether it is the first of its kind here.
     @discardableResult
     func take(
-        _ spooled: FilePath, name: String, digest: Digest, reason: String, detail: String, now: Timestamp
+        _ spooled: FilePath, size: Int64, name: String, digest: Digest, reason: String, detail: String, now: Timestamp
     ) throws(MailboxError) -> Bool {
         let stem = Self.safe(name) + "-" + digest.short
         let isEncrypted = try onDisk { () throws(FileError) in
             try AgeFile.isEncrypted(spooled, files: home.files)
         }
         let target = home.quarantine.appending(stem + ".tar" + (isEncrypted ? AgeFile.suffix : ""))
+        let isKept = size <= Mailbox.smallBytes || hasRoom(for: size)
         let note = """
             file: \(Self.printable(name))
             reason: \(reason)
             detail: \(Self.printable(detail))
             taken: \(now.rfc3339)
 
-            """
+            """ + (isKept ? "" : "kept: no, there is no room for its \(size) bytes\n")
+        let notePath = home.quarantine.appending(stem + ".reason.txt")
         return try onDisk { () throws(FileError) in
-            let isNew = try !home.files.exists(target)
-            try home.files.writeFile(home.quarantine.appending(stem + ".reason.txt"), Array(note.utf8))
-            try home.files.move(from: spooled, to: target)
-            return isNew
+            let isThere = try home.files.exists(target)
+            let isNoted = try home.files.exists(notePath)
+            try home.files.writeFile(notePath, Array(note.utf8))
+            if isKept { try home.files.move(from: spooled, to: target) } else { try home.files.remove(spooled) }
+            return isKept ? !isThere : !isThere && !isNoted
         }
     }
 
@@ -80,7 +83,7 @@ struct Quarantine {
         }
     }
 
-    /// The short digest that ``take(_:name:digest:reason:detail:now:)`` wrote into a file's name.
+    /// The short digest that ``take(_:size:name:digest:reason:detail:now:)`` wrote into a file's name.
     private static func digest(in path: FilePath) -> String {
         let stem = (path.lastComponent?.string ?? "").prefix { $0 != "." }
         return stem.split(separator: "-").last.map(String.init) ?? ""

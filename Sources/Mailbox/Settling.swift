@@ -23,6 +23,10 @@ struct Settling: Equatable {
     private(set) var observations: [String: Observation] = [:]
     /// Entries that are no files, and were reported once.
     private(set) var oddities: Set<String> = []
+    /// In how many runs files had to wait for others.
+    private(set) var waits: [String: Int64] = [:]
+    /// After how many of them a person is told.
+    static let patience: Int64 = 3
     /// Files that have settled as no bundles and are left where they are, by size and time of change.
     private(set) var left: [String: Left] = [:]
 
@@ -51,7 +55,17 @@ struct Settling: Equatable {
     /// - Returns: whether it is new.
     mutating func report(_ name: String) -> Bool { oddities.count < Self.kept && oddities.insert(name).inserted }
 
-    mutating func forget(_ name: String) { observations[name] = nil }
+    mutating func forget(_ name: String) {
+        observations[name] = nil
+        waits[name] = nil
+    }
+
+    /// - Returns: in how many runs the file has waited, this one among them.
+    mutating func wait(_ name: String) -> Int64 {
+        guard waits[name] != nil || waits.count < Self.kept else { return 0 }
+        waits[name, default: 0] += 1
+        return waits[name, default: 0]
+    }
 
     mutating func leave(_ file: InboxFile, now: Timestamp) {
         guard left[file.name] != nil || left.count < Self.kept else { return }
@@ -71,6 +85,7 @@ struct Settling: Equatable {
         observations = observations.filter { names.contains($0.key) }
         oddities = oddities.filter { names.contains($0) }
         left = left.filter { names.contains($0.key) }
+        waits = waits.filter { names.contains($0.key) }
     }
 
     // MARK: file
@@ -101,6 +116,9 @@ struct Settling: Equatable {
                     size: size, modified: modified, inode: UInt64(bitPattern: inode), since: Timestamp(seconds: since))
             }
         }
+        if case .object(let runs) = fields["waits"] {
+            for case (let name, .integer(let count)) in runs { settling.waits[name] = count }
+        }
         return settling
     }
 
@@ -119,6 +137,7 @@ struct Settling: Equatable {
         }
         let json: JSONValue = [
             "files": .array(items), "oddities": .array(oddities.sorted().map { .string($0) }), "left": .array(left),
+            "waits": .object(waits.mapValues { .integer($0) }),
         ]
         try onDisk { () throws(FileError) in try files.writeFile(path, StrictJSON.serialize(json)) }
     }

@@ -36,10 +36,13 @@ package enum KeyChange: Equatable, Sendable, CustomStringConvertible {
     case revoked(PublicKey)
     case newRecipient
 
+    /// How a key that is believed from now on is told.
+    package static let newKey = "new key "
+
     package var description: String {
         switch self {
         case .added(let key, let from, let until):
-            "new key \(key.fingerprint) from \(from.rfc3339)" + (until.map { " until \($0.rfc3339)" } ?? "")
+            "\(Self.newKey)\(key.fingerprint) from \(from.rfc3339)" + (until.map { " until \($0.rfc3339)" } ?? "")
         case .ends(let key, let time): "key \(key.fingerprint) ends on \(time.rfc3339)"
         case .revoked(let key): "key \(key.fingerprint) is revoked"
         case .newRecipient: "new age recipient"

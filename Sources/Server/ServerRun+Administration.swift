@@ -60,10 +60,11 @@ extension ServerRun {
                 hint: "approve a new enrolment of it first")
         }
         // A slip of the pen must not settle what another party did.
-        let isIdle = { (session: Session) in "\(client) is not excluded from session \(session.name)" }
-        try requireEffect(of: .readmit(client), on: found, else: isIdle)
+        try requireEffect(of: .readmit(client), on: found) { "\(client) is not excluded from session \($0.name)" }
+        // The audit before what it tells of.
+        try audit("command", subject: found.id.hex, detail: "readmit \(client)", actor: actor)
         try mailbox.forgetEquivocations(of: client, session: found.id)
-        try administer(.readmit(client), session, "readmit \(client)", actor, else: isIdle)
+        try apply(.readmit(client), to: found.id)
     }
 
     package func extend(_ session: String, days: Int64, actor: String) throws {

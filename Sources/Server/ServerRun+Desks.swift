@@ -54,6 +54,10 @@ extension ServerRun {
 
     private func readEnrolments() throws {
         let scan = try look(at: .enrolments(home))
+        // Copied instead of moved, as a request may be.
+        for item in scan.superseded where item.state == .pending && records.isDecided(item.id) {
+            try Desk.enrolments(home).clear(item)
+        }
         for record in records.enrolments where record.status == .pending {
             try layAgain(record.id, record.deskName, on: .enrolments(home), scan)
         }

@@ -9,28 +9,22 @@ import Wire
 /// What came in: verified by the mailbox, judged here for what it means, and written down before it is committed.
 extension ServerRun {
     func takeIn() throws {
-        let received = try mailbox.receive(retryEarly: true)
+        let received = try mailbox.receive(retryEarly: true) { (refusals) throws(MailboxError) in try tell(refusals) }
         self.received += received.deliveries.count
-        for refusal in received.refusals {
-            let sender = refusal.sender.map { " of \($0)" } ?? ""
-            let line = "a bundle\(sender) was put into quarantine: \(refusal.detail) (\(refusal.name))"
-            if refusal.isQuiet { detail(line) } else { attention(line) }
-            try audit(
-                "refused", subject: refusal.id?.hex ?? "", detail: "\(refusal.reason.rawValue): \(refusal.detail)")
-        }
         for held in received.held {
             attention(
                 "a bundle that says it is from \(held.sender) waits: \(held.reason); it is taken once the enrolment is approved"
             )
         }
-        if received.settling > 0 { detail("\(received.settling) files in the inbox are incomplete so far") }
-        if received.remaining > 0 { detail("\(received.remaining) files are left for the next run") }
+        if received.settling > 0 { detail(incomplete(received.settling)) }
+        if received.remaining > 0 { detail(leftForNext(received.remaining)) }
         for delivery in received.deliveries {
             // What was not committed comes again with the next run.
             try isolated("\(delivery.manifest.kind.rawValue) of \(delivery.sender) waits for the next run") {
                 try take(delivery)
             }
         }
+        try tellCountedRefusals()
         try tellAlarms()
     }
 
@@ -69,8 +63,11 @@ extension ServerRun {
     }
 
     private func refuse(_ delivery: VerifiedDelivery, _ reason: String) throws {
-        attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
-        try audit("refused", subject: delivery.id.hex, detail: reason)
+        let reason = Reason(reason).reason
+        if !delivery.isSelfSigned || mailbox.tellsOfStranger(isNew: true) {
+            attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
+            try audit("refused", subject: delivery.id.hex, detail: reason)
+        }
         try mailbox.commit(delivery, .rejected(reason))
     }
 

@@ -104,9 +104,10 @@ extension ServerRun {
             let waiting = waitingForKey()
             if waiting.isEmpty || now >= switchTime(next.publicKey) {
                 try audit("key-in-use", subject: next.publicKey.fingerprint, detail: "follows \(old.fingerprint)")
-                try mailbox.promoteNextKey(keepingOldUntil: entry(old)?.validBefore ?? now)
-                // They carry the old key; who uses a copy is introduced to the new one after the enrolment.
+                // They carry the old key; who uses a copy is introduced to the new one after the enrolment. Before the change: what
+                // a kill leaves undone behind it, nobody does.
                 try mailbox.withdraw { $0.kind == .invite }
+                try mailbox.promoteNextKey(keepingOldUntil: entry(old)?.validBefore ?? now)
                 let missing =
                     waiting.isEmpty ? "" : "; not acknowledged by \(waiting.map(\.text).joined(separator: ", "))"
                 attention("the new key \(next.publicKey.fingerprint) signs from now on\(missing)")

@@ -62,7 +62,7 @@ struct JSONParser {
             guard current == UInt8(ascii: "\"") else { throw problem("a key in double quotes is expected") }
             let start = position
             let key = try string()
-            guard fields[key] == nil else { throw problem("key '\(key.prefix(64))' occurs twice", at: start) }
+            guard fields[key] == nil else { throw problem("key '\(key.excerpt)' occurs twice", at: start) }
             guard skip(UInt8(ascii: ":")) else { throw problem("':' is expected") }
             fields[key] = try value(depth: depth)
             if skip(UInt8(ascii: "}")) { return .object(fields) }

@@ -28,14 +28,14 @@ package struct ObjectReader: Sendable {
 
     /// An error about a field, for checks that only the caller can make. `text` follows the path: "must be ...".
     package func problem(_ key: String, _ text: String) -> JSONError {
-        JSONError("\(document): \(path)\(key): \(text)")
+        JSONError("\(document): \(path)\(key.excerpt): \(text)")
     }
 
     /// - Throws: if a key was never asked for.
     package func finish() throws(JSONError) {
         guard let unknown = keys.first(where: { !asked.contains($0) }) else { return }
         let near = didYouMean(unknown, among: asked).map { "; did you mean '\($0)'?" } ?? ""
-        throw problem(String(unknown.prefix(64)), "is not a known key\(near)")
+        throw problem(unknown, "is not a known key\(near)")
     }
 
     // MARK: required fields
@@ -103,7 +103,7 @@ package struct ObjectReader: Sendable {
     /// A reader of the nested object. It wants its own ``finish()``.
     package mutating func object(_ key: String) throws(JSONError) -> ObjectReader {
         guard case .object(let nested) = try value(key) else { throw problem(key, "must be an object") }
-        return ObjectReader(nested, document: document, path: "\(path)\(key).")
+        return ObjectReader(nested, document: document, path: "\(path)\(key.excerpt).")
     }
 
     /// A reader for each element of an array of objects; paths read `clients[2].name`.

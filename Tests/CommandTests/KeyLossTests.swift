@@ -159,6 +159,36 @@ import Wire
         try world.succeed("server", "audit", "--home", "S")
     }
 
+    /// With the stolen key a thief says something harmless under a high number, for the time after the recovery.
+    @Test(arguments: [false, true]) func aThiefsHighNumberSilencesNoKeyThatFollows(wasNotedByAnEarlierVersion: Bool)
+        throws
+    {
+        let world = try World.enrolled()
+        let thief = try world.key("S")
+        let old = thief.publicKey.fingerprint
+        try world.layTrust(world.statement([(thief.publicKey, nil, nil)]), seq: 900_000, to: "a", key: thief)
+        try world.succeed("client", "run", "--home", "a")
+        if wasNotedByAnEarlierVersion {
+            let state = try world.text("a/sessions/state.json")
+            #expect(state.contains("trust ministry \(old)"))
+            try world.write(
+                state.replacing("trust ministry \(old)", with: "trust ministry"), to: "a/sessions/state.json")
+        }
+        try world.succeed("key", "rotate", "--compromised", "--home", "S")
+        try world.succeed("server", "invite", "--home", "S")
+        try world.shell("cp S/outbox/invite-*.tar new.tar")
+        try world.succeed("key", "distrust", old, "--home", "a", "--reason", "call of the ministry")
+        try world.succeed(
+            "key", "trust", "new.tar", "--fingerprint", try world.fingerprint("S"), "--only", "--home", "a")
+        try world.visit("a")
+        try world.answer("a")
+        try world.serve()
+        let next = try #require(try world.json("key", "rotate", "--home", "S")["fingerprint"].text)
+        let told = try world.visit("a")
+        #expect(told.output.contains("ministry: new key \(next)"), "\(told)")
+        #expect(try world.trusted("ministry", at: "a").contains(next))
+    }
+
     /// What an earlier rotation kept goes with the key that is given up: nothing that vouches for nobody lies about.
     @Test(arguments: ["S", "a"]) func whatARotationKeptGoesWithAKeyThatIsGivenUp(home: String) throws {
         let world = try World.enrolled()

@@ -112,6 +112,10 @@ struct DiskModel {
     }
 
     mutating func append(_ bytes: [UInt8], to node: Int) { nodes[node].written += bytes }
+    /// Before it is flushed, a crash may bring the end back.
+    mutating func truncate(_ node: Int, to size: Int) {
+        nodes[node].written.removeLast(nodes[node].written.count - size)
+    }
     mutating func flush(node: Int) { nodes[node].flushed = nodes[node].written }
 
     mutating func rename(_ from: FilePath, _ to: FilePath) {

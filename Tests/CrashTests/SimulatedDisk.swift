@@ -214,6 +214,12 @@ private final class SimulatedWritableFile: WritableFile {
         disk.note { $0.flush(node: node) }
     }
 
+    func truncate(to size: Int64) throws(FileError) {
+        try disk.step("truncate", path, isChange: true)
+        try base.truncate(to: size)
+        disk.note { $0.truncate(node, to: Int(size)) }
+    }
+
     /// An error comes when the file is closed all the same.
     func close() throws(FileError) {
         try base.close()

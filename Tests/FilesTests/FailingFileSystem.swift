@@ -100,6 +100,11 @@ private final class FailingWritableFile: WritableFile {
         try file.synchronize()
     }
 
+    func truncate(to size: Int64) throws(FileError) {
+        try system.pass("truncate", path)
+        try file.truncate(to: size)
+    }
+
     func close() throws(FileError) {
         try system.pass("close", path)
         try file.close()

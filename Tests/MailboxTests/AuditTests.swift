@@ -78,9 +78,31 @@ import Wire
         try audit.append(event: "a", subject: "x", detail: "", actor: "", now: start)
         let path = world.server.audit.appending("audit.jsonl")
         try QuickFileSystem().appendFile(path, Array("{\"actor\":\"".utf8))
-        #expect(throws: MailboxError.self) { try verified(audit) }
-        try audit.append(event: "b", subject: "y", detail: "", actor: "", now: start)
+        // The lines before it are whole, and are shown.
+        let torn = try audit.verify(key: try key, newest: 9)
+        #expect(torn.chain.isTorn && torn.newest.map(\.subject) == ["x"])
+        // On a disk that is full still: nothing is written anew, only cut off and added to.
+        let full = try Home.open(world.server.root, files: FullDisk())
+        try AuditLog(full).append(event: "b", subject: "y", detail: "", actor: "", now: start)
         #expect(try verified(audit) == 2)
+    }
+
+    /// Bundles quote what others wrote.
+    @Test func aTextOfAnyLengthMakesALineThatIsAddedOnce() throws {
+        let audit = AuditLog(world.server)
+        let long = "a" + String(repeating: "\u{301}", count: 100_000)
+        for _ in 1...2 { try audit.append(event: "refused", subject: long, detail: long, actor: long, now: start) }
+        let entry = try #require(try audit.entries().first)
+        #expect(try verified(audit) == 1)
+        #expect(entry.detail.utf8.starts(with: "a\u{301}".utf8) && entry.detail.utf8.count < 9000)
+        #expect(entry.detail.contains(SHA256Hash.digest(of: Array(long.utf8)).hex))
+    }
+
+    /// A log of any length is checked in the same memory: no size stops all runs.
+    @Test func aLineThatIsNoneEndsTheCheckSoon() throws {
+        try add("a")
+        try QuickFileSystem().appendFile(path, [UInt8](repeating: 7, count: 5 << 20))
+        #expect { try verified(AuditLog(world.server)) } throws: { "\($0)".contains("has a line of more than") }
     }
 
     // MARK: heads
@@ -226,12 +248,21 @@ import Wire
         try add("a")
         try run()
         let long = String(repeating: "x", count: 30_000)
-        for number in 0..<12 {
+        for number in 0..<40 {
             try AuditLog(world.server).append(
                 event: "x", subject: "\(number)", detail: long, actor: "tick", now: start)
         }
         try run()
-        #expect(try heads() == ["head-13.json", "head-13.json.sig"])
-        #expect(try verified(AuditLog(world.server)) == 13)
+        #expect(try heads() == ["head-41.json", "head-41.json.sig"])
+        #expect(try verified(AuditLog(world.server)) == 41)
+    }
+}
+
+/// Nothing new can be made.
+private struct FullDisk: ForwardingFileSystem {
+    let base: any FileSystem = QuickFileSystem()
+
+    func pass(_ operation: String, _ path: FilePath) throws(FileError) {
+        if operation == "create" { throw FileError(operation, path, .noSpace) }
     }
 }

@@ -289,4 +289,40 @@ import Wire
         }
         #expect(senders == [try world.key(of: world.hospitalA).publicKey])
     }
+
+    // MARK: whose name stands in it
+
+    /// Anybody can write a name into a manifest, and lay the file down again every night.
+    @Test func aRefusalNamesTheKeyUnlessItIsTheSendersOwn() throws {
+        func refusal(_ key: SigningKey?) throws -> Refusal {
+            var manifest = world.manifest(.update, session: session("1"), round: 1)
+            manifest.federation = session("e")
+            try world.lay(manifest, as: "x.tar", key: key)
+            return try #require(try run().refusals.first)
+        }
+        let stranger = SigningKey.generate()
+        let first = try refusal(stranger)
+        let fingerprint = stranger.publicKey.fingerprint
+        #expect(
+            first.line.hasPrefix("a bundle that says it is from hospital-a, signed by \(fingerprint), was put into "))
+        #expect(first.record.hasSuffix("; signed by \(fingerprint)") && !first.isQuiet)
+        #expect(try refusal(stranger).isQuiet)
+        let own = try refusal(nil)
+        #expect(own.line.hasPrefix("a bundle of hospital-a was put into ") && own.signer != fingerprint)
+    }
+
+    /// A run that is stopped then refuses the same once more.
+    @Test func whatWasRefusedIsWrittenDownBeforeItIsForgotten() throws {
+        var manifest = world.manifest()
+        manifest.federation = session("e")
+        manifest = try world.lay(manifest, as: "x.tar")
+        let mailbox = try opened(world.server)
+        #expect(throws: MailboxError.self) {
+            try mailbox.receive { (_) throws(MailboxError) in throw MailboxError(.temporary, "stopped") }
+        }
+        #expect(try names(world.server.inbox) == ["x.tar"])
+        var noted: [Refusal] = []
+        _ = try mailbox.receive { (refusals) throws(MailboxError) in noted = refusals }
+        #expect(noted.count == 1 && noted.first?.id == manifest.id)
+    }
 }

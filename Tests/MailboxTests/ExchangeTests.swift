@@ -142,6 +142,32 @@ import Wire
         #expect(mailbox.problems.isEmpty)
     }
 
+    /// Each hospital's folder may be a mount of its own; one that is away keeps no other back.
+    @Test func aClientsFolderThatIsNotMountedIsNotWrittenBelow() throws {
+        func told(_ mounts: [FilePath]) throws -> (lines: [String], copied: [String]) {
+            let home = try Home.open(world.server.root, files: MountedFileSystem(mountPoint: "/", folders: mounts))
+            let mailbox = try opened(home)
+            var copied: [String] = []
+            let lines = try mailbox.useExchange(at: root) {
+                let summary = try mailbox.deliver(to: $0)
+                copied += summary.copied
+                return summary
+            }
+            return (lines + mailbox.problems, copied)
+        }
+        let mount = root.appending("hospital-a")
+        try QuickFileSystem().makeDirectories(mount)
+        #expect(try told([mount]).lines.isEmpty)
+        let forA = try send(world.server, "decision/a", .decision, to: ["hospital-a"])
+        let forB = try send(world.server, "decision/b", .decision, to: ["hospital-b"])
+        let away = try told([])
+        #expect(away.copied == [forB] && away.lines.count == 1, "\(away)")
+        #expect(away.lines.first?.contains("a file system was mounted there") == true, "\(away)")
+        #expect(try told([]).lines.isEmpty, "said once")
+        #expect(try names(mount).isEmpty)
+        #expect(try told([mount]).copied == [forA])
+    }
+
     @Test func theFlatLayoutIsFoundByItsFolders() throws {
         for folder in ["inbox", "outbox"] { try QuickFileSystem().makeDirectories(root.appending(folder)) }
         #expect(try exchange(world.server).layout == .flat && exchange(world.hospitalA).layout == .flat)
@@ -335,8 +361,11 @@ private struct UnwritableFileSystem: ForwardingFileSystem {
 private struct MountedFileSystem: ForwardingFileSystem {
     let base: any FileSystem = QuickFileSystem()
     let mountPoint: FilePath
+    /// Mounts of their own.
+    var folders: [FilePath] = []
 
     func volume(of path: FilePath) throws(FileError) -> Volume? {
-        Volume(type: "ext4", mountPoint: mountPoint, isReadOnly: false, available: 1 << 40)
+        let mountPoint = folders.first { path.starts(with: $0) } ?? mountPoint
+        return Volume(type: "ext4", mountPoint: mountPoint, isReadOnly: false, available: 1 << 40)
     }
 }

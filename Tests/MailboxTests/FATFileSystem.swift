@@ -141,4 +141,8 @@ private final class FATWritableFile: WritableFile {
     }
     func synchronize() throws(FileError) { try base.synchronize() }
     func close() throws(FileError) { try base.close() }
+    func truncate(to size: Int64) throws(FileError) {
+        try base.truncate(to: size)
+        self.size = size
+    }
 }

@@ -80,6 +80,11 @@ private final class HookedFile: WritableFile {
 
     func synchronize() throws(FileError) { try hook?.step("flush", path) }
 
+    func truncate(to size: Int64) throws(FileError) {
+        try hook?.step("truncate", path)
+        try base.truncate(to: size)
+    }
+
     func close() throws(FileError) {
         try base.close()
         try hook?.step("close", path)

@@ -91,6 +91,10 @@ private final class BlockingWritableFile: WritableFile {
         system.wait(path)
         try base.synchronize()
     }
+    func truncate(to size: Int64) throws(FileError) {
+        system.wait(path)
+        try base.truncate(to: size)
+    }
     func close() throws(FileError) {
         system.wait(path)
         try base.close()

@@ -33,6 +33,27 @@ struct ObjectReaderTests {
         try reader.finish()
     }
 
+    /// What is one character may have any number of scalars behind it.
+    @Test("of a foreign key errors show so many bytes")
+    func longKeys() throws {
+        let long = "a" + String(repeating: "\u{301}", count: 60_000)
+        func length(_ work: () throws -> Void) -> Int {
+            do { try work() } catch { return "\(error)".utf8.count }
+            return 0
+        }
+        let lengths = [
+            length { try reader(.object([long: 1])).finish() },
+            length {
+                var outer = try reader(.object([long: .object([:])]))
+                var inner = try outer.object(long)
+                _ = try inner.string(long)
+            },
+            length { _ = try StrictJSON.parse(Array("{\"\(long)\":1,\"\(long)\":1}".utf8), maximumBytes: 1 << 20) },
+        ]
+        #expect(lengths.allSatisfy { (1..<300).contains($0) }, "\(lengths)")
+        #expect(long.beginning(bytes: 4) == "a\u{301}" && "ab".beginning(bytes: 2) == "ab" && "".excerpt == "")
+    }
+
     @Test("an absent or null field is nil to the optional readers, a wrong one still an error")
     func optionals() throws {
         var reader = try reader(["null": .null, "empty": "", "bad": 1])

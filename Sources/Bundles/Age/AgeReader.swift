@@ -6,7 +6,8 @@ package import SystemPackage
 /// 1. The header is parsed under caps, its MAC verified before anything of the payload is looked at.
 /// 2. Every stanza is tried with every identity: a bad one is refused wherever it stands, before or after ours.
 /// 3. No plaintext leaves this type before the file's last chunk has proved that it is the last and nothing follows: there
-///    is a whole plaintext, or an error and nothing.
+///    is a whole plaintext, or an error and nothing. Only ``beginning(of:with:count:)`` shows the first chunks alone, to
+///    whoever wants to know whether the rest is worth its while.
 /// 4. The plaintext has as many bytes as it may have, at most.
 /// 5. A file that breaks off is ``BundleError/Reason/incomplete``, and so is one that is damaged in a last chunk shorter
 ///    than the others, which looks the same. Every other fault is final.
@@ -82,6 +83,27 @@ package struct AgeReader {
         let output = MemoryOutput()
         try AgeReader(MemoryInput(bytes), identities: identities).writePlaintext(to: output, limit: Int64(limit))
         return output.bytes
+    }
+
+    /// The first bytes of a plaintext, each chunk of them authentic, and how many bytes the whole would have.
+    static func beginning(
+        of file: any ReadableFile, with identities: [AgeIdentity], count: Int
+    ) throws(BundleError) -> (bytes: [UInt8], size: Int64) {
+        let reader = try AgeReader(file, identities: identities)
+        let fileSize = try readingFiles { () throws(FileError) in try file.status().size }
+        let sealed = fileSize - reader.payloadOffset - Int64(AgeFileKey.nonceSize)
+        let chunks = max(0, sealed + Int64(AgeStream.sealedChunkSize) - 1) / Int64(AgeStream.sealedChunkSize)
+        let nonce = try reader.bytes(at: reader.payloadOffset, count: AgeFileKey.nonceSize)
+        guard nonce.count == AgeFileKey.nonceSize else { throw incomplete("before its payload") }
+        var stream = AgeStream(reader.fileKey, nonce: nonce)
+        var offset = reader.payloadOffset + Int64(AgeFileKey.nonceSize)
+        var plaintext: [UInt8] = []
+        while plaintext.count < count, Int64(stream.count) < chunks {
+            let chunk = try reader.bytes(at: offset, count: AgeStream.sealedChunkSize)
+            plaintext += try open(chunk[...], isLast: Int64(stream.count) == chunks - 1, &stream)
+            offset += Int64(AgeStream.sealedChunkSize)
+        }
+        return (plaintext, sealed - chunks * Int64(AgeStream.tagSize))
     }
 
     /// Writes chunk by chunk. What is written before this returns is not to be used.

@@ -1,4 +1,5 @@
 import Crypto
+import Wire
 
 /// Whom to encrypt to: an age X25519 recipient, `age1...` (age v1, "The X25519 recipient type").
 ///
@@ -44,6 +45,6 @@ package struct AgeRecipient: Hashable, Sendable, CustomStringConvertible {
     private static func quoted(_ text: String) -> String {
         let isPlain = text.utf8.allSatisfy { (0x20...0x7e).contains($0) }
         guard isPlain, !text.uppercased().contains(AgeIdentity.marker) else { return "the text" }
-        return "'\(text.prefix(80))'"
+        return "'\(text.beginning(bytes: 80))'"
     }
 }

@@ -198,4 +198,4 @@ package struct Augmentation: Equatable, Sendable {
 }
 
 /// A foreign word inside an error's text.
-func printable(_ text: String) -> String { isPrintable(text) ? String(text.prefix(64)) : "(unprintable)" }
+func printable(_ text: String) -> String { isPrintable(text) ? text.excerpt : "(unprintable)" }

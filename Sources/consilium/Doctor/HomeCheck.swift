@@ -153,13 +153,17 @@ struct HomeCheck {
     private func audit() throws -> (good: Bool, text: String) {
         guard let key = (try? Identity.load(from: home))?.signing.publicKey else {
             // The key is a fault of its own, and none of the log's.
-            let path = home.audit.appending("audit.jsonl")
-            let log = try home.files.exists(path) ? home.files.readFile(path, limit: AuditLog.maximumBytes) : []
-            let chain = try AuditChain(checking: log, name: path.string)
-            return (true, "the chain of \(chain.count) entries is whole; who signed it is not checked without the key")
+            let (chain, _) = try AuditChain.check(home.audit.appending("audit.jsonl"), files: home.files)
+            return (true, "\(text(of: chain)); who signed it is not checked without the key")
         }
-        let (chain, head) = try AuditLog(home).verify(key: key)
-        return (true, "the chain of \(chain.count) entries is whole, \(head?.number ?? 0) are signed")
+        let (chain, head, _) = try AuditLog(home).verify(key: key)
+        return (true, "\(text(of: chain)), \(head?.number ?? 0) are signed")
+    }
+
+    /// A torn line is a run's that was stopped, and nobody's fault.
+    private func text(of chain: AuditChain) -> String {
+        "the chain of \(counted(Int(chain.count), "entry", "entries")) is whole"
+            + (chain.isTorn ? "; \(AuditLog.torn)" : "")
     }
 
     private func inbox() throws -> (good: Bool, text: String) {

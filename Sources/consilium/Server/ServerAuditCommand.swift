@@ -62,7 +62,8 @@ struct ServerAuditCommand: ParsableCommand {
         }
         Console.print(table.text)
         guard !output.quiet else { return }
-        Console.print("the chain of \(checked.chain.count) entries is whole")
+        Console.print("the chain of \(counted(Int(checked.chain.count), "entry", "entries")) is whole")
+        if checked.chain.isTorn { Console.print(AuditLog.torn) }
         if let head = checked.head {
             Console.print("\(head.party) signed its first \(head.number) on \(head.at.rfc3339)")
         } else {
@@ -80,23 +81,20 @@ struct ServerAuditCommand: ParsableCommand {
         let home = try home.open(.server)
         let log = AuditLog(home)
         let own = try Identity.load(from: home).signing.publicKey
-        var (chain, head) = try log.verify(key: own)
         // A head that somebody kept may be signed by a key that was replaced since.
         let before = try TrustStore.load(from: home).signers.entries(of: home.name).map(\.key)
-        if let kept = try keptHead(keys: key == nil ? Set(before + [own]) : [try publicKey()]) {
-            try kept.check(against: chain)
-            head = kept
-        }
-        return Checked(chain: chain, head: head, entries: try log.entries(limit: max(0, last)))
+        let kept = try keptHead(keys: key == nil ? Set(before + [own]) : [try publicKey()])
+        let checked = try log.verify(key: own, kept: kept, newest: max(0, last))
+        return Checked(chain: checked.chain, head: kept ?? checked.head, entries: checked.newest)
     }
 
     private func offline(_ log: String) throws -> Checked {
         let path = try InputFile.file(log)
-        let bytes = try LocalFileSystem().readFile(path, limit: AuditLog.maximumBytes)
-        let chain = try AuditChain(checking: bytes, name: log.printable)
         let head = try keptHead(keys: [try publicKey()])
+        let (chain, entries) = try AuditChain.check(
+            path, files: LocalFileSystem(), noting: head.map { [$0.number] } ?? [], newest: max(0, last))
         try head?.check(against: chain)
-        return Checked(chain: chain, head: head, entries: try AuditChain.entries(of: bytes, limit: max(0, last)))
+        return Checked(chain: chain, head: head, entries: entries)
     }
 
     private func keptHead(keys: Set<PublicKey>) throws -> AuditHead? {

@@ -1,0 +1,134 @@
+import Bundles
+import Files
+import SystemPackage
+import Wire
+
+/// What is found out about a large file where it lies, before it is copied.
+///
+/// Holes in a file cost its maker nothing, and our disk all that they say. So a file above ``smallBytes`` is copied without
+/// further question only where it begins with a manifest that somebody signed whom this home believes, and has the size that
+/// this manifest says; all others share a budget.
+extension Mailbox {
+    /// What is always tried: a message has less.
+    static let smallBytes: Int64 = 1 << 20
+    /// Room on our own disk that no larger file is given.
+    private static let reservedBytes: Int64 = 32 << 20
+    /// How much of large files one run copies that nobody known has signed, before it leaves the others for the next one.
+    static let unverifiedBytesPerRun: Int64 = 4 << 30
+    /// How many files that begin with zeros one run looks at. They are not among ``filesPerRun``: they never go away.
+    static let blankFilesPerRun = 10_000
+
+    /// Whether a file can be copied here, and decrypted into a second copy, so that others still find room after it. What one
+    /// sender lays down must not end the run before it comes to the others.
+    func hasRoom(for size: Int64) -> Bool {
+        guard size > Self.smallBytes, let volume = try? files.volume(of: home.root) else { return true }
+        return size <= (volume.available - Self.reservedBytes) / 2
+    }
+
+    /// Whether a file can be laid into the inbox, so that it and all that is there can be copied from there to be looked at.
+    /// - Parameter largest: of what lies in the inbox, in bytes.
+    func hasInboxRoom(for size: Int64, beside largest: Int64) -> Bool {
+        guard size > Self.smallBytes, let volume = try? files.volume(of: home.root) else { return true }
+        return max(size, largest) <= (volume.available - Self.reservedBytes - size) / 2
+    }
+
+    /// Copies a file to the spool, and no more of it than there was to be room for.
+    /// - Returns: false where it has grown since it was looked at.
+    func copy(_ path: FilePath, to spooled: FilePath, size: Int64) throws(FileError) -> Bool {
+        do {
+            try files.copyFile(from: path, to: spooled, permissions: 0o600, limit: size)
+            return true
+        } catch {
+            guard error.code == .fileTooLarge, error.path == path else { throw error }
+            return false
+        }
+    }
+
+    static func noRoom(for size: Int64) -> String {
+        "has \(size) bytes, for which this disk has no room; it is left where it is"
+    }
+
+    static func waited(_ runs: Int64) -> String {
+        "has waited in \(runs) runs: large files that nobody known has signed come before it; remove those that nobody needs"
+    }
+
+    enum FirstLook {
+        case part(PartHeader)
+        /// No bundle, and the same in two runs a minute apart.
+        case junk
+        /// Zeros, of which there is nothing to see: a hole, or a file that is filled in no order.
+        case blank(hasSettled: Bool)
+        case growing
+        /// Encrypted, and not to this home.
+        case forOthers
+        case bundle(BundlePreview)
+    }
+
+    /// - Parameter name: under which the file is known to `settling`.
+    func firstLook(
+        at path: FilePath, size: Int64, modified: Int64, as name: String, _ settling: inout Settling
+    ) throws(FileError) -> FirstLook {
+        let first = try FirstBlock.read(path, files: files)
+        if let part = PartHeader(first) { return .part(part) }
+        if FirstBlock.mayBegin(bundle: first) {
+            do throws(BundleError) {
+                return .bundle(try BundlePreview(of: path, with: identity.ageIdentities, files: files))
+            } catch {
+                if let cause = error.cause { throw cause }
+                if error.reason == .notForThisIdentity { return .forOthers }
+            }
+        }
+        let look = FirstBlock.digest(of: first, modified: modified)
+        let hasSettled = settling.observe(name, size: size, digest: look, now: now)
+        if FirstBlock.isBlank(first) { return .blank(hasSettled: hasSettled) }
+        return hasSettled ? .junk : .growing
+    }
+
+    /// Whether somebody signed it whom this home believes, for here and as news. The payload may be holes all the same: of one
+    /// manifest, one file in a run is believed.
+    func believes(_ preview: BundlePreview, _ believed: inout Set<Digest>) -> Bool {
+        switch rules.judge(preview.manifest, id: preview.id, signer: preview.signer) {
+        case .deliver(isSelfSigned: false), .equivocation: believed.insert(preview.id).inserted
+        case .deliver, .duplicate, .discard, .hold, .refuse: false
+        }
+    }
+}
+
+/// What is left of a run's copies of large files that nobody known has signed.
+struct CopyBudget {
+    private var spent: Int64 = 0
+
+    /// One always may, whatever its size, and a small one too.
+    func allows(_ size: Int64) -> Bool {
+        size <= Mailbox.smallBytes || spent == 0 || spent + size <= Mailbox.unverifiedBytesPerRun
+    }
+
+    mutating func spend(_ size: Int64) {
+        if size > Mailbox.smallBytes { spent += size }
+    }
+}
+
+/// Files of a folder that begin with zeros: however many there are, a person is told in one line.
+struct ZeroCount {
+    private(set) var visits = 0
+    private var (newOnes, knownOnes) = (0, 0)
+
+    /// - Parameter isNew: nil where it may still be growing.
+    mutating func note(isNew: Bool?) {
+        visits += 1
+        switch isNew {
+        case true?: newOnes += 1
+        case false?: knownOnes += 1
+        case nil: break
+        }
+    }
+
+    func new(in folder: String) -> [String] { line(newOnes, folder) }
+    func known(in folder: String) -> [String] { line(knownOnes, folder) }
+
+    private func line(_ count: Int, _ folder: String) -> [String] {
+        guard count > 0 else { return [] }
+        let files = counted(count, "file in \(folder) begins", "files in \(folder) begin")
+        return ["\(files) with zeros only, so far, and \(count == 1 ? "is" : "are") left there"]
+    }
+}
