@@ -53,6 +53,9 @@ package struct TrustStore: Equatable, Sendable {
     /// - Returns: nil for a stranger's key.
     package func party(of key: PublicKey) -> Party? { signers.entries(for: key).first.flatMap { party($0.principal) } }
 
+    /// Changes with everything that is believed.
+    var digest: Digest { SHA256Hash.digest(of: Array((signers.text + revoked.text).utf8)) }
+
     package func isRevoked(_ key: PublicKey) -> Bool { revoked.contains(key) }
 
     /// A party's entries by the begin of their time, equal ones in the file's order: a rotation's new key comes last.
