@@ -76,7 +76,8 @@ struct CollectingPass {
         if settling.report(file.path.string) { summary.problems.append(file.told(what)) }
     }
 
-    mutating func leave(_ file: FoundFile, _ reason: String) {
+    mutating func leave(_ file: FoundFile, _ reason: String, now: Timestamp) {
+        settling.leave(file.path.string, size: file.seen.size, modified: file.seen.modified, now: now)
         if settling.report(file.path.string) { left.append(file.told("is not fetched: \(reason)")) }
     }
 

@@ -38,6 +38,8 @@ struct ExchangeCache: Equatable {
     var mountedRoot: String?
     /// The same of each client's folder that is a mount of its own.
     var mountedFolders: Set<String> = []
+    /// Whom this home believed when large bundles were left where they lay; nil where none was.
+    var leftUnder: Digest?
     /// Why the exchange could not be used when it was last tried; nil if it could.
     var trouble: String?
     /// What could not be done when it was last used, by the way of the bundles: what has been said already.
@@ -65,6 +67,7 @@ struct ExchangeCache: Equatable {
         [
             "trouble": trouble.map { .string($0) } ?? .null, "mount_point": mountPoint.map { .string($0) } ?? .null,
             "mounted_root": mountedRoot.map { .string($0) } ?? .null,
+            "left_under": leftUnder.map { .string($0.hex) } ?? .null,
             "mounted_folders": .array(mountedFolders.sorted().map { .string($0) }),
             "problems": .object(
                 Dictionary(
@@ -91,6 +94,7 @@ struct ExchangeCache: Equatable {
         trouble = try fields.optionalString("trouble", maximumLength: 65_536)
         mountPoint = try fields.optionalString("mount_point", maximumLength: 8192)
         mountedRoot = try fields.optionalString("mounted_root", maximumLength: 8192)
+        leftUnder = try fields.optionalDigest("left_under")
         if fields.has("mounted_folders") { mountedFolders = Set(try fields.strings("mounted_folders")) }
         if fields.has("problems") {
             var lines = try fields.object("problems")

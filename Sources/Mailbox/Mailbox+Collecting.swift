@@ -16,6 +16,9 @@ extension Mailbox {
             cache: ExchangeCache.load(from: home), only: only,
             settling: Settling.load(from: home.exchangeSettlingPath, files: files))
         let before = (pass.cache, pass.settling)
+        // Whoever is believed now may have signed what was left where it lay.
+        let believed = trust.digest
+        if pass.cache.leftUnder != nil, pass.cache.leftUnder != believed { pass.settling.forgetLeft() }
         for source in try sources(in: exchange, only: only, &pass.summary) {
             // Whoever made folders for parties that do not exist would have as many budgets.
             pass.budget = source.isOwn ? CollectingBudget() : pass.sharedBudget
@@ -23,6 +26,7 @@ extension Mailbox {
             if !source.isOwn { pass.sharedBudget = pass.budget }
         }
         pass.settling.keep(only: pass.present)
+        if !pass.settling.left.isEmpty { pass.cache.leftUnder = believed }
         if pass.cache != before.0 { try pass.cache.save(to: home) }
         if pass.settling != before.1 { try pass.settling.save(to: home.exchangeSettlingPath, files: files) }
         return pass.summary
@@ -105,6 +109,9 @@ extension Mailbox {
         let seen = ExchangeCache.Seen(size: status.size, modified: status.modified)
         if pass.cache.seen[path.string] == seen { return nil }
         var file = FoundFile(path: path, seen: seen, name: name)
+        if pass.settling.isLeft(path.string, size: seen.size, modified: seen.modified, now: now) { return nil }
+        // What does not go away and is not read, once a person knows of it, takes nobody's turn.
+        if !hasRoom(for: seen.size), pass.settling.hasReported(path.string) { return nil }
         pass.budget.looks += 1
         guard hasRoom(for: seen.size) else {
             pass.tell(file, Self.noRoom(for: seen.size))
@@ -135,7 +142,7 @@ extension Mailbox {
             case .discard: break
             // It would lie here in the exchange's place, and where there is no room for it, for ever.
             case .hold(let reason), .refuse(_, let reason):
-                pass.leave(file, reason)
+                pass.leave(file, reason, now: now)
                 return nil
             }
         }

@@ -36,13 +36,16 @@ extension Mailbox {
             visits += 1
             looks += 1
             guard let file = try lookAt(entry) else { continue }
+            // What does not go away and is not read, once a person knows of it, takes nobody's turn.
+            let isKnown = pass.settling.hasReported(file.name)
             if pass.settling.isLeft(file, now: now) {
-                // It is not read, and does not go away.
                 looks -= 1
             } else if file.size <= Self.smallBytes {
                 small.append(file)
             } else if let look = try lookInto(file, &pass) {
                 if case .blank = look { looks -= 1 } else { large.append(LargeFile(file: file, look: look)) }
+            } else if isKnown {
+                looks -= 1
             }
         }
         pass.received.remaining = entries.count - visits

@@ -55,6 +55,9 @@ struct Settling: Equatable {
     /// - Returns: whether it is new.
     mutating func report(_ name: String) -> Bool { oddities.count < Self.kept && oddities.insert(name).inserted }
 
+    /// Whether nothing new would be said of it.
+    func hasReported(_ name: String) -> Bool { oddities.contains(name) || oddities.count >= Self.kept }
+
     mutating func forget(_ name: String) {
         observations[name] = nil
         waits[name] = nil
@@ -68,17 +71,28 @@ struct Settling: Equatable {
     }
 
     mutating func leave(_ file: InboxFile, now: Timestamp) {
-        guard left[file.name] != nil || left.count < Self.kept else { return }
-        left[file.name] = Left(size: file.size, modified: file.modified, inode: file.inode, since: now)
-        observations[file.name] = nil
+        leave(file.name, size: file.size, modified: file.modified, inode: file.inode, now: now)
+    }
+
+    mutating func leave(_ name: String, size: Int64, modified: Int64, inode: UInt64 = 0, now: Timestamp) {
+        guard left[name] != nil || left.count < Self.kept else { return }
+        left[name] = Left(size: size, modified: modified, inode: inode, since: now)
+        observations[name] = nil
     }
 
     /// Whether a file was left where it is within a day and did not change since, as far as can be seen without reading it.
     func isLeft(_ file: InboxFile, now: Timestamp) -> Bool {
-        guard let seen = left[file.name] else { return false }
-        return seen.size == file.size && seen.modified == file.modified && seen.inode == file.inode
-            && seen.since <= now && now.seconds - seen.since.seconds < Self.leftFor
+        isLeft(file.name, size: file.size, modified: file.modified, inode: file.inode, now: now)
     }
+
+    func isLeft(_ name: String, size: Int64, modified: Int64, inode: UInt64 = 0, now: Timestamp) -> Bool {
+        guard let seen = left[name] else { return false }
+        return seen.size == size && seen.modified == modified && seen.inode == inode && seen.since <= now
+            && now.seconds - seen.since.seconds < Self.leftFor
+    }
+
+    /// Looks at all of them again.
+    mutating func forgetLeft() { left = [:] }
 
     /// Forgets what is no longer there.
     mutating func keep(only names: Set<String>) {

@@ -53,6 +53,9 @@ package struct TrustStore: Equatable, Sendable {
     /// - Returns: nil for a stranger's key.
     package func party(of key: PublicKey) -> Party? { signers.entries(for: key).first.flatMap { party($0.principal) } }
 
+    /// Changes with everything that is believed.
+    var digest: Digest { SHA256Hash.digest(of: Array((signers.text + revoked.text).utf8)) }
+
     package func isRevoked(_ key: PublicKey) -> Bool { revoked.contains(key) }
 
     /// Whether every key of a party is revoked, so that nobody knows who reads what is sent to it. A key that is over is not

@@ -139,7 +139,10 @@ import Wire
         #expect(first.summary.copied.isEmpty && first.summary.problems.count == 4, "\(first.summary.problems)")
         #expect(first.summary.problems.last?.contains("3 more large bundles") == true, "\(first.summary.problems)")
         #expect(try names(server.inbox).isEmpty && names(server.quarantine).isEmpty)
-        #expect(try collect(at: 60).summary.problems.isEmpty)
+        let log = OpenLog()
+        let watched = try Home.open(server.root, files: WatchingFileSystem(log: log))
+        #expect(try collect(watched, at: 60).summary.problems.isEmpty)
+        #expect(!log.paths.contains { $0.hasPrefix(folder.string) }, "looked at once a day, unless others are believed")
         guard let key else { return }
         // Once it is enrolled.
         var trust = try TrustStore.load(from: server)
