@@ -4,9 +4,9 @@ package import Wire
 /// What the server decides about this hospital's requests.
 ///
 /// Each request has its own fate, which the decision with the highest number about it tells. A session follows from the
-/// fates of the requests that led to it, so that decisions and globals may come in any order: the hospital takes part with
-/// the request that was approved last and still stands, and has left where none does. The server takes a second request of
-/// a hospital into a session only after the first one is over.
+/// fates of the requests that led to it, so that decisions and globals may come in any order. The server takes a second
+/// request of a hospital into a session only after the first one is over: so the hospital takes part with the request that was
+/// approved last, as long as that stands, and never again with one before it.
 extension ClientState {
     /// A signed decision of the server.
     ///
@@ -18,7 +18,9 @@ extension ClientState {
         _ decision: Decision, sequence: Int64, server: PartyName, enrolment: Digest?, asksConsent: Bool
     ) -> [ClientNotice] {
         if decision.subject == .enrolment, decision.about != enrolment { return [] }
-        let subject = "\(decision.about) \(decision.session?.hex ?? "-")"
+        // To be excluded or readmitted is no fate of a request.
+        let isOfStanding = [.excluded, .readmitted].contains(decision.verdict)
+        let subject = "\(decision.about) \(decision.session?.hex ?? "-")" + (isOfStanding ? " standing" : "")
         guard sequence > newestDecision[subject] ?? 0 else { return [] }
         newestDecision[subject] = sequence
         if decision.subject == .enrolment {
@@ -39,7 +41,7 @@ extension ClientState {
             notices =
                 withdrawnRequest(by: decision).map { conclude($0.id, as: .withdrawn, decision) } ?? false
                 ? [.requestWithdrawn] : []
-        case .dropped: return drop(decision, asksConsent: asksConsent)
+        case .dropped: return drop(decision, sequence, asksConsent: asksConsent)
         case .excluded: return decision.session.map { [.excluded($0, reason: decision.reason)] } ?? []
         case .readmitted: return decision.session.map { [.readmitted($0)] } ?? []
         }
@@ -91,7 +93,7 @@ extension ClientState {
         return [.requestApproved(session)]
     }
 
-    private mutating func drop(_ decision: Decision, asksConsent: Bool) -> [ClientNotice] {
+    private mutating func drop(_ decision: Decision, _ sequence: Int64, asksConsent: Bool) -> [ClientNotice] {
         guard let id = decision.session else { return [] }
         let reason = suffixed(Self.dropped, decision.reason)
         let before = request(decision.about)
@@ -104,6 +106,8 @@ extension ClientState {
         let wasStanding = standing(in: id)?.id == decision.about
         change(request: decision.about) { own in
             own.session = id
+            // It was approved before that, whether or not this hospital has heard of it.
+            own.approval = max(own.approval, sequence)
             if own.status != .withdrawn { (own.status, own.reason) = (.rejected, reason) }
         }
         let notices = settle(id, asksConsent: asksConsent)
@@ -134,19 +138,20 @@ extension ClientState {
 
     /// With which this hospital takes part in a session.
     func standing(in id: RandomID) -> OwnRequest? {
-        requests.filter { $0.session == id && $0.status == .approved }.max { $0.approval < $1.approval }
+        newestRequest(in: id).flatMap { $0.status == .approved ? $0 : nil }
     }
 
+    /// The one that was approved last.
     func newestRequest(in id: RandomID) -> OwnRequest? {
         requests.filter { $0.session == id }.max { $0.approval < $1.approval }
     }
 
     /// The request that took the place of an approved one.
     package func replacement(of own: OwnRequest) -> OwnRequest? {
-        guard own.status == .approved, let standing = own.session.flatMap(standing), standing.id != own.id else {
+        guard own.status == .approved, let newest = own.session.flatMap(newestRequest), newest.id != own.id else {
             return nil
         }
-        return standing
+        return newest
     }
 
     private static let dropped = "the server dropped this hospital"
@@ -169,8 +174,7 @@ extension ClientState {
     private mutating func settle(_ id: RandomID, asksConsent: Bool) -> [ClientNotice] {
         guard let session = session(id), !session.isClosed else { return [] }
         guard let own = standing(in: id) else {
-            let last = session.request.flatMap(request) ?? newestRequest(in: id)
-            guard session.ended == nil, let reason = last.flatMap(Self.departure) else { return [] }
+            guard session.ended == nil, let reason = newestRequest(in: id).flatMap(Self.departure) else { return [] }
             change(session: id) { $0.ended = reason }
             return [.sessionEnded(id, reason: reason)]
         }

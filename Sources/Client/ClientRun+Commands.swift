@@ -146,7 +146,7 @@ extension ClientRun {
     private func item(of offer: Offer, to decision: DeskState) throws -> DeskItem? {
         let desk = Desk.updates(home)
         let scan = try desk.scan(isDecided: { $0 != offer.bundle }, isAccepted: { _ in true })
-        guard let item = scan.item(id: offer.bundle) else {
+        guard let item = scan.items.first(where: { state.offer(on: $0) == offer }) else {
             try scan.requireWhole()
             return nil
         }

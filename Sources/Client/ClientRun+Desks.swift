@@ -21,19 +21,27 @@ extension ClientRun {
             }
         }
         for item in plans.items {
-            // A session that is over waits for no decision, and its plan is in the archive as long as it is worth anything.
-            if let session = state.session(item.manifest.session), session.ended != nil {
+            // A session that is over or was decided about otherwise waits for no decision, and its plan is in the archive as
+            // long as it is worth anything.
+            guard let session = state.session(item.manifest.session) else { continue }
+            if session.ended != nil || item.state == .pending && session.consent != .asked {
                 try Desk.plans(home).clear(item)
             }
         }
         let updates = try look(at: .updates(home))
         // Installed by a command that was stopped before it moved the file.
         for item in updates.items where item.state == .pending {
-            guard state.offers.contains(where: { $0.bundle == item.id && $0.status == .accepted }) else { continue }
-            try Desk.updates(home).move(item, to: .approved)
+            guard let offer = state.offer(on: item), offer.status == .accepted else { continue }
+            do {
+                try Desk.updates(home).move(item, to: .approved)
+            } catch {
+                guard error.kind != .temporary else { throw error }
+                let line = "version \(offer.version) is installed, but its file cannot be moved to accepted/: \(error)"
+                if state.announced.announce("unmoved-\(offer.bundle)") { attention(line) }
+            }
         }
         for offer in state.offers where offer.status != .accepted {
-            guard let item = updates.item(id: offer.bundle) else { continue }
+            guard let item = updates.items.first(where: { state.offer(on: $0) == offer }) else { continue }
             switch item.state {
             case .pending: break
             case .rejected where offer.status == .rejected: break
@@ -52,6 +60,12 @@ extension ClientRun {
             }
         }
         try saveState()
+    }
+
+    /// What was decided about a plan for one request is no decision for another one.
+    func clearPlans(of session: RandomID) throws {
+        let desk = Desk.plans(home)
+        for item in try look(at: desk).items where item.manifest.session == session { try desk.clear(item) }
     }
 
     private func look(at desk: Desk, only: DeskState? = nil) throws -> DeskScan {
@@ -76,7 +90,7 @@ extension ClientRun {
         guard !waiting.isEmpty else { return }
         let desk = Desk.updates(home)
         let scan = try look(at: desk)
-        for offer in waiting where scan.item(id: offer.bundle) == nil {
+        for offer in waiting where !scan.items.contains(where: { state.offer(on: $0) == offer }) {
             try desk.place(home.archived(offer.bundle), as: offer.deskName(server))
         }
     }
@@ -86,7 +100,7 @@ extension ClientRun {
     func decide(_ session: ClientSession, consent: ClientSession.Consent, actor: String) throws {
         try audit("plan-\(consent.rawValue)", subject: session.id.hex, detail: session.planDigest.hex, actor: actor)
         state.change(session: session.id) { $0.consent = consent }
-        // Both or neither are on record: whoever is killed before finds the plan waiting, with the decision beside it.
+        // On record once the withdrawal is sent: what cannot be sent waits, with the decision beside it.
         if consent == .refused { try withdraw(session: session, reason: "the hospital refuses the plan") }
         try saveState()
     }
@@ -140,6 +154,11 @@ extension Offer {
 }
 
 extension ClientState {
+    /// What a file on the desk offers. Where its bundle was issued again meanwhile, the file is still the same model.
+    func offer(on item: DeskItem) -> Offer? {
+        offers.first { $0.bundle == item.id } ?? offers.last { $0.session == item.manifest.session }
+    }
+
     /// Bundles that this state itself laid on a desk: between a kill and the next run the mailbox does not know them yet.
     func isOnDesk(_ id: Digest) -> Bool {
         sessions.contains { $0.global.bundle == id } || offers.contains { $0.bundle == id }

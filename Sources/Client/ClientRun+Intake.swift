@@ -62,18 +62,18 @@ extension ClientRun {
         do {
             return try take(delivery)
         } catch {
-            guard !isTransient(error) else { throw error }
+            guard !isOwnTrouble(error) else { throw error }
             state = before
             attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) waits for the next run: \(error)")
             return false
         }
     }
 
-    /// Trouble of our own disk that may be over with the next run.
-    private func isTransient(_ error: any Error) -> Bool {
+    /// Trouble of our own disk, state or keys, which concerns every bundle.
+    private func isOwnTrouble(_ error: any Error) -> Bool {
         switch error {
         case let error as FileError: error.isTransient
-        case let error as MailboxError: error.kind == .temporary
+        case let error as MailboxError: [.temporary, .state, .trust, .identity, .missingKey].contains(error.kind)
         case let error as BundleError: error.cause?.isTransient ?? (error.reason == .agentUnavailable)
         case let error as ClientError: error.code == .temporary
         default: false
@@ -118,10 +118,11 @@ extension ClientRun {
         let decision = try Decision(
             decoding: try delivery.bundle.payload(Decision.fileName, limit: FederationLimits.messageBytes))
         if try !takeKeyDecision(decision) {
-            try say(
-                state.apply(
-                    decision, sequence: delivery.manifest.seq, server: delivery.sender, enrolment: currentEnrolment,
-                    asksConsent: configuration.consent == .ask))
+            let notices = state.apply(
+                decision, sequence: delivery.manifest.seq, server: delivery.sender, enrolment: currentEnrolment,
+                asksConsent: configuration.consent == .ask)
+            for case .planWaits(let session) in notices { try clearPlans(of: session.id) }
+            try say(notices)
             try saveState()
         }
         try mailbox.commit(delivery, .accepted)

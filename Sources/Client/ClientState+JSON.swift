@@ -32,6 +32,26 @@ extension ClientState {
         requests = try object.entries("requests", OwnRequest.init(reading:))
         sessions = try object.entries("sessions", ClientSession.init(reading:))
         try object.finish()
+        bringUpToDate()
+    }
+
+    /// Before requests had a fate each, a session alone knew that its hospital had left it, and whether it had come back.
+    private mutating func bringUpToDate() {
+        over = over.filter { !Self.isDeparture($0.value) }
+        for own in requests where own.approval == 0 {
+            guard let id = own.session else { continue }
+            let known = session(id)
+            let number = newestDecision["\(own.id) \(id.hex)"] ?? 0
+            change(request: own.id) { own in
+                own.approval = number
+                guard own.status == .approved, let known else { return }
+                if let ended = known.ended, Self.isDeparture(ended) {
+                    (own.status, own.reason) = (.rejected, ended)
+                } else if let request = known.request, request != own.id {
+                    (own.status, own.reason) = (.rejected, "it was replaced by a newer request")
+                }
+            }
+        }
     }
 }
 

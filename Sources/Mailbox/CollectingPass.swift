@@ -42,8 +42,9 @@ struct CollectingPass {
     var believed: Set<Digest> = []
     /// In bytes, once it is known.
     var largestInInbox: Int64?
-    /// All paths that were listed.
+    /// All paths that were found, and the folders in which.
     var present: Set<String> = []
+    var listed: Set<String> = []
     /// Of the folder that is looked into: what is left where it is, and files of zeros.
     private var left: [String] = []
     private var zeros = ZeroCount()
@@ -69,6 +70,11 @@ struct CollectingPass {
         } catch {
             throw MailboxError(.exchange, "\(error)")
         }
+    }
+
+    /// Of a folder that is away nobody knows.
+    func isStillThere(_ path: String) -> Bool {
+        present.contains(path) || !listed.contains(FilePath(path).removingLastComponent().string)
     }
 
     /// Says something of a file, once.

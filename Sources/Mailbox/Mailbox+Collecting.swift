@@ -25,7 +25,7 @@ extension Mailbox {
             try collect(source.folder, of: exchange, &pass)
             if !source.isOwn { pass.sharedBudget = pass.budget }
         }
-        pass.settling.keep(only: pass.present)
+        pass.settling.keep(pass.isStillThere)
         if !pass.settling.left.isEmpty { pass.cache.leftUnder = believed }
         if pass.cache != before.0 { try pass.cache.save(to: home) }
         if pass.settling != before.1 { try pass.settling.save(to: home.exchangeSettlingPath, files: files) }
@@ -84,13 +84,14 @@ extension Mailbox {
         let regular = entries.filter { $0.kind == .regular && $0.isOurBusiness }
         let paths = Set(regular.map { folder.appending($0.component).string })
         pass.present.formUnion(paths)
+        pass.listed.insert(folder.string)
         // As in the inbox: whoever floods a folder does not choose who waits.
         let isCrowded = regular.count > Self.filesPerRun || exchange.layout == .flat
         var found: [FoundFile] = []
         for entry in isCrowded ? mixed(regular) : regular where pass.budget.hasLooks {
             let path = folder.appending(entry.component)
             try pass.trying(path, in: exchange) {
-                if let file = try lookAt(path, entry.name, &$0) { found.append(file) }
+                if let file = try lookAt(path, entry.name, of: exchange, &$0) { found.append(file) }
             }
         }
         for file in found.filter(\.isBelieved) + found.filter({ !$0.isBelieved }) {
@@ -104,7 +105,9 @@ extension Mailbox {
     }
 
     /// - Returns: nil where nothing is to be fetched now.
-    private func lookAt(_ path: FilePath, _ name: String, _ pass: inout CollectingPass) throws -> FoundFile? {
+    private func lookAt(
+        _ path: FilePath, _ name: String, of exchange: Exchange, _ pass: inout CollectingPass
+    ) throws -> FoundFile? {
         guard let status = try files.status(path), status.kind == .regular else { return nil }
         let seen = ExchangeCache.Seen(size: status.size, modified: status.modified)
         if pass.cache.seen[path.string] == seen { return nil }
@@ -131,6 +134,8 @@ extension Mailbox {
         case .junk:
             file.isJunk = true
             return file
+        // In a folder that all share, most of what is encrypted is for others.
+        case .forOthers where home.role == .client && exchange.layout == .flat: break
         case .forOthers: return file
         case .bundle(let preview):
             if let only = pass.only, preview.manifest.sender != only { return nil }
@@ -141,7 +146,13 @@ extension Mailbox {
                 return file
             case .discard: break
             // It would lie here in the exchange's place, and where there is no room for it, for ever.
-            case .hold(let reason), .refuse(_, let reason):
+            case .hold(let reason):
+                guard let obstacle = try holdObstacle(to: preview.signer, bytes: seen.size) else { return file }
+                pass.leave(file, "\(reason), and \(obstacle)", now: now)
+                return nil
+            // What somebody known has signed is put on record and away, as from the inbox.
+            case .refuse(_, let reason):
+                if isKnown(preview.signer) { return file }
                 pass.leave(file, reason, now: now)
                 return nil
             }
@@ -162,7 +173,7 @@ extension Mailbox {
             let largest = try pass.largestInInbox ?? largestInInbox()
             pass.largestInInbox = largest
             guard hasInboxRoom(for: seen.size, beside: largest) else {
-                pass.tell(file, Self.noRoom(for: seen.size))
+                pass.tell(file, Self.noInboxRoom(for: seen.size, beside: largest))
                 return false
             }
         }
@@ -241,12 +252,20 @@ extension Mailbox {
         return true
     }
 
+    /// Of what will be copied from there, in bytes: what is set aside, or has no room in any case, keeps nothing else out.
     private func largestInInbox() throws(FileError) -> Int64 {
+        let settling = Settling.load(from: home.settlingPath, files: files)
         var largest: Int64 = 0
-        for entry in try files.list(home.inbox, limit: Self.namesPerRun) where entry.kind == .regular {
-            largest = max(largest, try files.status(home.inbox.appending(entry.component))?.size ?? 0)
+        for entry in try files.list(home.inbox, limit: Self.namesPerRun)
+        where entry.kind == .regular && entry.isOurBusiness && !settling.isSetAside(entry.name) {
+            let size = try files.status(home.inbox.appending(entry.component))?.size ?? 0
+            if size > largest, size <= Self.largestFile, hasRoom(for: size) { largest = size }
         }
         return largest
+    }
+
+    private func isKnown(_ key: PublicKey) -> Bool {
+        trust.isRevoked(key) || !trust.signers.entries(for: key).isEmpty
     }
 }
 

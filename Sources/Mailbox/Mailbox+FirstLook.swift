@@ -48,6 +48,11 @@ extension Mailbox {
         "has \(size) bytes, for which this disk has no room; it is left where it is"
     }
 
+    static func noInboxRoom(for size: Int64, beside largest: Int64) -> String {
+        noRoom(for: size)
+            + (largest > size ? "; a file of \(largest) bytes in inbox/ is to be copied first" : "")
+    }
+
     static func waited(_ runs: Int64) -> String {
         "has waited in \(runs) runs: large files that nobody known has signed come before it; remove those that nobody needs"
     }

@@ -61,17 +61,20 @@ extension Mailbox {
     }
 
     /// - Returns: why a stranger's bundle cannot wait here, if it cannot.
-    func holdRefusal(_ bundle: VerifiedBundle, _ pass: ReceivingPass) throws(MailboxError) -> String? {
-        let waiting = Array(ledger.held.values) + pass.received.held
+    func holdObstacle(
+        to signer: PublicKey, bytes: Int64, beside others: [HeldBundle] = []
+    ) throws(MailboxError) -> String? {
+        let waiting = Array(ledger.held.values) + others
         if waiting.count >= HoldingLimits.bundles { return "\(waiting.count) bundles of strangers wait already" }
-        let own = waiting.count { $0.fingerprint == bundle.signer.fingerprint }
+        let own = waiting.count { $0.fingerprint == signer.fingerprint }
         if own >= HoldingLimits.bundlesPerKey { return "\(own) bundles of this unknown key wait already" }
-        let bytes = try onDisk { () throws(FileError) in
-            var bytes = try files.status(bundle.path)?.size ?? 0
-            for record in waiting { bytes += try files.status(home.heldPath(record.id))?.size ?? 0 }
-            return bytes
+        let all = try onDisk { () throws(FileError) in
+            var sum = bytes
+            for record in waiting { sum += try files.status(home.heldPath(record.id))?.size ?? 0 }
+            return sum
         }
-        return bytes > HoldingLimits.bytes ? "strangers' bundles would take \(bytes) bytes" : nil
+        let limit = min(HoldingLimits.bytes, Quarantine.room(of: home, holding: all - bytes))
+        return all > limit ? "strangers' bundles would take \(all) bytes" : nil
     }
 
     func heldRecord(_ bundle: VerifiedBundle, cause: HeldBundle.Cause, reason: String) -> HeldBundle {

@@ -73,7 +73,8 @@ extension Mailbox {
     /// The regular files of the inbox, in the order of this run.
     private func inboxEntries(_ pass: inout ReceivingPass) throws(MailboxError) -> [DirectoryEntry] {
         let all = try onDisk { () throws(FileError) in try files.list(home.inbox, limit: Self.namesPerRun) }
-        pass.settling.keep(only: Set(all.map(\.name)))
+        let names = Set(all.map(\.name))
+        pass.settling.keep(names.contains)
         var regular: [DirectoryEntry] = []
         for entry in all where entry.isOurBusiness {
             if entry.kind == .regular {

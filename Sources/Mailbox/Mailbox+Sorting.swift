@@ -39,7 +39,8 @@ extension Mailbox {
             // A twin holds the one place for this id; which of the two is real shows once its key is known.
             guard ledger.held[id] == nil, !pass.received.held.contains(where: { $0.id == id }) else { return }
             let bundle = try unverified.verified()
-            if let refusal = try holdRefusal(bundle, pass) {
+            let size = try onDisk { () throws(FileError) in try files.status(bundle.path)?.size ?? 0 }
+            if let refusal = try holdObstacle(to: bundle.signer, bytes: size, beside: pass.received.held) {
                 try refuse(original, unverified, manifest, file.name, .heldTooMany, refusal, &pass)
             } else {
                 let record = heldRecord(bundle, cause: .unknownKey, reason: reason)
@@ -91,7 +92,7 @@ extension Mailbox {
         let detail = detail.beginning(bytes: Refusal.detailBytes)
         let isNew = try putAway(
             file, name: name, digest: bundle.id, reason: reason.rawValue, detail: detail,
-            alarms: pass.received.alarms)
+            signer: bundle.signer.fingerprint, alarms: pass.received.alarms)
         let owners = trust.signers.entries(for: bundle.signer).map(\.principal)
         pass.received.refusals.append(
             Refusal(
@@ -108,12 +109,14 @@ extension Mailbox {
     /// - Returns: whether it is the first of its kind there.
     @discardableResult
     func putAway(
-        _ file: FilePath, name: String, digest: Digest, reason: String, detail: String, alarms: [Equivocation] = []
+        _ file: FilePath, name: String, digest: Digest, reason: String, detail: String, signer: String? = nil,
+        alarms: [Equivocation] = []
     ) throws(MailboxError) -> Bool {
         let quarantine = Quarantine(home: home)
         let size = try onDisk { () throws(FileError) in try files.status(file)?.size ?? 0 }
         let isNew = try quarantine.take(
-            file, size: size, name: name, digest: digest, reason: reason, detail: detail, now: now)
+            file, size: size, name: name, digest: digest, reason: reason, detail: detail, signer: signer,
+            now: now)
         if size > Self.smallBytes { try quarantine.prune(keeping: ledger.evidence + [alarms.map(\.second)]) }
         return isNew
     }

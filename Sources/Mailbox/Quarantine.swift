@@ -19,7 +19,8 @@ struct Quarantine {
     /// - Returns: whether it is the first of its kind here.
     @discardableResult
     func take(
-        _ spooled: FilePath, size: Int64, name: String, digest: Digest, reason: String, detail: String, now: Timestamp
+        _ spooled: FilePath, size: Int64, name: String, digest: Digest, reason: String, detail: String,
+        signer: String? = nil, now: Timestamp
     ) throws(MailboxError) -> Bool {
         let stem = Self.safe(name) + "-" + digest.short
         let isEncrypted = try onDisk { () throws(FileError) in
@@ -27,20 +28,23 @@ struct Quarantine {
         }
         let target = home.quarantine.appending(stem + ".tar" + (isEncrypted ? AgeFile.suffix : ""))
         let isKept = size <= Mailbox.smallBytes || hasRoom(for: size)
-        let note = """
+        // What a courier signed anew with a key of his own has the same id, and must not make the true one look known.
+        let story = """
             file: \(Self.printable(name))
             reason: \(reason)
             detail: \(Self.printable(detail))
-            taken: \(now.rfc3339)
-
-            """ + (isKept ? "" : "kept: no, there is no room for its \(size) bytes\n")
+            \(signer.map { "signer: \($0)\n" } ?? "")
+            """
+        let note =
+            story + "taken: \(now.rfc3339)\n" + (isKept ? "" : "kept: no, there is no room for its \(size) bytes\n")
         let notePath = home.quarantine.appending(stem + ".reason.txt")
         return try onDisk { () throws(FileError) in
             let isThere = try home.files.exists(target)
-            let isNoted = try home.files.exists(notePath)
+            let earlier = try? home.files.readFile(notePath, limit: 64 << 10)
+            let isNoted = earlier?.starts(with: story.utf8) ?? false
             try home.files.writeFile(notePath, Array(note.utf8))
             if isKept { try home.files.move(from: spooled, to: target) } else { try home.files.remove(spooled) }
-            return isKept ? !isThere : !isThere && !isNoted
+            return !isNoted || isKept && !isThere
         }
     }
 
@@ -92,9 +96,12 @@ struct Quarantine {
     /// Whether a file of this size would not be pruned at once.
     func hasRoom(for size: Int64) -> Bool { size <= limit(holding: 0) }
 
-    private func limit(holding bytes: Int64) -> Int64 {
-        guard let volume = try? home.files.volume(of: home.root) else { return Self.maximumBytes }
-        return min(Self.maximumBytes, (volume.available + bytes) / Self.share)
+    private func limit(holding bytes: Int64) -> Int64 { min(Self.maximumBytes, Self.room(of: home, holding: bytes)) }
+
+    /// What others may make this home keep: a part of the room that is left on its disk, and of what they take of it already.
+    static func room(of home: Home, holding bytes: Int64) -> Int64 {
+        guard let volume = try? home.files.volume(of: home.root) else { return .max }
+        return (volume.available + bytes) / share
     }
 
     /// A name for our own disk from a foreign one.

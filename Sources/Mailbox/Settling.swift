@@ -58,6 +58,9 @@ struct Settling: Equatable {
     /// Whether nothing new would be said of it.
     func hasReported(_ name: String) -> Bool { oddities.contains(name) || oddities.count >= Self.kept }
 
+    /// Whether it is not copied as long as nobody does anything about it, and a person knows.
+    func isSetAside(_ name: String) -> Bool { oddities.contains(name) || left[name] != nil }
+
     mutating func forget(_ name: String) {
         observations[name] = nil
         waits[name] = nil
@@ -95,11 +98,11 @@ struct Settling: Equatable {
     mutating func forgetLeft() { left = [:] }
 
     /// Forgets what is no longer there.
-    mutating func keep(only names: Set<String>) {
-        observations = observations.filter { names.contains($0.key) }
-        oddities = oddities.filter { names.contains($0) }
-        left = left.filter { names.contains($0.key) }
-        waits = waits.filter { names.contains($0.key) }
+    mutating func keep(_ isThere: (String) -> Bool) {
+        observations = observations.filter { isThere($0.key) }
+        oddities = oddities.filter(isThere)
+        left = left.filter { isThere($0.key) }
+        waits = waits.filter { isThere($0.key) }
     }
 
     // MARK: file

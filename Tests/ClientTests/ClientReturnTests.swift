@@ -17,6 +17,8 @@ import Wire
         case drop(UInt8, Int64)
         /// The answer to a withdrawal, by the number of the request that was taken back.
         case withdrawal(UInt8, Int64)
+        case exclusion(UInt8, Int64)
+        case readmission(UInt8, Int64)
         case global(Int)
         case abort
     }
@@ -59,6 +61,10 @@ import Wire
                 try apply(&state, .request, request, .dropped, number)
             case .withdrawal(let request, let number):
                 try apply(&state, .withdrawal, 100 + request, .withdrawn, number)
+            case .exclusion(let request, let number):
+                try apply(&state, .session, request, .excluded, number)
+            case .readmission(let request, let number):
+                try apply(&state, .session, request, .readmitted, number)
             case .abort: _ = state.apply(abort: Reason("wrong labels"), session: session)
             case .global(let round): held.append(round)
             }
@@ -143,6 +149,28 @@ import Wire
         }
         for order in Self.orders(events) {
             #expect(try outcome(order, wishes: [7, 5]).toTrain == 1, "\(order)")
+        }
+    }
+
+    @Test("whoever takes back the newest request trains no more for one before it, though its end is not heard of")
+    func noWayBackToAnOlderRequest() throws {
+        // Its own withdrawal of the second request comes before all; the drop of the first one is lost.
+        for order in Self.orders([.approval(1, 1), .global(1), .approval(2, 3), .withdrawal(2, 4)]) {
+            // Before its approval is here, nobody knows that the second one has taken the first one's place.
+            guard order.last != .approval(2, 3) || order.first == .approval(2, 3) else { continue }
+            let outcome = try outcome(order)
+            #expect(outcome.toTrain == nil && outcome.ended == "withdrawn" && outcome.open == 0, "\(order)")
+        }
+        for order in Self.orders([.approval(1, 1), .global(1), .approval(2, 3), .drop(2, 4)]) {
+            let outcome = try outcome(order)
+            #expect(outcome.toTrain == nil && outcome.ended == Self.dropped && outcome.open == 0, "\(order)")
+        }
+    }
+
+    @Test("to be excluded and readmitted hides no approval, whichever comes first")
+    func readmitted() throws {
+        for order in Self.orders([.approval(1, 1), .global(1), .exclusion(1, 2), .readmission(1, 3)]) {
+            #expect(try outcome(order).toTrain == 1, "\(order)")
         }
     }
 

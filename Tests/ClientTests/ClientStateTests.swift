@@ -257,4 +257,43 @@ import Wire
         fields["surprise"] = true
         #expect(throws: JSONError.self) { try ClientState(json: .object(fields), context: "state.json") }
     }
+
+    @Test("a state of the version before, where a session alone knew that it was left and entered again, is understood")
+    func earlierVersion() throws {
+        let party = try #require(server)
+        var state = try requested()
+        _ = try approve(&state)
+        _ = try global(&state, round: 1, plan: try plan(["rounds": 5]), bundle: 20)
+        let dropped = Decision(subject: .request, about: try digest(1), verdict: .dropped, session: try session())
+        _ = state.apply(dropped, sequence: 2, server: party, enrolment: nil, asksConsent: true)
+        state.sent(
+            request: TrainingRequest(wishes: try PlanWishes(["rounds": 5]), pictures: ["a": 10]), id: try digest(2),
+            created: now)
+        let again = Decision(subject: .request, about: try digest(2), verdict: .approved, session: try session())
+        _ = state.apply(again, sequence: 3, server: party, enrolment: nil, asksConsent: true)
+        // As it was written: both approved, without numbers, and the drop of another session's request in `over`.
+        guard case .object(var fields) = state.json, case .array(let requests) = fields["requests"] else { return }
+        fields["requests"] = .array(
+            requests.map { request in
+                guard case .object(var entry) = request else { return request }
+                (entry["approval"], entry["withdrawal"]) = (nil, nil)
+                (entry["status"], entry["reason"]) = ("approved", "")
+                return .object(entry)
+            })
+        let other = try session("b")
+        fields["over"] = .object([other.hex: "the server dropped this hospital"])
+        var read = try ClientState(json: .object(fields), context: "state.json")
+        #expect(read.requests.map(\.status) == [.rejected, .approved])
+        #expect(read.replacement(of: read.requests[1]) == nil)
+        #expect(try read.openRequests.map(\.id) == [digest(2)])
+        #expect(read.session(try session())?.roundToTrain == 1)
+        read.withdrawing(request: try digest(2), bundle: try digest(50))
+        #expect(read.session(try session())?.ended == "withdrawn")
+        read.sent(
+            request: TrainingRequest(wishes: try PlanWishes(["rounds": 5]), pictures: ["a": 10]), id: try digest(3),
+            created: now)
+        let third = Decision(subject: .request, about: try digest(3), verdict: .approved, session: other)
+        let taken = read.apply(third, sequence: 4, server: party, enrolment: nil, asksConsent: true)
+        #expect(taken == [.requestApproved(other)])
+    }
 }

@@ -128,4 +128,25 @@ import Wire
         try world.succeed("client", "accept", "1", "--home", "a")
         #expect(world.exists("a/models/hospital-a_FinalGlobal_v1.safetensors"))
     }
+
+    /// Whether it is decided by hand or by command, and what a run does with a file that cannot be moved.
+    @Test func aModelThatWasIssuedAgainIsDecidedByTheFileThatLiesThere() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"], rounds: 1)
+        try world.journey(["a", "b"])
+        try world.visit("a")
+        let file = try #require(world.names("a/updates/pending", "UPD").first)
+        try world.shell("rm a/archive/*.tar")
+        try world.succeed("server", "reissue", "spring", "hospital-a", "--home", "S")
+        try world.serve()
+        try world.visit("a")
+        #expect(world.names("a/updates/pending", "UPD") == [file])
+        try world.shell("mv a/updates/pending/\(file) a/updates/accepted/")
+        #expect(try world.succeed("client", "run", "--home", "a").output.contains("version 1 is installed"))
+        // It lies in the way of itself.
+        try world.shell("cp a/updates/accepted/\(file) a/updates/pending/ && echo x > a/updates/accepted/\(file)")
+        let told = try world.succeed("client", "run", "--home", "a")
+        #expect(told.output.contains("cannot be moved to accepted/"), "\(told)")
+        #expect(try !world.succeed("client", "run", "--home", "a").output.contains("cannot be moved"))
+    }
 }

@@ -127,14 +127,10 @@ import Wire
         #expect(try names(home.quarantine).count { $0.hasSuffix(".tar") } == 1)
     }
 
-    @Test(arguments: ["an unknown key", "another federation"])
-    func whatWouldNotBeTakenIsNotFetched(what: String) throws {
+    @Test func whatWouldNotBeTakenIsNotFetched() throws {
         let folder = try folder("hospital-a")
-        let isStranger = what == "an unknown key"
-        let key = isStranger ? SigningKey.generate() : nil
-        for number in 1...6 {
-            try layLarge(Int64(number), in: folder, key: key, federation: isStranger ? nil : session("e"))
-        }
+        let key = SigningKey.generate()
+        for number in 1...6 { try layLarge(Int64(number), in: folder, key: key, federation: session("e")) }
         let first = try collect()
         #expect(first.summary.copied.isEmpty && first.summary.problems.count == 4, "\(first.summary.problems)")
         #expect(first.summary.problems.last?.contains("3 more large bundles") == true, "\(first.summary.problems)")
@@ -143,14 +139,44 @@ import Wire
         let watched = try Home.open(server.root, files: WatchingFileSystem(log: log))
         #expect(try collect(watched, at: 60).summary.problems.isEmpty)
         #expect(!log.paths.contains { $0.hasPrefix(folder.string) }, "looked at once a day, unless others are believed")
-        guard let key else { return }
-        // Once it is enrolled.
-        var trust = try TrustStore.load(from: server)
-        try trust.add(
-            name("hospital-a"), role: .client, key: key.publicKey,
-            ageRecipient: try Identity.load(from: world.hospitalA).age.recipient)
-        try trust.save(to: server)
-        #expect(try collect(at: 120).summary.copied.count == 6)
+    }
+
+    /// A film, a part that somebody forgot, a hole of four terabytes.
+    @Test(arguments: ["no room", "set aside"])
+    func whatIsNeverCopiedFromTheInboxKeepsNothingOutOfIt(what: String) throws {
+        let home = try Home.open(server.root, files: SizedFiles(available: 200 << 20))
+        try layHole("film", in: server.inbox, bytes: what == "no room" ? 4 << 40 : 80 << 20)
+        if what == "set aside" { for time in [0, 60, 120] { _ = try run(home, at: Int64(time)) } }
+        let folder = try folder("hospital-a")
+        try layLarge(1, in: folder, megabytes: 20)
+        let summary = try collect(home, at: 180).summary
+        #expect(summary.copied.count == 1, "\(summary)")
+    }
+
+    /// It waits here for its enrolment as a small one does, which the courier need not carry twice; so many of one key.
+    @Test func aStrangersLargeBundleWaitsHereForItsEnrolment() throws {
+        let folder = try folder("hospital-a")
+        let key = SigningKey.generate()
+        for number in 1...3 { try layLarge(Int64(number), in: folder, key: key) }
+        #expect(try collect().summary.copied.count == 3)
+        #expect(try run(server).received.held.count == 3)
+        for number in 4...18 { try layLarge(Int64(number), in: folder, key: key) }
+        _ = try collect(at: 60)
+        #expect(try run(server, at: 60).received.held.count == 13)
+        try layLarge(19, in: folder, key: key)
+        let full = try collect(at: 120).summary
+        #expect(full.copied.isEmpty && full.problems.contains { $0.contains("16 bundles of this unknown key wait") })
+    }
+
+    /// What a known key signed is refused on record, and its exchange cleaned, whatever its size.
+    @Test func whatAKnownKeySignedIsRefusedOnRecord() throws {
+        try layLarge(1, in: try folder("hospital-a"), federation: session("e"))
+        #expect(try collect().summary.copied.count == 1)
+        let refusals = try run(server).received.refusals
+        #expect(
+            refusals.map(\.reason) == [.wrongFederation]
+                && refusals.allSatisfy { $0.line.hasPrefix("a bundle of hospital-a ") })
+        #expect(try !names(server.quarantine).isEmpty)
     }
 
     @Test func nothingIsFetchedForWhichTheInboxHasNoRoom() throws {
