@@ -58,6 +58,27 @@ import Wire
         #expect(plan["differences"].texts == ["rounds: asked for 3, the plan says 2"])
     }
 
+    /// What was decided about a plan for the old request is no answer for the new one.
+    @Test func aPlanThatIsAskedAnewIsNotAnsweredByTheOldFile() throws {
+        let world = try World.enrolled()
+        try world.configure("S", "quorum: 2")
+        try world.request(["b"], rounds: 2)
+        try world.request(["a"], rounds: 3)
+        try world.approveAll("spring")
+        try world.visit("a")
+        try world.shell("mv a/plans/pending/*.tar a/plans/approved/")
+        #expect(try world.succeed("client", "run", "--home", "a", "--verbose").output.contains("training"))
+        try world.succeed("server", "drop", "spring", "hospital-a", "--home", "S")
+        _ = try world.run("server", "run", "--home", "S")
+        try world.request(["a"], rounds: 4)
+        try world.approveAll("spring")
+        let told = try world.visit("a")
+        #expect(told.output.contains("waits for you") && !told.output.contains("training"), "\(told)")
+        #expect(world.names("a/plans/pending").count { $0.hasSuffix(".tar") } == 1)
+        #expect(world.names("a/plans/approved").isEmpty)
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess)
+    }
+
     /// What cannot be sent today is not on record as done: the decision lies on the desk, and the next run sends it.
     @Test func aRefusalThatCannotBeSentIsSentLater() throws {
         let world = try World.enrolled()

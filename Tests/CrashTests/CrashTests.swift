@@ -4,6 +4,7 @@ import FaultRecords
 import Files
 import Foundation
 import Mailbox
+import Synchronization
 import SystemPackage
 import Testing
 import Wire
@@ -73,16 +74,10 @@ import Wire
     static let reference = Result { try Reference() }
 
     /// The states from which a story has been played to its end already, step by step.
-    private final class Played {
-        private var states: [Int: Set<Digest>] = [:]
-        private(set) var count = 0
+    private static let played = Mutex<[Int: Set<Digest>]>([:])
 
-        /// - Returns: whether it is new.
-        func note(_ state: Digest, after step: Int) -> Bool {
-            guard states[step, default: []].insert(state).inserted else { return false }
-            count += 1
-            return true
-        }
+    private static func isNew(_ state: Digest, after step: Int) -> Bool {
+        played.withLock { $0[step, default: []].insert(state).inserted }
     }
 
     /// One disturbed run, by what goes wrong and where.
@@ -97,7 +92,7 @@ import Wire
     }
 
     /// Plays a story with one fault in it, to its end unless one from the same state was.
-    private func play(_ point: Point, _ reference: Reference, _ played: Played) throws {
+    private func play(_ point: Point, _ reference: Reference) throws {
         let files = LocalFileSystem()
         try files.removeTree(reference.root)
         try copyTree(reference.snapshots[point.step], to: reference.root)
@@ -116,7 +111,7 @@ import Wire
         for (path, digest) in try story.published() {
             #expect(published[path] == nil || published[path] == digest, "\(point): \(path) changed")
         }
-        guard played.note(try StateDigest.of(story), after: point.step) else {
+        guard Self.isNew(try StateDigest.of(story), after: point.step) else {
             #expect(told.filter(Story.isAlarm) == [], "\(point)")
             return
         }
@@ -150,12 +145,11 @@ import Wire
         let reference = try Self.reference.get()
         let offset = way == .nothing ? 3 : way == .everything ? 11 : 23
         let points = points(reference.changes, offset: offset)
-        let played = Played()
         for (index, place) in points.enumerated() {
             let loss = PowerLoss(way, seed: UInt64(index + 1))
-            try play(Point(step: place.step, fault: .stop(at: place.operation), loss: loss), reference, played)
+            try play(Point(step: place.step, fault: .stop(at: place.operation), loss: loss), reference)
         }
-        report("stops, keeping \(way) of what was not flushed", points.count, reference.changes, played)
+        report("stops, keeping \(way) of what was not flushed", points.count, reference.changes)
         FaultRecords.record(points: points.count)
     }
 
@@ -225,19 +219,18 @@ import Wire
             .noSpace, .ioError, .permissionDenied, .readOnlyFileSystem, .tooManyOpenFiles, .socketNotConnected,
         ]
         let points = points(reference.operations, offset: 5)
-        let played = Played()
         for (index, place) in points.enumerated() {
             let code = codes[index % codes.count]
-            try play(Point(step: place.step, fault: .error(at: place.operation, code)), reference, played)
+            try play(Point(step: place.step, fault: .error(at: place.operation, code)), reference)
         }
-        report("single errors (\(codes.count) codes in turn)", points.count, reference.operations, played)
+        report("single errors (\(codes.count) codes in turn)", points.count, reference.operations)
         FaultRecords.record(points: points.count)
     }
 
-    private func report(_ what: String, _ tried: Int, _ counts: [Int], _ played: Played) {
+    private func report(_ what: String, _ tried: Int, _ counts: [Int]) {
         print(
             "crash points: \(tried) of \(counts.reduce(0, +)) \(what), over \(Story.steps.count) runs; "
-                + "\(played.count) states played to the end")
+                + "\(Self.played.withLock { $0.values.reduce(0) { $0 + $1.count } }) states played to the end so far")
     }
 }
 
