@@ -83,7 +83,10 @@ extension ClientState {
     /// A request that was taken back meanwhile stays so: the session is only noted, and opens as left.
     private mutating func approve(_ decision: Decision, _ sequence: Int64) -> [ClientNotice] {
         guard let session = decision.session, let own = request(decision.about) else { return [] }
-        change(request: own.id) { ($0.session, $0.approval) = (session, sequence) }
+        change(request: own.id) { own in
+            own.session = session
+            Self.note(sequence, in: &own)
+        }
         guard own.status == .sent else { return [] }
         if let reason = over[session.hex] {
             change(request: own.id) { ($0.status, $0.reason) = (.rejected, reason) }
@@ -91,6 +94,11 @@ extension ClientState {
         }
         change(request: own.id) { $0.status = .approved }
         return [.requestApproved(session)]
+    }
+
+    /// Only the first number: a server that has forgotten sending its decisions sends them again, with higher ones.
+    private static func note(_ sequence: Int64, in own: inout OwnRequest) {
+        if own.approval == 0 { own.approval = sequence }
     }
 
     private mutating func drop(_ decision: Decision, _ sequence: Int64, asksConsent: Bool) -> [ClientNotice] {
@@ -107,7 +115,7 @@ extension ClientState {
         change(request: decision.about) { own in
             own.session = id
             // It was approved before that, whether or not this hospital has heard of it.
-            own.approval = max(own.approval, sequence)
+            Self.note(sequence, in: &own)
             if own.status != .withdrawn { (own.status, own.reason) = (.rejected, reason) }
         }
         let notices = settle(id, asksConsent: asksConsent)

@@ -124,9 +124,7 @@ extension ClientRun {
         }
         try show(plans, on: .plans(home))
         let updates = try look(at: .updates(home), only: .pending).items.compactMap { item -> PendingItem? in
-            guard let offer = state.offers.first(where: { $0.bundle == item.id }), offer.status == .pending else {
-                return nil
-            }
+            guard let offer = state.offer(on: item), offer.status == .pending else { return nil }
             return PendingItem(
                 item,
                 lines: [
@@ -156,7 +154,11 @@ extension Offer {
 extension ClientState {
     /// What a file on the desk offers. Where its bundle was issued again meanwhile, the file is still the same model.
     func offer(on item: DeskItem) -> Offer? {
-        offers.first { $0.bundle == item.id } ?? offers.last { $0.session == item.manifest.session }
+        if let offer = offers.first(where: { $0.bundle == item.id }) { return offer }
+        guard let session = session(item.manifest.session), session.global.isFinal,
+            session.global.round == item.manifest.round
+        else { return nil }
+        return offers.last { $0.session == session.id }
     }
 
     /// Bundles that this state itself laid on a desk: between a kill and the next run the mailbox does not know them yet.

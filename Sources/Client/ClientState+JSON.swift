@@ -40,16 +40,21 @@ extension ClientState {
         over = over.filter { !Self.isDeparture($0.value) }
         for own in requests where own.approval == 0 {
             guard let id = own.session else { continue }
-            let known = session(id)
             let number = newestDecision["\(own.id) \(id.hex)"] ?? 0
+            let departure = session(id)?.ended.flatMap { Self.isDeparture($0) ? $0 : nil }
             change(request: own.id) { own in
                 own.approval = number
-                guard own.status == .approved, let known else { return }
-                if let ended = known.ended, Self.isDeparture(ended) {
-                    (own.status, own.reason) = (.rejected, ended)
-                } else if let request = known.request, request != own.id {
-                    (own.status, own.reason) = (.rejected, "it was replaced by a newer request")
-                }
+                if own.status == .approved, let departure { (own.status, own.reason) = (.rejected, departure) }
+            }
+        }
+        // The new approval had overtaken the drop of the old request, and was not understood.
+        for session in sessions where session.ended == nil {
+            guard let own = standing(in: session.id), own.id != session.request else { continue }
+            let consent = consent(to: session.plan, of: own, asksConsent: true)
+            change(session: session.id) { session in
+                session.request = own.id
+                session.answeredRound = min(session.answeredRound, session.global.round - 1)
+                session.consent = consent
             }
         }
     }

@@ -38,13 +38,16 @@ struct CollectingPass {
     var budget = CollectingBudget()
     /// Of all folders that are nobody's.
     var sharedBudget = CollectingBudget()
+    /// What is to wait for an enrolment.
+    var strangers: [HoldingClaim] = []
     /// Bundles that were recognised by their beginnings.
     var believed: Set<Digest> = []
     /// In bytes, once it is known.
     var largestInInbox: Int64?
-    /// All paths that were found, and the folders in which.
+    /// All paths that were found, and the folders in which; the folders of known parties.
     var present: Set<String> = []
     var listed: Set<String> = []
+    var known: Set<String> = []
     /// Of the folder that is looked into: what is left where it is, and files of zeros.
     private var left: [String] = []
     private var zeros = ZeroCount()
@@ -72,9 +75,13 @@ struct CollectingPass {
         }
     }
 
-    /// Of a folder that is away nobody knows.
-    func isStillThere(_ path: String) -> Bool {
-        present.contains(path) || !listed.contains(FilePath(path).removingLastComponent().string)
+    /// Of a known party's folder that is away nobody knows, nor of another exchange. Folders that others make and take away
+    /// leave nothing behind.
+    func mayBeThere(_ path: String, in exchange: Exchange) -> Bool {
+        guard only == nil, !present.contains(path) else { return true }
+        let folder = FilePath(path).removingLastComponent()
+        guard !listed.contains(folder.string) else { return false }
+        return known.contains(folder.string) || !folder.starts(with: exchange.root)
     }
 
     /// Says something of a file, once.

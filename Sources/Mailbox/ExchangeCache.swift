@@ -202,13 +202,9 @@ extension ExchangeCache {
     fileprivate mutating func checkFolders(of exchange: Exchange, _ files: any FileSystem) -> Set<FilePath> {
         guard exchange.layout == .perClient, let entries = try? files.list(exchange.root, limit: Mailbox.namesPerRun)
         else { return [] }
-        let root = (try? files.status(exchange.root))??.device
         var away: Set<FilePath> = []
         for entry in entries where entry.kind == .directory && PartyName(entry.name) != nil {
             let folder = exchange.root.appending(entry.component)
-            // Most are folders of the share itself; to look for each one's mount takes the system's whole table.
-            let isOfShare = root != nil && (try? files.status(folder))??.device == root
-            guard !isOfShare || mountedFolders.contains(folder.string) else { continue }
             guard let found = (try? files.volume(of: folder))??.mountPoint else { continue }
             if found == folder {
                 mountedFolders.insert(folder.string)

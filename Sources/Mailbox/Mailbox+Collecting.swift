@@ -19,13 +19,16 @@ extension Mailbox {
         // Whoever is believed now may have signed what was left where it lay.
         let believed = trust.digest
         if pass.cache.leftUnder != nil, pass.cache.leftUnder != believed { pass.settling.forgetLeft() }
+        pass.known = Set(
+            trust.parties.map { exchange.towardsServer($0.name).string } + [exchange.fromServer(home.name).string])
         for source in try sources(in: exchange, only: only, &pass.summary) {
             // Whoever made folders for parties that do not exist would have as many budgets.
             pass.budget = source.isOwn ? CollectingBudget() : pass.sharedBudget
             try collect(source.folder, of: exchange, &pass)
             if !source.isOwn { pass.sharedBudget = pass.budget }
         }
-        pass.settling.keep(pass.isStillThere)
+        let all = pass
+        pass.settling.keep { all.mayBeThere($0, in: exchange) }
         if !pass.settling.left.isEmpty { pass.cache.leftUnder = believed }
         if pass.cache != before.0 { try pass.cache.save(to: home) }
         if pass.settling != before.1 { try pass.settling.save(to: home.exchangeSettlingPath, files: files) }
@@ -147,7 +150,12 @@ extension Mailbox {
             case .discard: break
             // It would lie here in the exchange's place, and where there is no room for it, for ever.
             case .hold(let reason):
-                guard let obstacle = try holdObstacle(to: preview.signer, bytes: seen.size) else { return file }
+                let claim = HoldingClaim(fingerprint: preview.signer.fingerprint, bytes: seen.size)
+                guard let obstacle = try holdObstacle(to: claim, besides: pass.strangers, isFetched: false)
+                else {
+                    pass.strangers.append(claim)
+                    return file
+                }
                 pass.leave(file, "\(reason), and \(obstacle)", now: now)
                 return nil
             // What somebody known has signed is put on record and away, as from the inbox.

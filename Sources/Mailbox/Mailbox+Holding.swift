@@ -60,21 +60,28 @@ extension Mailbox {
         return isThere ? home.heldPath(id) : home.archived(id)
     }
 
+    /// - Parameters:
+    ///   - others: what came before it, and does not wait yet.
+    ///   - isFetched: it lies here already, and would be lost for want of room.
     /// - Returns: why a stranger's bundle cannot wait here, if it cannot.
     func holdObstacle(
-        to signer: PublicKey, bytes: Int64, beside others: [HeldBundle] = []
+        to claim: HoldingClaim, besides others: [HoldingClaim], isFetched: Bool
     ) throws(MailboxError) -> String? {
-        let waiting = Array(ledger.held.values) + others
-        if waiting.count >= HoldingLimits.bundles { return "\(waiting.count) bundles of strangers wait already" }
-        let own = waiting.count { $0.fingerprint == signer.fingerprint }
+        let count = ledger.held.count + others.count
+        if count >= HoldingLimits.bundles { return "\(count) bundles of strangers wait already" }
+        let own =
+            ledger.held.values.count { $0.fingerprint == claim.fingerprint }
+            + others.count { $0.fingerprint == claim.fingerprint }
         if own >= HoldingLimits.bundlesPerKey { return "\(own) bundles of this unknown key wait already" }
-        let all = try onDisk { () throws(FileError) in
-            var sum = bytes
-            for record in waiting { sum += try files.status(home.heldPath(record.id))?.size ?? 0 }
+        let waiting = try onDisk { () throws(FileError) in
+            var sum: Int64 = 0
+            for id in ledger.held.keys { sum += try files.status(home.heldPath(id))?.size ?? 0 }
             return sum
         }
-        let limit = min(HoldingLimits.bytes, Quarantine.room(of: home, holding: all - bytes))
-        return all > limit ? "strangers' bundles would take \(all) bytes" : nil
+        let all = claim.bytes + others.reduce(waiting) { $0 + $1.bytes }
+        if all > HoldingLimits.bytes { return "strangers' bundles would take \(all) bytes" }
+        guard !isFetched, all > Quarantine.room(of: home, holding: waiting) else { return nil }
+        return "strangers' bundles would take \(all) bytes, for which this disk has too little room"
     }
 
     func heldRecord(_ bundle: VerifiedBundle, cause: HeldBundle.Cause, reason: String) -> HeldBundle {
@@ -83,6 +90,13 @@ extension Mailbox {
             fingerprint: bundle.signer.fingerprint, since: ledger.held[bundle.id]?.since ?? now, cause: cause,
             reason: reason)
     }
+}
+
+/// A stranger's bundle that is to wait.
+struct HoldingClaim {
+    let fingerprint: String
+    /// Of the file.
+    let bytes: Int64
 }
 
 /// How much may wait for an enrolment or a session, and for how long.

@@ -278,6 +278,8 @@ struct ReceivingPass {
     var settling: Settling
     var budget = CopyBudget()
     var zeros = ZeroCount()
+    /// What is held since this pass began.
+    var claims: [HoldingClaim] = []
     var changes: [(inout Ledger) -> Void] = []
     /// To be cleaned from the inbox once the ledger is written.
     var finished: [InboxFile] = []

@@ -40,13 +40,15 @@ extension Mailbox {
             guard ledger.held[id] == nil, !pass.received.held.contains(where: { $0.id == id }) else { return }
             let bundle = try unverified.verified()
             let size = try onDisk { () throws(FileError) in try files.status(bundle.path)?.size ?? 0 }
-            if let refusal = try holdObstacle(to: bundle.signer, bytes: size, beside: pass.received.held) {
+            let claim = HoldingClaim(fingerprint: bundle.signer.fingerprint, bytes: size)
+            if let refusal = try holdObstacle(to: claim, besides: pass.claims, isFetched: true) {
                 try refuse(original, unverified, manifest, file.name, .heldTooMany, refusal, &pass)
             } else {
                 let record = heldRecord(bundle, cause: .unknownKey, reason: reason)
                 try onDisk { () throws(FileError) in try files.move(from: bundle.path, to: home.heldPath(id)) }
                 pass.changes.append { $0.held[id] = record }
                 pass.received.held.append(record)
+                pass.claims.append(claim)
             }
             pass.finished.append(file)
         case .deliver(let isSelfSigned):

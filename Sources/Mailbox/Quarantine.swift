@@ -32,11 +32,11 @@ struct Quarantine {
         let story = """
             file: \(Self.printable(name))
             reason: \(reason)
-            detail: \(Self.printable(detail))
             \(signer.map { "signer: \($0)\n" } ?? "")
             """
         let note =
-            story + "taken: \(now.rfc3339)\n" + (isKept ? "" : "kept: no, there is no room for its \(size) bytes\n")
+            story + "detail: \(Self.printable(detail))\ntaken: \(now.rfc3339)\n"
+            + (isKept ? "" : "kept: no, there is no room for its \(size) bytes\n")
         let notePath = home.quarantine.appending(stem + ".reason.txt")
         return try onDisk { () throws(FileError) in
             let isThere = try home.files.exists(target)

@@ -59,7 +59,7 @@ struct Settling: Equatable {
     func hasReported(_ name: String) -> Bool { oddities.contains(name) || oddities.count >= Self.kept }
 
     /// Whether it is not copied as long as nobody does anything about it, and a person knows.
-    func isSetAside(_ name: String) -> Bool { oddities.contains(name) || left[name] != nil }
+    func isSetAside(_ name: String) -> Bool { hasReported(name) || left[name] != nil }
 
     mutating func forget(_ name: String) {
         observations[name] = nil

@@ -167,6 +167,18 @@ import Wire
         }
     }
 
+    @Test("decisions that a server sends again after it has forgotten them bring no old request back")
+    func decisionsSentAgain() throws {
+        let events: [Event] = [.approval(1, 1), .global(1), .drop(1, 2), .approval(2, 3)]
+        let again: [Event] = [.approval(1, 10), .drop(1, 11), .approval(2, 12)]
+        for order in Self.orders(again) {
+            for count in 1...3 {
+                let outcome = try outcome(events + order.prefix(count))
+                #expect(try outcome.request == digest(2) && outcome.toTrain == 1, "\(order.prefix(count))")
+            }
+        }
+    }
+
     @Test("to be excluded and readmitted hides no approval, whichever comes first")
     func readmitted() throws {
         for order in Self.orders([.approval(1, 1), .global(1), .exclusion(1, 2), .readmission(1, 3)]) {

@@ -368,12 +368,4 @@ private struct MountedFileSystem: ForwardingFileSystem {
         let mountPoint = folders.first { path.starts(with: $0) } ?? mountPoint
         return Volume(type: "ext4", mountPoint: mountPoint, isReadOnly: false, available: 1 << 40)
     }
-
-    func status(_ path: FilePath) throws(FileError) -> FileStatus? {
-        guard let status = try base.status(path) else { return nil }
-        let isElsewhere = folders.contains { path.starts(with: $0) }
-        return FileStatus(
-            kind: status.kind, size: status.size, permissions: status.permissions, owner: status.owner,
-            modified: status.modified, device: status.device + (isElsewhere ? 1 : 0), inode: status.inode)
-    }
 }

@@ -163,6 +163,7 @@ import Wire
         for number in 4...18 { try layLarge(Int64(number), in: folder, key: key) }
         _ = try collect(at: 60)
         #expect(try run(server, at: 60).received.held.count == 13)
+        #expect(try names(server.quarantine).isEmpty)
         try layLarge(19, in: folder, key: key)
         let full = try collect(at: 120).summary
         #expect(full.copied.isEmpty && full.problems.contains { $0.contains("16 bundles of this unknown key wait") })
