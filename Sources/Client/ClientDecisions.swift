@@ -178,7 +178,7 @@ extension ClientState {
     static func isDeparture(_ reason: String) -> Bool { reason == withdrawn || reason.hasPrefix(dropped) }
 
     /// Brings a session in line with the requests that led to it. Another one than before takes part anew: the plan is
-    /// compared with what it asks for, and the open round trained once more, by an update that names it.
+    /// compared with what it asks for.
     private mutating func settle(_ id: RandomID, asksConsent: Bool) -> [ClientNotice] {
         guard let session = session(id), !session.isClosed else { return [] }
         guard let own = standing(in: id) else {
@@ -192,12 +192,7 @@ extension ClientState {
         if consent != .granted || former?.request.wishes != own.request.wishes {
             consent = self.consent(to: session.plan, of: own, asksConsent: asksConsent)
         }
-        change(session: id) { session in
-            session.request = own.id
-            session.consent = consent
-            session.answeredRound = min(session.answeredRound, session.global.round - 1)
-            session.ended = nil
-        }
+        change(session: id) { $0.takePart(with: own.id, consent: consent) }
         guard let changed = self.session(id) else { return [] }
         return (session.ended == nil ? [] : [.sessionResumed(id)]) + (consent == .asked ? [.planWaits(changed)] : [])
     }

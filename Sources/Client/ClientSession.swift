@@ -45,6 +45,14 @@ package struct ClientSession: Equatable, Sendable {
     /// When the open round is over, as the plan says.
     package var deadline: Timestamp { global.created.adding(seconds: plan.deadline) }
 
+    /// Another request than before takes part: the open round is trained once more, by an update that names it.
+    mutating func takePart(with request: Digest, consent: Consent) {
+        self.request = request
+        self.consent = consent
+        answeredRound = min(answeredRound, global.round - 1)
+        ended = nil
+    }
+
     /// Whether it is over for everybody, and not only left by this hospital.
     var isClosed: Bool { global.isFinal || ended.map { !ClientState.isDeparture($0) } ?? false }
 }
@@ -104,7 +112,7 @@ extension ClientState {
         _ id: RandomID, plan: Plan, planDigest: Digest, global: ClientSession.ReceivedGlobal, baseBundle: Digest?,
         asksConsent: Bool
     ) -> ClientSession {
-        let own = standing(in: id) ?? newestRequest(in: id)
+        let own = newestRequest(in: id)
         return ClientSession(
             id: id, plan: plan, planDigest: planDigest, request: own?.id,
             consent: consent(to: plan, of: own, asksConsent: asksConsent), global: global, baseBundle: baseBundle,

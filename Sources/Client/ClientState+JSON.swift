@@ -51,11 +51,7 @@ extension ClientState {
         for session in sessions where session.ended == nil {
             guard let own = standing(in: session.id), own.id != session.request else { continue }
             let consent = consent(to: session.plan, of: own, asksConsent: true)
-            change(session: session.id) { session in
-                session.request = own.id
-                session.answeredRound = min(session.answeredRound, session.global.round - 1)
-                session.consent = consent
-            }
+            change(session: session.id) { $0.takePart(with: own.id, consent: consent) }
         }
     }
 }

@@ -112,18 +112,22 @@ import Wire
         }
     }
 
+    /// - Returns: what a person is told, and what was copied.
+    private func deliverAndTell(_ home: Home) throws -> (lines: [String], copied: [String]) {
+        let mailbox = try opened(home)
+        var copied: [String] = []
+        let lines = try mailbox.useExchange(at: root) {
+            let summary = try mailbox.deliver(to: $0)
+            copied += summary.copied
+            return summary
+        }
+        return (lines + mailbox.problems, copied)
+    }
+
     /// The folder that a share is mounted on is there without it too.
     @Test func aShareThatIsNotMountedIsNotWrittenBelow() throws {
         func told(_ mountPoint: FilePath) throws -> (lines: [String], copied: [String]) {
-            let home = try Home.open(world.hospitalA.root, files: MountedFileSystem(mountPoint: mountPoint))
-            let mailbox = try opened(home)
-            var copied: [String] = []
-            let lines = try mailbox.useExchange(at: root) {
-                let summary = try mailbox.deliver(to: $0)
-                copied += summary.copied
-                return summary
-            }
-            return (lines + mailbox.problems, copied)
+            try deliverAndTell(try Home.open(world.hospitalA.root, files: MountedFileSystem(mountPoint: mountPoint)))
         }
         #expect(try told("/").lines.isEmpty)
         #expect(try told(root).lines.isEmpty, "it was mounted since")
@@ -145,15 +149,8 @@ import Wire
     /// Each hospital's folder may be a mount of its own; one that is away keeps no other back.
     @Test func aClientsFolderThatIsNotMountedIsNotWrittenBelow() throws {
         func told(_ mounts: [FilePath]) throws -> (lines: [String], copied: [String]) {
-            let home = try Home.open(world.server.root, files: MountedFileSystem(mountPoint: "/", folders: mounts))
-            let mailbox = try opened(home)
-            var copied: [String] = []
-            let lines = try mailbox.useExchange(at: root) {
-                let summary = try mailbox.deliver(to: $0)
-                copied += summary.copied
-                return summary
-            }
-            return (lines + mailbox.problems, copied)
+            try deliverAndTell(
+                try Home.open(world.server.root, files: MountedFileSystem(mountPoint: "/", folders: mounts)))
         }
         let mount = root.appending("hospital-a")
         try QuickFileSystem().makeDirectories(mount)
