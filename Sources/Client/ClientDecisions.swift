@@ -85,7 +85,9 @@ extension ClientState {
         guard let session = decision.session, let own = request(decision.about) else { return [] }
         change(request: own.id) { own in
             own.session = session
-            Self.note(sequence, in: &own)
+            // A server that has forgotten sending its decisions sends all of them again, with higher numbers: those of a
+            // request that stands must not stay behind those of one before it. One that is over does not become the newest.
+            if own.approval == 0 || own.status == .approved { own.approval = sequence }
         }
         guard own.status == .sent else { return [] }
         if let reason = over[session.hex] {
@@ -94,11 +96,6 @@ extension ClientState {
         }
         change(request: own.id) { $0.status = .approved }
         return [.requestApproved(session)]
-    }
-
-    /// Only the first number: a server that has forgotten sending its decisions sends them again, with higher ones.
-    private static func note(_ sequence: Int64, in own: inout OwnRequest) {
-        if own.approval == 0 { own.approval = sequence }
     }
 
     private mutating func drop(_ decision: Decision, _ sequence: Int64, asksConsent: Bool) -> [ClientNotice] {
@@ -115,7 +112,7 @@ extension ClientState {
         change(request: decision.about) { own in
             own.session = id
             // It was approved before that, whether or not this hospital has heard of it.
-            Self.note(sequence, in: &own)
+            if own.approval == 0 { own.approval = sequence }
             if own.status != .withdrawn { (own.status, own.reason) = (.rejected, reason) }
         }
         let notices = settle(id, asksConsent: asksConsent)

@@ -55,15 +55,16 @@ extension ClientRun {
         }
     }
 
-    /// Trouble with one bundle keeps no other back: it was not committed and comes again. What it changed here meanwhile is not
-    /// kept, so that it is said then.
+    /// Trouble with one bundle keeps no other back: it was not committed and comes again. What it changed here and was not
+    /// saved is not kept, so that it is said then. What was saved stays: a commit can fail and be on the disk all the same,
+    /// where only the folder could not be flushed, so that the bundle never comes again.
     private func takeAlone(_ delivery: VerifiedDelivery) throws -> Bool {
-        let before = state
+        let (before, saved) = (state, savedState)
         do {
             return try take(delivery)
         } catch {
             guard !isOwnTrouble(error) else { throw error }
-            state = before
+            state = savedState == saved ? before : savedState
             attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) waits for the next run: \(error)")
             return false
         }

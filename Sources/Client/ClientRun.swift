@@ -33,7 +33,7 @@ package final class ClientRun: ClientReading, HomeRun {
     package let log = Logger(label: "consilium.client")
     package internal(set) var state: ClientState
     package var report = RunReport()
-    private var savedState: ClientState
+    private(set) var savedState: ClientState
     /// How many bundles this run was given.
     var received = 0
 

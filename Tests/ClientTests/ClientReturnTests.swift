@@ -179,6 +179,15 @@ import Wire
         }
     }
 
+    @Test("nor do they end what goes on, where those about the old request were lost before")
+    func decisionsSentAgainThatWereLost() throws {
+        for order in Self.orders([.approval(1, 10), .drop(1, 11), .approval(2, 12)]) {
+            let outcome = try outcome([.approval(2, 3), .global(1)] + order)
+            #expect(try outcome.request == digest(2) && outcome.ended == nil && outcome.toTrain == 1, "\(order)")
+            #expect(outcome.requests == ["rejected \(Self.dropped)", "approved "], "\(order)")
+        }
+    }
+
     @Test("to be excluded and readmitted hides no approval, whichever comes first")
     func readmitted() throws {
         for order in Self.orders([.approval(1, 1), .global(1), .exclusion(1, 2), .readmission(1, 3)]) {

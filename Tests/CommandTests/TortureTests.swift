@@ -92,6 +92,25 @@ struct TortureTests {
         FaultRecords.record(points: failed)
     }
 
+    /// The ledger is under its name already when its folder cannot be flushed, and may say that a bundle is settled.
+    @Test func aCommitThatIsDoneAndSaysOtherwiseLosesNoDecision() throws {
+        let stage = try #require(Journey.stages.get()["enrolled"])
+        let tick = try #require(Journey.ticks.first { $0.name == "enrolled" })
+        var number = 0
+        while true {
+            number += 1
+            let world = try World.copy(of: stage.before, isPassing: true)
+            let point = Strace.Point(call: "openat", number: number, fault: .error("EACCES"))
+            let (_, isHit) = try Strace.run(tick.command, injecting: point, at: [world.path("a/mailbox")], in: world)
+            guard isHit else { break }
+            try world.succeed("client", "run", "--home", "a")
+            let status = try world.json("client", "status", "--home", "a")
+            #expect(status["enrolled"] == true, "openat \(number) of a/mailbox")
+        }
+        #expect(number > 3)
+        FaultRecords.record(points: number - 1)
+    }
+
     /// A disk that withholds a folder of pictures is no bad data, and what it withheld was not counted as missing.
     @Test(arguments: [
         ("getdents64", "EIO", Int32(75)), ("openat", "EROFS", 75), ("openat", "ENOTCONN", 75), ("openat", "EACCES", 74),

@@ -37,14 +37,16 @@ enum Strace {
         var isPermissionDenied: Bool { fault == .error("EACCES") }
     }
 
+    /// - Parameter paths: calls are counted that name one of these, or a descriptor of one; all without any.
     /// - Returns: what the run did, and whether the fault came to pass: the count of calls differs a little from run to run.
     static func run(
-        _ arguments: [String], injecting point: Point, in world: World
+        _ arguments: [String], injecting point: Point, at paths: [String] = [], in world: World
     ) throws -> (outcome: Outcome, isHit: Bool) {
         let log = world.root + ".strace"
         defer { try? FileManager.default.removeItem(atPath: log) }
         let outcome = try run(
-            ["-o", log, "-e", "inject=\(point.call):\(point.fault):when=\(point.number)"],
+            ["-o", log, "-e", "inject=\(point.call):\(point.fault):when=\(point.number)"]
+                + paths.flatMap { ["-P", $0] },
             tracing: [point.call], arguments, isKilled: point.fault == .kill, in: world)
         if point.fault == .kill { return (outcome, outcome.status == 128 + SIGKILL) }
         // Not as text: what a program writes is anything.
