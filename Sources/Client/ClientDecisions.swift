@@ -35,6 +35,9 @@ extension ClientState {
             impliesEnrolment()
             notices = approve(decision, sequence)
         case .rejected:
+            if decision.subject == .session, let session = decision.session {
+                return [.updateRefused(session, reason: decision.reason)]
+            }
             let isNew = conclude(decision.about, as: .rejected, decision)
             notices = isNew ? [.requestRejected(decision.reason)] : []
         case .withdrawn:
@@ -50,7 +53,15 @@ extension ClientState {
     }
 
     package mutating func apply(abort reason: Reason, session id: RandomID) -> [ClientNotice] {
-        let reason = suffixed("aborted by the server", reason.reason)
+        end(id, because: suffixed("aborted by the server", reason.reason))
+    }
+
+    /// The server said two different things under one number: this hospital stops the session, and nobody else has to.
+    package mutating func stop(session id: RandomID) -> [ClientNotice] {
+        end(id, because: "stopped here: the server sent two different bundles with one number")
+    }
+
+    private mutating func end(_ id: RandomID, because reason: String) -> [ClientNotice] {
         if let session = session(id) {
             if !session.isClosed { change(session: id) { $0.ended = reason } }
             return session.ended == nil ? [.sessionEnded(id, reason: reason)] : []

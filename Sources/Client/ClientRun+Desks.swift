@@ -98,7 +98,9 @@ extension ClientRun {
     // MARK: decisions
 
     func decide(_ session: ClientSession, consent: ClientSession.Consent, actor: String) throws {
-        try audit("plan-\(consent.rawValue)", subject: session.id.hex, detail: session.planDigest.hex, actor: actor)
+        try audit(
+            "plan-\(consent.rawValue)", subject: session.id.hex,
+            detail: "\(session.planDigest); in \(session.global.bundle) from \(server)", actor: actor)
         state.change(session: session.id) { $0.consent = consent }
         // On record once the withdrawal is sent: what cannot be sent waits, with the decision beside it.
         if consent == .refused { try withdraw(session: session, reason: "the hospital refuses the plan") }
@@ -106,7 +108,9 @@ extension ClientRun {
     }
 
     func refuse(_ offer: Offer, actor: String) throws {
-        try audit("version-rejected", subject: offer.bundle.hex, detail: "version \(offer.version)", actor: actor)
+        try audit(
+            "version-rejected", subject: offer.bundle.hex, detail: "version \(offer.version) from \(server)",
+            actor: actor)
         state.change(offer: offer.bundle) { $0.status = .rejected }
         try saveState()
         detail("version \(offer.version) is rejected")

@@ -68,7 +68,8 @@ extension ClientRun {
         let path = modelPath(version: offer.version)
         try files.writeFile(path, installation.bytes)
         try audit(
-            "version-accepted", subject: offer.bundle.hex, detail: "version \(offer.version), \(installation.note)",
+            "version-accepted", subject: offer.bundle.hex,
+            detail: "version \(offer.version) from \(server), \(installation.note)",
             actor: actor)
         state.change(offer: offer.bundle) { $0.status = .accepted }
         try saveState()

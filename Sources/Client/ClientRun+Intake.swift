@@ -47,10 +47,11 @@ extension ClientRun {
         for alarm in mailbox.equivocations {
             if state.announced.announce("equivocation-\(alarm.second.hex)") {
                 attention(
-                    "the server sent two different bundles with the number \(alarm.seq); ask by telephone before you go on"
-                )
+                    "\(alarm.sender) sent two different bundles with the number \(alarm.seq): ask by telephone before you ask for "
+                        + "another session")
             }
-            try say(state.apply(abort: Reason("two different bundles carry one number"), session: alarm.session))
+            try say(
+                state.stop(session: alarm.session), event: "equivocation", bundle: alarm.second, of: alarm.sender)
             try saveState()
         }
     }
@@ -111,19 +112,21 @@ extension ClientRun {
     private func refuse(_ delivery: VerifiedDelivery, _ reason: String) throws {
         let reason = Reason(reason).reason
         attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
-        try audit("refused", subject: delivery.id.hex, detail: reason)
+        try audit(
+            "refused", subject: delivery.id.hex,
+            detail: "\(delivery.manifest.kind.rawValue) of \(delivery.sender): \(reason)")
         try mailbox.commit(delivery, .rejected(reason))
     }
 
     private func takeDecision(_ delivery: VerifiedDelivery) throws {
         let decision = try Decision(
             decoding: try delivery.bundle.payload(Decision.fileName, limit: FederationLimits.messageBytes))
-        if try !takeKeyDecision(decision) {
+        if try !takeKeyDecision(decision, delivery) {
             let notices = state.apply(
                 decision, sequence: delivery.manifest.seq, server: delivery.sender, enrolment: currentEnrolment,
                 asksConsent: configuration.consent == .ask)
             for case .planWaits(let session) in notices { try clearPlans(of: session.id) }
-            try say(notices)
+            try say(notices, from: delivery)
             try saveState()
         }
         try mailbox.commit(delivery, .accepted)
@@ -132,7 +135,7 @@ extension ClientRun {
     private func takeAbort(_ delivery: VerifiedDelivery) throws {
         let reason = try Reason(
             decoding: try delivery.bundle.payload(Reason.fileName, limit: FederationLimits.messageBytes))
-        try say(state.apply(abort: reason, session: delivery.manifest.session))
+        try say(state.apply(abort: reason, session: delivery.manifest.session), from: delivery)
         try saveState()
         try mailbox.commit(delivery, .accepted)
     }
@@ -186,15 +189,19 @@ extension ClientRun {
             try files.makeDirectories(home.session(manifest.session))
             try archived.extract("base.safetensors", to: basePath(manifest.session))
         }
+        let counted = report.line(of: home.name)?.counted?.update
+        let own = mailbox.outgoing.last {
+            $0.kind == .update && $0.session == manifest.session && $0.round == report.closed
+        }
         try say(
             state.apply(
                 global: report, plan: plan, planDigest: SHA256Hash.digest(of: planBytes), session: manifest.session,
                 bundle: delivery.id, hasBase: carriesBase, created: manifest.created, received: now, own: home.name,
-                asksConsent: configuration.consent == .ask))
+                asksConsent: configuration.consent == .ask), from: delivery, update: counted ?? own?.id)
         try saveState()
-        if let counted = report.line(of: home.name)?.counted {
+        if let counted {
             try mailbox.otherSideHas(
-                counted.update, describing: "the update of round \(report.closed)", says: manifest.sender)
+                counted, describing: "the update of round \(report.closed)", says: manifest.sender)
         }
         try layOnDesks(manifest.session)
         try mailbox.commit(delivery, .accepted)

@@ -24,20 +24,24 @@ extension ClientRun {
         guard delivery.manifest.seq >= state.newestDecision[subject] ?? numberBeforeSigners(of: statement.subject)
         else {
             detail("an older statement about \(statement.subject)'s keys was ignored")
-            try audit("trust-ignored", subject: delivery.id.hex, detail: "older than one that was taken")
+            try audit(
+                "trust-ignored", subject: delivery.id.hex,
+                detail: "older than one that was taken; from \(delivery.sender)")
             try mailbox.commit(delivery, .ignored)
             return false
         }
         var changes: [KeyChange] = []
         if statement.subject == home.name {
-            try tellOwnRevocation(statement)
+            try tellOwnRevocation(statement, delivery)
         } else {
             changes = try change(by: try statement.keys(), delivery)
         }
         let inOrder = changes.filter(\.isAddition) + changes.filter { !$0.isAddition }
         var lines = inOrder.map { "\(statement.subject): \($0)" }
-        // A run that was stopped after the change has said nothing of it.
-        if lines.isEmpty { lines = try AuditLog(home).recent("trust", subject: delivery.id.hex) }
+        // A run that was stopped after the change has said nothing of it. What is said of the own keys is so each time.
+        if lines.isEmpty, statement.subject != home.name {
+            lines = try AuditLog(home).recent("trust", subject: delivery.id.hex)
+        }
         for line in lines { attention(line) }
         if lines.contains(where: { $0.hasPrefix("\(statement.subject): \(KeyChange.newKey)") }) {
             attention(
@@ -72,7 +76,8 @@ extension ClientRun {
         return changes
     }
 
-    private func tellOwnRevocation(_ statement: TrustStatement) throws {
+    private func tellOwnRevocation(_ statement: TrustStatement, _ delivery: VerifiedDelivery) throws {
+        var entries: [String] = []
         let reason = statement.reason.isEmpty ? "" : ": \(statement.reason)"
         let own = Set(mailbox.ownKeys.map(\.openSSHLine))
         for line in statement.revoked where own.contains(line) {
@@ -80,8 +85,9 @@ extension ClientRun {
             attention(
                 "\(server) believes this hospital's key \(fingerprint) no more\(reason); call there, then "
                     + "'consilium key rotate --lost'")
-            try audit("trust", subject: fingerprint, detail: "revoked by \(server)\(reason)")
+            entries.append("\(home.name): the key \(fingerprint) is revoked by \(delivery.sender)\(reason)")
         }
+        if !entries.isEmpty { try audit("trust", subject: delivery.id.hex, details: entries) }
     }
 
     /// Bundles of a key that nobody introduced: perhaps the introduction is still on its way.
@@ -290,19 +296,20 @@ extension ClientRun {
     /// The admin's answer about the key that is to follow.
     ///
     /// - Returns: whether the decision was about that.
-    func takeKeyDecision(_ decision: Decision) throws -> Bool {
+    func takeKeyDecision(_ decision: Decision, _ delivery: VerifiedDelivery) throws -> Bool {
         guard decision.subject == .enrolment, let next = mailbox.identity.next?.publicKey,
             mailbox.sent(key: Self.enrolmentKey(next))?.id == decision.about
         else { return false }
         let old = mailbox.identity.signing.publicKey
         let (name, until) = (home.name, now.adding(days: KeyRotation.overlapDays))
+        let source = "; decision \(delivery.id) from \(delivery.sender)"
         if decision.verdict == .approved {
-            try audit("key-in-use", subject: next.fingerprint, detail: "follows \(old.fingerprint)")
+            try audit("key-in-use", subject: next.fingerprint, detail: "follows \(old.fingerprint)\(source)")
             try mailbox.promoteNextKey(keepingOldUntil: until)
             try mailbox.updateTrust { (trust) throws(MailboxError) in trust.end(old, of: name, at: until) }
             attention("\(server) has taken this hospital's new key \(next.fingerprint); it signs from now on")
         } else {
-            try audit("key-rejected", subject: next.fingerprint, detail: decision.reason)
+            try audit("key-rejected", subject: next.fingerprint, detail: "\(decision.reason)\(source)")
             try mailbox.dropNextKey()
             try mailbox.updateTrust { (trust) throws(MailboxError) in trust.remove(key: next, of: name) }
             let reason = decision.reason.isEmpty ? "" : ": \(decision.reason)"

@@ -79,11 +79,25 @@ package final class ClientRun: ClientReading, HomeRun {
 
     // MARK: saying
 
-    func say(_ notices: [ClientNotice]) throws {
+    /// What a bundle of the server's brought about.
+    ///
+    /// - Parameter update: this hospital's own, where the bundle says what became of it.
+    func say(_ notices: [ClientNotice], from delivery: VerifiedDelivery, update: Digest? = nil) throws {
+        try say(
+            notices, event: delivery.manifest.kind.rawValue, bundle: delivery.id, of: delivery.sender, update: update)
+    }
+
+    func say(
+        _ notices: [ClientNotice], event: String, bundle: Digest, of sender: PartyName, update: Digest? = nil
+    ) throws {
         for notice in notices {
             if notice.needsAttention { attention(notice.description) } else { detail(notice.description) }
-            try audit("notice", subject: "", detail: notice.description)
         }
+        let entries = notices.map { notice in
+            let own = notice.isAboutUpdate ? update.map { "; update \($0)" } ?? "" : ""
+            return "\(notice)\(own); from \(sender)"
+        }
+        if !entries.isEmpty { try audit(event, subject: bundle.hex, details: entries) }
     }
 
     // MARK: folders

@@ -101,6 +101,8 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
     case roundOpened(RandomID, round: Int)
     case counted(RandomID, round: Int, weight: Int, of: Int)
     case notCounted(RandomID, round: Int, reason: String)
+    /// What the hospital has to mend, before the round closes.
+    case updateRefused(RandomID, reason: String)
     case excluded(RandomID, reason: String)
     case readmitted(RandomID)
     case sessionEnded(RandomID, reason: String)
@@ -121,6 +123,8 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
             "session \(session.short): the update of round \(round) was counted with weight \(weight) of \(total)"
         case .notCounted(let session, let round, let reason):
             "session \(session.short): the update of round \(round) was not counted" + suffix(reason)
+        case .updateRefused(let session, let reason):
+            "session \(session.short): the server did not take this hospital's update" + suffix(reason)
         case .excluded(let session, let reason):
             "session \(session.short): the server has excluded this hospital" + suffix(reason)
         case .readmitted(let session): "session \(session.short): the server has readmitted this hospital"
@@ -134,9 +138,17 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
     package var needsAttention: Bool {
         switch self {
         case .enrolmentRejected, .requestRejected, .planWaits, .sessionEnded, .versionOffered, .notCounted, .excluded,
-            .sessionResumed:
+            .sessionResumed, .updateRefused:
             true
         case .enrolled, .requestApproved, .requestWithdrawn, .roundOpened, .counted, .readmitted: false
+        }
+    }
+
+    /// Whether it tells what became of an update of this hospital's.
+    var isAboutUpdate: Bool {
+        switch self {
+        case .counted, .notCounted: true
+        default: false
         }
     }
 

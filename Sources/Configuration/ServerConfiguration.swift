@@ -12,6 +12,8 @@ package struct ServerConfiguration: Equatable, Sendable {
     package let exchangeTimeout: Int64?
     /// Whether what is sent, but for invites, is encrypted to its recipients.
     package let encrypt: Bool
+    /// Whether an update that comes in the clear is refused.
+    package let requireEncryption: Bool
     /// How many requests a named session waits for.
     package let minimumClients: Int
     /// How many versions `prune` leaves by default.
@@ -38,6 +40,9 @@ package struct ServerConfiguration: Equatable, Sendable {
         exchange = try reader.path("exchange")
         exchangeTimeout = try reader.duration("exchange_timeout", in: 1...86_400)
         encrypt = try reader.read { (fields) throws(JSONError) in try fields.optionalBool("encrypt") ?? true }
+        requireEncryption = try reader.read { (fields) throws(JSONError) in
+            try fields.optionalBool("require_encryption") ?? true
+        }
         minimumClients = try reader.read { (fields) throws(JSONError) in
             Int(try fields.optionalInteger("minimum_clients", in: 1...1000) ?? 2)
         }
@@ -69,8 +74,11 @@ package struct ServerConfiguration: Equatable, Sendable {
         # exchange_timeout: 2m
 
         # Everything that is sent is signed and, but for the invite, encrypted with age to all whom it is for. "false" sends
-        # it readable for whoever carries it. What a hospital sends in the clear is taken all the same: that is its own choice.
+        # it readable for whoever carries it.
         # encrypt: true
+
+        # A hospital's update that comes in the clear is refused, and the hospital told how to send it encrypted. "false" takes it.
+        # require_encryption: true
 
         # A named session (requests/approved/NAME/) starts when it has at least so many requests.
         # minimum_clients: 2

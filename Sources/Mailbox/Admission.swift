@@ -16,6 +16,8 @@ package enum RefusalReason: String, CaseIterable, Sendable {
     case tooLarge = "too-large"
     /// Encrypted, but not to a key of this home, although nothing says that it is another's.
     case notForThisIdentity = "not-for-this-identity"
+    /// In the clear, where the caller takes what is encrypted only.
+    case notEncrypted = "not-encrypted"
     case expired
     /// It would have to be remembered for longer than anything is good for.
     case expiresTooLate = "expires-too-late"

@@ -14,6 +14,8 @@ package struct VerifiedDelivery: Sendable {
     package let isSelfSigned: Bool
     /// Whether it waited in this home before.
     package let wasHeld: Bool
+    /// Whether its file came unencrypted. Of what waited here before as it was then.
+    package internal(set) var cameInTheClear: Bool
 
     package var manifest: Manifest { bundle.manifest }
     package var id: Digest { bundle.id }
@@ -34,7 +36,7 @@ package enum Verdict: Equatable, Sendable {
 }
 
 /// A file that was taken out of the inbox into quarantine.
-package struct Refusal: Equatable, Sendable {
+package struct Refusal: Sendable {
     /// How much of what is wrong is told, in bytes: it may quote what others wrote.
     static let detailBytes = 1 << 10
 
@@ -47,7 +49,11 @@ package struct Refusal: Equatable, Sendable {
     package let detail: String
     /// As the manifest says; nobody need have been it. Nil where there is none.
     package let sender: PartyName?
-    package let id: Digest?
+    /// Of the bundle, or of the file that is none.
+    package let subject: Digest
+    /// Of a file that is no bundle: what is wrong in one word, and how large it is. Its name and its content may name
+    /// anybody, and have no place in the audit.
+    let file: (fault: BundleError.Reason, bytes: Int64)?
     /// Fingerprint of the key that signed.
     package let signer: String?
     let trusted: Owner
@@ -70,8 +76,12 @@ package struct Refusal: Equatable, Sendable {
 
     /// For the audit.
     package var record: String {
-        let key = signer.map { detail.contains($0) ? "" : "; signed by \($0)" } ?? ""
-        return "\(reason.rawValue): \(detail)\(key)"
+        if let file {
+            return "\(reason.rawValue): \(file.fault.rawValue); a file of \(file.bytes) bytes with this SHA-256"
+        }
+        let claim = sender.map { trusted == .sender ? "; from \($0)" : "; says that it is from \($0)" } ?? ""
+        let key = signer.map { detail.contains($0) ? "" : ", signed by \($0)" } ?? ""
+        return "\(reason.rawValue): \(detail)\(claim)\(key)"
     }
 }
 

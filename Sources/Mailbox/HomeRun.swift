@@ -53,17 +53,10 @@ extension HomeRun {
 
     /// What was put into quarantine, in the audit and for a person.
     package func tell(_ refusals: [Refusal]) throws(MailboxError) {
-        var files: [String] = []
         for refusal in refusals where refusal.trusted != .nobody || mailbox.tellsOfStranger(isNew: !refusal.isQuiet) {
             if refusal.isQuiet { detail(refusal.line) } else { attention(refusal.line) }
-            if let id = refusal.id {
-                try audit("refused", subject: id.hex, detail: refusal.record)
-            } else {
-                files.append(refusal.record)
-            }
+            try audit("refused", subject: refusal.subject.hex, detail: refusal.record)
         }
-        // Together, so that a run that repeats itself finds all of them.
-        if !files.isEmpty { try audit("refused", subject: "", details: files) }
     }
 
     package func incomplete(_ count: Int) -> String {

@@ -188,11 +188,13 @@ extension Retention {
 
 extension HeldBundle {
     fileprivate var json: JSONValue {
-        [
+        var fields: [String: JSONValue] = [
             "id": .string(id.hex), "kind": .string(kind.rawValue), "sender": .string(sender.text),
             "fingerprint": .string(fingerprint), "since": .integer(since.seconds), "cause": .string(cause.rawValue),
             "reason": .string(reason),
         ]
+        if cameInTheClear { fields["clear"] = .bool(true) }
+        return .object(fields)
     }
 
     fileprivate init(_ reader: ObjectReader) throws(JSONError) {
@@ -204,6 +206,7 @@ extension HeldBundle {
         since = Timestamp(seconds: try fields.integer("since"))
         cause = try fields.named("cause")
         reason = try fields.string("reason")
+        cameInTheClear = try fields.optionalBool("clear") ?? false
         try fields.finish()
     }
 }

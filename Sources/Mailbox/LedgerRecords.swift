@@ -13,8 +13,8 @@ package struct OutgoingRecord: Equatable, Sendable {
     package let recipients: [PartyName]
     package let created: Timestamp
     package let expires: Timestamp
-    /// The file's name in the outbox; it ends in `.age` where the bundle travels encrypted, for all of its life.
-    package let name: String
+    /// The file's name in the outbox; it ends in `.age` where the bundle travels encrypted.
+    package internal(set) var name: String
     package let retention: Retention
     package internal(set) var acknowledgedBy: Set<PartyName> = []
     /// When it was last laid into the outbox; nil while that is still to be done.
@@ -22,7 +22,7 @@ package struct OutgoingRecord: Equatable, Sendable {
     /// Superseded, withdrawn, acknowledged by all or expired: gone from the outbox, known only to keep its key taken.
     package internal(set) var isRetired = false
 
-    /// Whether what lies in the outbox is encrypted. Decided once, when the bundle was made.
+    /// Whether what lies in the outbox is encrypted. Decided when the bundle is made; see ``Mailbox/seal(_:)``.
     package var isEncrypted: Bool { name.hasSuffix(AgeFile.suffix) }
     /// Whether every recipient is known to have received it.
     package var isAcknowledged: Bool { !recipients.isEmpty && recipients.allSatisfy(acknowledgedBy.contains) }
@@ -74,6 +74,8 @@ package struct HeldBundle: Equatable, Sendable {
     package let since: Timestamp
     package let cause: Cause
     package let reason: String
+    /// Whether its file came unencrypted, and never encrypted since.
+    var cameInTheClear = false
 }
 
 /// Two different bundles with one number from one party: somebody uses the key a second time, a backup was restored, or the

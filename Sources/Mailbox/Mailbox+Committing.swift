@@ -21,18 +21,23 @@ extension Mailbox {
 
     /// Settles a delivery: first the file's new place, then one write of the ledger, then the inbox. A kill in between makes
     /// it come again, and the same answer leads to the same state. What is never committed comes again with the next run.
-    package func commit(_ delivery: VerifiedDelivery, _ verdict: Verdict) throws(MailboxError) {
+    ///
+    /// - Parameter reason: of a rejection, for quarantine. What was ``RefusalReason/notEncrypted`` is not acknowledged: its
+    ///   sender keeps it, to send it once more as it should be.
+    package func commit(
+        _ delivery: VerifiedDelivery, _ verdict: Verdict, as reason: RefusalReason = .rejected
+    ) throws(MailboxError) {
         guard var pending = open[delivery.id] else { return }
         let verdict = try bounded(verdict, for: delivery)
         var outcome = IncomingRecord.Outcome.accepted
         switch verdict {
         case .accepted:
             try archive(delivery)
-        case .rejected(let reason):
+        case .rejected(let detail):
             outcome = .rejected
             try putAway(
                 pending.bundle.path, name: delivery.inboxName, digest: delivery.id,
-                reason: RefusalReason.rejected.rawValue, detail: reason)
+                reason: reason.rawValue, detail: detail)
         case .held:
             outcome = .held
             let target = home.heldPath(delivery.id)
@@ -43,7 +48,7 @@ extension Mailbox {
         case .ignored:
             outcome = .ignored
         }
-        try record(delivery, outcome, verdict)
+        try record(delivery, outcome, verdict, isTold: reason != .notEncrypted)
         open[delivery.id] = nil
         if outcome == .ignored { return ignored.append(pending) }
         clean(pending.sources)
@@ -83,7 +88,7 @@ extension Mailbox {
     }
 
     private func record(
-        _ delivery: VerifiedDelivery, _ outcome: IncomingRecord.Outcome, _ verdict: Verdict
+        _ delivery: VerifiedDelivery, _ outcome: IncomingRecord.Outcome, _ verdict: Verdict, isTold: Bool
     ) throws(MailboxError) {
         let manifest = delivery.manifest
         let previous = ledger.incoming[delivery.id]
@@ -91,10 +96,14 @@ extension Mailbox {
             id: delivery.id, kind: manifest.kind, sender: delivery.sender, signer: delivery.signer.fingerprint,
             session: manifest.session, round: manifest.round, seq: manifest.seq, received: previous?.received ?? now,
             expires: manifest.expires, outcome: outcome,
-            owesAck: previous?.owesAck ?? (manifest.kind != .receipt),
+            owesAck: isTold && manifest.kind != .receipt
+                && (previous?.owesAck ?? true || previous?.acknowledged == nil),
             acknowledged: previous?.acknowledged)
         var hold: HeldBundle?
-        if case .held(let reason) = verdict { hold = heldRecord(delivery.bundle, cause: .early, reason: reason) }
+        if case .held(let reason) = verdict {
+            hold = heldRecord(
+                delivery.bundle, cause: .early, reason: reason, cameInTheClear: delivery.cameInTheClear)
+        }
         // A bundle for several parties acknowledges to all of them, so that strange digests say nothing.
         let isForUsOnly = manifest.recipients == [home.name]
         var resumed: Int64?

@@ -118,11 +118,13 @@ extension Mailbox {
     /// Removes from this exchange what is retired of our own bundles, or not for its recipient any more.
     private func takeBack(_ exchange: Exchange, _ cache: inout ExchangeCache, _ summary: inout ExchangeSummary) {
         let live = ledger.outgoing.values.filter { !$0.isRetired }
-        let identifiers = Set(live.map(\.id))
+        // By its name too: what travels encrypted by now is not to lie there in the clear.
+        let names = Dictionary(live.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
         let cutOff = home.role == .client ? [] : Set(live.flatMap { cutOffPaths(of: $0, in: exchange) })
-        for (text, delivered) in cache.delivered where !identifiers.contains(delivered.id) || cutOff.contains(text) {
+        for (text, delivered) in cache.delivered {
             let path = FilePath(text)
-            guard path.starts(with: exchange.root) else { continue }
+            let isLive = names[delivered.id] == path.lastComponent?.string && !cutOff.contains(text)
+            guard !isLive, path.starts(with: exchange.root) else { continue }
             do {
                 var isThere = false
                 if try exchange.isFolder(path.removingLastComponent(), files) {

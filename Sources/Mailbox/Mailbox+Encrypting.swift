@@ -65,6 +65,31 @@ extension Mailbox {
             ? [home.outgoingPath(record.id), home.sealedPath(record.id)] : [home.outgoingPath(record.id)]
     }
 
+    /// Lets an update that was made in the clear, and that nobody has taken yet, travel encrypted from now on: the
+    /// configuration says so by now, and a server that takes nothing else waits for it. It stays the same signed bundle.
+    ///
+    /// A kill before the ledger is written lets the next run do it again.
+    func seal(_ record: OutgoingRecord) throws(MailboxError) {
+        guard record.kind == .update, !record.isEncrypted, encrypts, obstacle(to: record.recipients) == nil,
+            let recipients = try ageRecipients(for: record.recipients, strangers: [:])
+        else { return }
+        do {
+            try AgeWriter.encrypt(
+                home.outgoingPath(record.id), to: recipients, at: home.sealedPath(record.id), files: files)
+            try files.remove(home.outbox.appending(record.name))
+        } catch let error as FileError {
+            throw MailboxError(error)
+        } catch {
+            throw MailboxError(.bundle, "\(error)")
+        }
+        try updateLedger { ledger in
+            ledger.outgoing[record.key]?.name = record.name + AgeFile.suffix
+            ledger.outgoing[record.key]?.published = nil
+        }
+    }
+
+    private func obstacle(to parties: [PartyName]) -> String? { parties.lazy.compactMap(obstacle).first }
+
     // MARK: what comes in
 
     /// The most bytes that a file in an inbox or an exchange may have.

@@ -31,7 +31,7 @@ extension Mailbox {
             case .deliver(let isSelfSigned):
                 deliver(
                     try unverified.verified(), name: "held.tar", isSelfSigned: isSelfSigned, sources: [], wasHeld: true,
-                    &pass)
+                    cameInTheClear: record.cameInTheClear, &pass)
             case .duplicate, .discard:
                 pass.changes.append { $0.held[id] = nil }
             case .refuse(let reason, let detail):
@@ -84,11 +84,13 @@ extension Mailbox {
         return "strangers' bundles would take \(all) bytes, for which this disk has too little room"
     }
 
-    func heldRecord(_ bundle: VerifiedBundle, cause: HeldBundle.Cause, reason: String) -> HeldBundle {
+    func heldRecord(
+        _ bundle: VerifiedBundle, cause: HeldBundle.Cause, reason: String, cameInTheClear: Bool
+    ) -> HeldBundle {
         HeldBundle(
             id: bundle.id, kind: bundle.manifest.kind, sender: bundle.manifest.sender,
             fingerprint: bundle.signer.fingerprint, since: ledger.held[bundle.id]?.since ?? now, cause: cause,
-            reason: reason)
+            reason: reason, cameInTheClear: cameInTheClear)
     }
 }
 

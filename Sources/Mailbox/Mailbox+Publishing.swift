@@ -15,8 +15,10 @@ extension Mailbox {
         let present = try outboxNames()
         try noticeForeignHand(among: present)
         var firstError: MailboxError?
-        for record in ledger.outgoingInOrder where !record.isRetired {
+        for made in ledger.outgoingInOrder where !made.isRetired {
             do {
+                if !isOver(made) { try seal(made) }
+                let record = ledger.outgoing[made.key] ?? made
                 if isOver(record) {
                     try retire { $0.key == record.key }
                 } else if record.published == nil || isToBeOfferedAgain(record, present) {

@@ -241,7 +241,8 @@ extension Mailbox {
             Refusal(
                 name: Quarantine.printable(file.name), reason: reason,
                 detail: "\(error.reason.rawValue): \(detail)" + (reason == .notForThisIdentity ? advice : ""),
-                sender: nil, id: nil, signer: nil, trusted: .nobody, isRepeated: !isNew))
+                sender: nil, subject: content.digest, file: (error.reason, content.size), signer: nil, trusted: .nobody,
+                isRepeated: !isNew))
         pass.finished.append(file)
     }
 
@@ -285,6 +286,12 @@ struct ReceivingPass {
     var finished: [InboxFile] = []
 
     init(settling: Settling) { self.settling = settling }
+
+    /// The same bundle came encrypted too.
+    mutating func notePrivacy(of id: Digest) {
+        guard let index = received.deliveries.firstIndex(where: { $0.id == id }) else { return }
+        received.deliveries[index].cameInTheClear = false
+    }
 }
 
 /// What is too large to be copied unseen.

@@ -11,13 +11,19 @@ extension Mailbox {
         _ pass: inout ReceivingPass
     ) throws {
         let id = SHA256Hash.digest(of: unverified.manifestBytes)
+        let isInTheClear = original == unverified.path
         if let first = open[id]?.bundle.signer {
             // The same bundle a second time in this run: cleaned together with the first. But anybody can sign a manifest
             // that passes by with a key of his own: such a twin waits for a run of its own.
-            if first == unverified.signer { open[id]?.sources.append(file) }
+            guard first == unverified.signer else { return }
+            open[id]?.sources.append(file)
+            if !isInTheClear { pass.notePrivacy(of: id) }
             return
         }
-        if ledger.held[id]?.fingerprint == unverified.signer.fingerprint { return pass.finished.append(file) }
+        if let held = ledger.held[id], held.fingerprint == unverified.signer.fingerprint {
+            if held.cameInTheClear, !isInTheClear { pass.changes.append { $0.held[id]?.cameInTheClear = false } }
+            return pass.finished.append(file)
+        }
         switch admission(manifest, id: id, signer: unverified.signer) {
         case .duplicate:
             let now = now
@@ -44,7 +50,8 @@ extension Mailbox {
             if let refusal = try holdObstacle(to: claim, besides: pass.claims, isFetched: true) {
                 try refuse(original, unverified, manifest, file.name, .heldTooMany, refusal, &pass)
             } else {
-                let record = heldRecord(bundle, cause: .unknownKey, reason: reason)
+                let record = heldRecord(
+                    bundle, cause: .unknownKey, reason: reason, cameInTheClear: isInTheClear)
                 try onDisk { () throws(FileError) in try files.move(from: bundle.path, to: home.heldPath(id)) }
                 pass.changes.append { $0.held[id] = record }
                 pass.received.held.append(record)
@@ -54,7 +61,7 @@ extension Mailbox {
         case .deliver(let isSelfSigned):
             deliver(
                 try unverified.verified(), name: file.name, isSelfSigned: isSelfSigned, sources: [file], wasHeld: false,
-                &pass)
+                cameInTheClear: isInTheClear, &pass)
         }
     }
 
@@ -79,12 +86,13 @@ extension Mailbox {
 
     func deliver(
         _ bundle: VerifiedBundle, name: String, isSelfSigned: Bool, sources: [InboxFile], wasHeld: Bool,
-        _ pass: inout ReceivingPass
+        cameInTheClear: Bool, _ pass: inout ReceivingPass
     ) {
         open[bundle.id] = PendingDelivery(bundle: bundle, sources: sources)
         pass.received.deliveries.append(
             VerifiedDelivery(
-                bundle: bundle, inboxName: Quarantine.printable(name), isSelfSigned: isSelfSigned, wasHeld: wasHeld))
+                bundle: bundle, inboxName: Quarantine.printable(name), isSelfSigned: isSelfSigned, wasHeld: wasHeld,
+                cameInTheClear: cameInTheClear))
     }
 
     func refuse(
@@ -99,7 +107,7 @@ extension Mailbox {
         pass.received.refusals.append(
             Refusal(
                 name: Quarantine.printable(name), reason: reason, detail: detail, sender: manifest.sender,
-                id: bundle.id, signer: bundle.signer.fingerprint,
+                subject: bundle.id, file: nil, signer: bundle.signer.fingerprint,
                 trusted: owners.contains(manifest.sender) ? .sender : owners.isEmpty ? .nobody : .somebodyElse,
                 isRepeated: !isNew))
     }

@@ -148,6 +148,7 @@ package final class Mailbox {
     }
 
     package func isAccepted(_ id: Digest) -> Bool { ledger.incoming[id]?.outcome == .accepted }
+    package func isRejected(_ id: Digest) -> Bool { ledger.incoming[id]?.outcome == .rejected }
     /// Alarms that nobody has settled yet; to be told to the sessions in each run.
     package var equivocations: [Equivocation] { ledger.equivocations }
     /// What waits for an enrolment or a session.

@@ -13,7 +13,9 @@ extension ServerRun {
         let record = try pending(label)
         let item = try item(of: record)
         try Desk.requests(home).target(of: item, .approved, group: session)
-        try audit("approve", subject: record.id.hex, detail: "\(record.label) \(session ?? "")", actor: actor)
+        try audit(
+            "approve", subject: record.id.hex, detail: "\(record.label) of \(record.client) \(session ?? "")",
+            actor: actor)
         try Desk.requests(home).move(item, to: .approved, group: session)
         let place = session.map { "approved/\($0)" } ?? "approved"
         detail("\(record.label) of \(record.client) lies in requests/\(place); the next 'server run' answers")
@@ -37,7 +39,8 @@ extension ServerRun {
         }
         let item = try item(of: record)
         try Desk.requests(home).target(of: item, .rejected)
-        try audit("reject", subject: record.id.hex, detail: "\(record.label) \(reason)", actor: actor)
+        try audit(
+            "reject", subject: record.id.hex, detail: "\(record.label) of \(record.client) \(reason)", actor: actor)
         let path = try Desk.requests(home).move(item, to: .rejected)
         if !reason.isEmpty, let name = path.lastComponent?.string {
             let file = path.removingLastComponent().appending(Self.reasonName(name))
@@ -62,7 +65,8 @@ extension ServerRun {
         // A slip of the pen must not settle what another party did.
         try requireEffect(of: .readmit(client), on: found) { "\(client) is not excluded from session \($0.name)" }
         // The audit before what it tells of.
-        try audit("command", subject: found.id.hex, detail: "readmit \(client)", actor: actor)
+        let request = Self.cause(of: .readmit(client), in: found)
+        try audit("command", subject: found.id.hex, detail: "readmit \(client)\(request)", actor: actor)
         try mailbox.forgetEquivocations(of: client, session: found.id)
         try apply(.readmit(client), to: found.id)
     }
@@ -89,7 +93,8 @@ extension ServerRun {
     ) throws {
         let session = try session(named: name)
         try requireEffect(of: event, on: session, else: isIdle)
-        try audit("command", subject: session.id.hex, detail: what, actor: actor)
+        try audit(
+            "command", subject: session.id.hex, detail: what + Self.cause(of: event, in: session), actor: actor)
         try apply(event, to: session.id)
     }
 

@@ -144,7 +144,7 @@ extension ServerRun {
         case .approve(let id, let name): try approve(id, name)
         case .reject(let id):
             let reason = try scan.item(id: id).map { try self.reason(beside: $0.path) } ?? ""
-            try audit("request-rejected", subject: id.hex, detail: "\(label(id)) \(reason)", actor: unknownMover)
+            try audit("request-rejected", subject: id.hex, detail: "\(sentLabel(id)) \(reason)", actor: unknownMover)
             records.decide(request: id, .rejected, reason: reason, now: now)
             try saveRecords()
             detail("\(label(id)) is rejected" + (reason.isEmpty ? "" : ": \(reason)"))
@@ -166,7 +166,7 @@ extension ServerRun {
     }
 
     private func expire(_ id: Digest) throws {
-        try audit("request-expired", subject: id.hex, detail: label(id))
+        try audit("request-expired", subject: id.hex, detail: sentLabel(id))
         records.decide(request: id, .expired, now: now)
         try saveRecords()
     }
@@ -286,6 +286,10 @@ extension ServerRun {
     private var unknownMover: String { "moved in folder, mover unknown" }
 
     private func label(_ id: Digest) -> String { records.request(id)?.label ?? id.short }
+
+    private func sentLabel(_ id: Digest) -> String {
+        label(id) + (records.request(id).map { " of \($0.client)" } ?? "")
+    }
 
     private func subject(of action: RequestDesk.Action) -> Digest {
         switch action {

@@ -1,4 +1,5 @@
 import Bundles
+import Configuration
 import Federation
 import Files
 import Mailbox
@@ -66,7 +67,9 @@ extension ServerRun {
         let reason = Reason(reason).reason
         if !delivery.isSelfSigned || mailbox.tellsOfStranger(isNew: true) {
             attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
-            try audit("refused", subject: delivery.id.hex, detail: reason)
+            try audit(
+                "refused", subject: delivery.id.hex,
+                detail: "\(delivery.manifest.kind.rawValue) of \(delivery.sender): \(reason)")
         }
         try mailbox.commit(delivery, .rejected(reason))
     }
@@ -181,6 +184,7 @@ extension ServerRun {
         guard !unreadable.contains(manifest.session) else {
             return try mailbox.commit(delivery, .held("its session's state cannot be read now"))
         }
+        if delivery.cameInTheClear, configuration.requireEncryption { return try refuseInTheClear(delivery) }
         let session = session(manifest.session)
         switch Freshness.judge(update: Envelope(delivery), session: session) {
         case .accept: break
@@ -190,12 +194,13 @@ extension ServerRun {
             detail("update of \(manifest.sender) came after its session had ended")
             return try mailbox.commit(delivery, .ignored)
         case .reject(let reason): return try refuse(delivery, reason.rawValue)
-        case .equivocation: return try apply(.equivocation(manifest.sender), to: manifest.session)
+        case .equivocation(let other):
+            return try apply(.equivocation(manifest.sender), to: manifest.session, about: [other, delivery.id])
         }
         guard let session else { return }
         if isOfAnEarlierRequest(manifest, in: session) {
             let effect = SessionEffect.updateIgnored(manifest.sender, reason: "it answers a request that is over")
-            try audit("session", subject: session.id.hex, detail: effect.description)
+            try audit("session", subject: session.id.hex, detail: "\(effect); bundle \(delivery.id)")
             detail("session \(session.name): \(effect)")
             return try mailbox.commit(delivery, .ignored)
         }
@@ -310,7 +315,9 @@ extension ServerRun {
                 "\(alarm.sender) sent two different bundles with the number \(alarm.seq): its key is used twice, or its home was "
                     + "restored from a backup; ask by telephone")
             if let session = session(alarm.session), session[alarm.sender] != nil {
-                try isolated("session \(session.name)") { try apply(.equivocation(alarm.sender), to: session.id) }
+                try isolated("session \(session.name)") {
+                    try apply(.equivocation(alarm.sender), to: session.id, about: [alarm.first, alarm.second])
+                }
             }
         }
     }

@@ -127,13 +127,18 @@ package final class ServerRun: HomeRun {
 
     /// Takes an event into a session, saves that, and says and audits what came of it.
     ///
+    /// - Parameter bundles: what brought the event about, for the audit, where the event itself does not say it.
     /// - Throws: `FederationError` `.notAllowed` where the session's state does not allow it; nothing has changed then.
-    func apply(_ event: SessionEvent, to id: RandomID) throws {
+    func apply(_ event: SessionEvent, to id: RandomID, about bundles: [Digest] = []) throws {
         guard let index = sessions.firstIndex(where: { $0.id == id }) else { return }
         var changed = sessions[index]
         let effects = try changed.apply(event, now: now)
         // An update that is left out changes nothing else, and is on record all the same.
-        if !effects.isEmpty { try audit("session", subject: id.hex, details: effects.map(\.description)) }
+        if !effects.isEmpty {
+            let entries = Self.entries(
+                for: effects, of: event, about: bundles, before: sessions[index], after: changed)
+            try audit("session", subject: id.hex, details: entries)
+        }
         if changed != sessions[index] { try store.save(changed) }
         sessions[index] = changed
         for effect in effects {

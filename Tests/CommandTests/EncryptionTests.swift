@@ -66,9 +66,82 @@ private let hasAge = ["age", "ssh-keygen", "tar"].allSatisfy { Program.has($0) }
         }
     }
 
-    /// One hospital in the clear and one encrypted train together, and the server can be told to send in the clear.
-    @Test func whoSendsInTheClearIsTakenAllTheSame() throws {
+    /// By default an update in the clear is not taken; the hospital hears why, mends it, and the same update counts.
+    @Test func anUpdateInTheClearIsRefusedUntilItComesEncrypted() throws {
         let world = try World.enrolled()
+        try world.configure("a", "encrypt: false")
+        // What asks only may come in the clear.
+        try world.startSession("spring", ["a", "b"])
+        try world.journey(["b"])
+        try world.visit("a")
+        let update = try world.update("a")
+        #expect(update.hasSuffix(".tar"))
+        try world.answer("a")
+        let told = try world.serve()
+        #expect(told.output.contains("update of hospital-a refused: not-encrypted: it came in the clear"), "\(told)")
+        #expect(told.output.contains("'require_encryption: false' here takes it as it is"), "\(told)")
+        #expect(try world.reasons("S").contains("reason: not-encrypted"))
+        #expect(try world.text("S/audit/audit.jsonl").contains("update of hospital-a: not-encrypted"))
+        #expect(try world.session("spring")["state"].text == "running")
+        try world.answer("a")
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess, "said once")
+
+        let visit = try world.visit("a")
+        #expect(
+            visit.output.contains("the server did not take this hospital's update: it came in the clear"), "\(visit)")
+        #expect(visit.output.contains("remove 'encrypt: false' from consilium.yaml"), "\(visit)")
+        #expect(try world.update("a") == update, "kept for another try")
+        try world.shell("sed -i '/^encrypt: false/d' a/consilium.yaml")
+        try world.succeed("client", "run", "--home", "a")
+        #expect(world.names("a/outbox", "update") == [(update as NSString).lastPathComponent + ".age"])
+        #expect(try isAge(world, update + ".age"))
+        try world.answer("a")
+        try world.serve()
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
+        try world.visit("a")
+        #expect(world.names("a/outbox", "update").isEmpty, "it is acknowledged")
+        try world.succeed("server", "verify", "spring", "--home", "S")
+    }
+
+    /// The copy in the clear and the encrypted one in one run, in whichever order: it came encrypted.
+    @Test(arguments: ["0.tar", "z.tar"])
+    func theSameUpdateInTheClearBesideItTakesNothingAway(name: String) throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        for home in ["a", "b"] { try world.visit(home) }
+        try world.carry(try world.opened(try world.update("a")), as: "S/inbox/\(name)")
+        for home in ["a", "b"] { try world.answer(home) }
+        let told = try world.serve()
+        #expect(!told.output.contains("not-encrypted"), "\(told)")
+        #expect(try world.session("spring")["state"].text == "finished")
+    }
+
+    /// What waited for the enrolment of its key is judged by how it came then.
+    @Test func whatWaitedInTheClearIsRefusedToo() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        try world.visit("a")
+        let update = try world.update("a")
+        try world.succeed("key", "rotate", "--lost", "--home", "a")
+        let again = try world.opened(try world.update("a"))
+        #expect(again != update)
+        try world.carry(again, as: "S/inbox/clear.tar")
+        let waits = try world.serve()
+        #expect(waits.output.contains("waits"), "\(waits)")
+        try world.shell("cp a/outbox/enrol-* S/inbox/")
+        try world.serve()
+        let told = try world.approveEnrolments()
+        #expect(told.output.contains("update of hospital-a refused: not-encrypted"), "\(told)")
+        try world.answer("a")
+        try world.journey(["b"])
+        #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
+    }
+
+    /// One hospital in the clear and one encrypted train together, where the server is told so; it may send in the clear too.
+    @Test func whoSendsInTheClearIsTakenWhereTheServerSaysSo() throws {
+        let world = try World.enrolled()
+        try world.configure("S", "require_encryption: false")
         for home in ["S", "a"] { try world.configure(home, "encrypt: false") }
         try world.startSession("spring", ["a", "b"])
         #expect(world.names("S/outbox", "global").allSatisfy { $0.hasSuffix(".tar") })

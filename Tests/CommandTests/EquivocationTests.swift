@@ -1,3 +1,4 @@
+import Bundles
 import Testing
 import Wire
 
@@ -42,6 +43,34 @@ import Wire
         try world.journey()
         #expect(try world.session("spring")["state"].text == "finished")
         #expect(try world.history("spring").last?.fate(of: "hospital-b") == "counted")
+    }
+
+    /// A server that says two things under one number: the hospital stops that session, says who did what, and takes part in
+    /// the next one.
+    @Test func aServerThatEquivocatesIsStoppedByTheHospital() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"], rounds: 2)
+        try world.visit("a")
+        let global = try #require(world.names("S/outbox", "global").first)
+        try world.forge("S/outbox/\(global)", key: try world.key(of: "S"), to: "b/inbox/other.tar") { manifest, _ in
+            manifest.expires = manifest.expires.adding(days: 1)
+        }
+        try world.visit("b")
+        let told = try world.run("client", "status", "--home", "b")
+        #expect(told.output.contains("stopped here: the server sent two different bundles with one number"), "\(told)")
+        #expect(!told.output.contains("aborted by the server"), "\(told)")
+        #expect(try world.text("b/audit/audit.jsonl").contains("\"equivocation\""))
+        #expect(world.names("b/outbox", "update").isEmpty)
+        try world.succeed("server", "abort", "spring", "--home", "S")
+        try world.visit("b")
+
+        // The next session, with the same server.
+        try world.startSession("autumn", ["b", "c"])
+        try world.journey(["b", "c"])
+        #expect(try world.session("autumn")["state"].text == "finished")
+        #expect(try world.history("autumn").first?.fate(of: "hospital-b") == "counted")
+        try world.visit("b")
+        try world.succeed("client", "accept", "1", "--home", "b")
     }
 
     /// A slip of the pen settles nothing.

@@ -208,6 +208,9 @@ import Wire
             good, seq: 1006, to: "S", key: try world.key("b"), sender: "hospital-b", receiver: "ministry")
         let run = try world.serve()
         #expect(run.output.contains("hospital-b may not sign a bundle of kind trust"), "\(run)")
+        // None of them keeps the server's own from being taken.
+        let next = try #require(try world.json("key", "rotate", "--home", "S")["fingerprint"].text)
+        #expect(try world.visit("a").output.contains("ministry: new key \(next)"))
     }
 
     /// An older statement that was kept back may bring nothing back that a newer one took away.
@@ -232,5 +235,37 @@ import Wire
         let revoked = try world.succeed("client", "run", "--home", "a")
         #expect(revoked.output.contains("the key \(first.publicKey.fingerprint) is revoked"), "\(revoked)")
         #expect(try world.text("a/trust/allowed_signers") + world.text("a/trust/revoked") == before)
+        // The next one of the newest key is taken.
+        try world.layTrust(
+            world.statement([(second.publicKey, nil, 60), (third.publicKey, 0, nil)]), seq: 103, to: "a", key: second)
+        try world.succeed("client", "run", "--home", "a")
+        #expect(try world.trusted("ministry", at: "a").contains(third.publicKey.fingerprint))
+    }
+
+    /// The key that vouches for the next one is found stolen before the admin has decided.
+    @Test func aKeyThatIsRevokedDuringItsRotationVouchesForNothing() throws {
+        let world = try World.enrolled()
+        let old = try world.fingerprint("a")
+        try world.succeed("key", "rotate", "--home", "a")
+        try world.answer("a")
+        try world.serve()
+        #expect(try !world.text("S/enrolments/PENDING.txt").contains("NOBODY VOUCHES"))
+        try world.succeed("server", "revoke", "hospital-a", "--reason", "laptop stolen", "--home", "S")
+        try world.serve()
+        let desk = try world.text("S/enrolments/PENDING.txt")
+        #expect(desk.contains("NOBODY VOUCHES FOR THE NEW KEY"), "\(desk)")
+        #expect(desk.contains("it is signed by \(old), which is not believed"), "\(desk)")
+        // Whoever asked there, the admin rejects it; the hospital comes back with a key of its own.
+        try world.shell("mv S/enrolments/pending/*.tar S/enrolments/rejected/")
+        try world.serve()
+        let new = try #require(try world.json("key", "rotate", "--lost", "--home", "a")["fingerprint"].text)
+        try world.answer("a")
+        try world.serve()
+        try world.approveEnrolments()
+        #expect(try world.trusted("hospital-a", at: "S") == [new])
+        try world.visit("a")
+        try world.startSession("spring", ["a", "b"])
+        try world.journey(["a", "b"])
+        #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
     }
 }

@@ -9,7 +9,7 @@ import Wire
 extension World {
     typealias Payload = [(name: String, bytes: [UInt8])]
 
-    /// Makes another bundle of one, as somebody with `key` could.
+    /// Makes another bundle of one, as somebody with `key` could: encrypted to whom it is laid before, where the first one was.
     func forge(
         _ file: String, key: SigningKey, to target: String, _ change: (inout Manifest, inout Payload) throws -> Void
     ) throws {
@@ -18,9 +18,18 @@ extension World {
         var payload: Payload = try manifest.files.map { ($0.name, try bundle.payload($0.name, limit: 1 << 26)) }
         try change(&manifest, &payload)
         manifest.files = []
+        let isSealed = file.hasSuffix(AgeFile.suffix)
+        let archive = isSealed ? path("opened/forged.tar") : path(target)
         _ = try BundleWriter.write(
             manifest, payload: payload.map { .bytes(name: $0.name, $0.bytes) }, key: key,
-            to: FilePath(path(target)), files: LocalFileSystem())
+            to: FilePath(archive), files: LocalFileSystem())
+        if isSealed { try seal("opened/forged.tar", to: String(target.prefix { $0 != "/" }), as: target) }
+    }
+
+    /// Encrypts a file to a home, as anybody can.
+    func seal(_ file: String, to home: String, as target: String) throws {
+        let recipient = try AgeIdentity(identityFile: try bytes("\(home)/identity/age.txt")).recipient
+        try Data(AgeWriter.encrypt(try bytes(file), to: [recipient])).write(to: URL(fileURLWithPath: path(target)))
     }
 
     func key(of home: String) throws -> SigningKey {
