@@ -200,13 +200,15 @@ extension ExchangeCache {
     /// What was laid below one client's mount point would reach nobody, and count as delivered.
     /// - Returns: the clients' folders whose mounts are away.
     fileprivate mutating func checkFolders(of exchange: Exchange, _ files: any FileSystem) -> Set<FilePath> {
-        guard exchange.layout == .perClient, let entries = try? files.list(exchange.root, limit: Mailbox.namesPerRun)
+        guard exchange.layout == .perClient, let whole = (try? files.volume(of: exchange.root))??.mountPoint,
+            let entries = try? files.list(exchange.root, limit: Mailbox.namesPerRun)
         else { return [] }
         var away: Set<FilePath> = []
         for entry in entries where entry.kind == .directory && PartyName(entry.name) != nil {
             let folder = exchange.root.appending(entry.component)
             guard let found = (try? files.volume(of: folder))??.mountPoint else { continue }
-            if found == folder {
+            // Compared with each other: the way to the root may lead over a link, and mount points are told without one.
+            if found != whole {
                 mountedFolders.insert(folder.string)
             } else if mountedFolders.contains(folder.string) {
                 away.insert(folder)
