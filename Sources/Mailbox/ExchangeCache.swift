@@ -27,11 +27,10 @@ struct ExchangeCache: Equatable {
     private static let seenKept = 5000
 
     /// By absolute path, as for ``delivered``.
-    var seen: [String: Seen] = [:]
+    var seen = FolderNotes<Seen>(bound: seenKept)
 
-    mutating func note(_ file: Seen, at path: FilePath) {
-        if seen[path.string] != nil || seen.count < Self.seenKept { seen[path.string] = file }
-    }
+    mutating func note(_ file: Seen, at path: FilePath) { seen.note(file, at: path.string) }
+
     var delivered: [String: Delivered] = [:]
     /// Where the file system was mounted that an exchange lay on when it was last used, and which exchange that was.
     var mountPoint: String?
@@ -75,7 +74,7 @@ struct ExchangeCache: Equatable {
                         (way.rawValue, .array(lines.map { .string($0) }))
                     })),
             "seen": .array(
-                seen.sorted { $0.key < $1.key }.map {
+                seen.all.sorted { $0.key < $1.key }.map {
                     ["path": .string($0.key), "size": .integer($0.value.size), "modified": .integer($0.value.modified)]
                 }),
             "delivered": .array(
@@ -103,8 +102,8 @@ struct ExchangeCache: Equatable {
             }
         }
         for var item in try fields.objects("seen").prefix(Self.seenKept) {
-            seen[try item.string("path", maximumLength: 8192)] = Seen(
-                size: try item.integer("size"), modified: try item.integer("modified"))
+            let file = Seen(size: try item.integer("size"), modified: try item.integer("modified"))
+            seen.note(file, at: try item.string("path", maximumLength: 8192))
         }
         for var item in try fields.objects("delivered") {
             delivered[try item.string("path", maximumLength: 8192)] = Delivered(
