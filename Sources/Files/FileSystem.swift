@@ -78,6 +78,11 @@ extension WritableFile {
     package func truncate(to size: Int64) throws(FileError) { throw FileError("truncate", "", .notSupported) }
 }
 
+/// What somebody wants of the names in a folder, however many there are: it bounds its own memory.
+package protocol NameSelection: Sendable {
+    mutating func offer(_ entry: DirectoryEntry)
+}
+
 /// The primitive operations that everything on disk is built from: few, so that a test can let each of them fail in turn
 /// or lose what was not flushed. No operation follows a symbolic link in the last component, except for folders.
 package protocol FileSystem: Sendable {
@@ -95,6 +100,10 @@ package protocol FileSystem: Sendable {
     func removeDirectory(_ path: FilePath) throws(FileError)
     /// The names in a folder in no order, at most `limit` of them.
     func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry]
+    /// Offers the names in a folder, in no order and at most `limit` of them, one after the other.
+    func select<Selection: NameSelection>(
+        from folder: FilePath, limit: Int, _ selection: Selection
+    ) throws(FileError) -> Selection
     /// - Returns: nil if nothing is there.
     func status(_ path: FilePath) throws(FileError) -> FileStatus?
     /// Makes renames and removals in the folder durable. A file system that cannot (EINVAL) is taken as it is.
@@ -109,4 +118,12 @@ package protocol FileSystem: Sendable {
 
 extension FileSystem {
     package func volume(of path: FilePath) throws(FileError) -> Volume? { nil }
+
+    package func select<Selection: NameSelection>(
+        from folder: FilePath, limit: Int, _ selection: Selection
+    ) throws(FileError) -> Selection {
+        var selection = selection
+        for entry in try entries(folder, limit: limit) { selection.offer(entry) }
+        return selection
+    }
 }

@@ -51,6 +51,14 @@ package struct GuardedFileSystem: FileSystem {
         try watched(folder) { [base] () throws(FileError) in try base.entries(folder, limit: limit) }
     }
 
+    package func select<Selection: NameSelection>(
+        from folder: FilePath, limit: Int, _ selection: Selection
+    ) throws(FileError) -> Selection {
+        try watched(folder) { [base] () throws(FileError) in
+            try base.select(from: folder, limit: limit, selection)
+        }
+    }
+
     package func status(_ path: FilePath) throws(FileError) -> FileStatus? {
         try watched(path) { [base] () throws(FileError) in try base.status(path) }
     }

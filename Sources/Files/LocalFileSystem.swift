@@ -46,10 +46,26 @@ package struct LocalFileSystem: FileSystem {
     }
 
     package func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
+        var entries: [DirectoryEntry] = []
+        try visit(folder, limit: limit) { entries.append($0) }
+        return entries
+    }
+
+    package func select<Selection: NameSelection>(
+        from folder: FilePath, limit: Int, _ selection: Selection
+    ) throws(FileError) -> Selection {
+        var selection = selection
+        try visit(folder, limit: limit) { selection.offer($0) }
+        return selection
+    }
+
+    private func visit(
+        _ folder: FilePath, limit: Int, _ visitor: (DirectoryEntry) -> Void
+    ) throws(FileError) {
         guard let stream = folder.withPlatformString({ opendir($0) }) else { throw lastError("list", folder) }
         defer { closedir(stream) }
-        var entries: [DirectoryEntry] = []
-        while entries.count < limit {
+        var visits = 0
+        while visits < limit {
             errno = 0
             guard let entry = readdir(stream) else {
                 if errno != 0 { throw lastError("list", folder) }
@@ -68,9 +84,9 @@ package struct LocalFileSystem: FileSystem {
             case Int(DT_UNKNOWN): kind = try status(folder.appending(name))?.kind ?? .other
             default: kind = .other
             }
-            entries.append(DirectoryEntry(component: name, kind: kind))
+            visitor(DirectoryEntry(component: name, kind: kind))
+            visits += 1
         }
-        return entries
     }
 
     package func status(_ path: FilePath) throws(FileError) -> FileStatus? {

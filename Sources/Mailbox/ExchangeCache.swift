@@ -27,11 +27,10 @@ struct ExchangeCache: Equatable {
     private static let seenKept = 5000
 
     /// By absolute path, as for ``delivered``.
-    var seen: [String: Seen] = [:]
+    var seen = FolderNotes<Seen>(bound: seenKept)
 
-    mutating func note(_ file: Seen, at path: FilePath) {
-        if seen[path.string] != nil || seen.count < Self.seenKept { seen[path.string] = file }
-    }
+    mutating func note(_ file: Seen, at path: FilePath) { seen.note(file, at: path.string) }
+
     var delivered: [String: Delivered] = [:]
     /// Where the file system was mounted that an exchange lay on when it was last used, and which exchange that was.
     var mountPoint: String?
@@ -75,7 +74,7 @@ struct ExchangeCache: Equatable {
                         (way.rawValue, .array(lines.map { .string($0) }))
                     })),
             "seen": .array(
-                seen.sorted { $0.key < $1.key }.map {
+                seen.all.sorted { $0.key < $1.key }.map {
                     ["path": .string($0.key), "size": .integer($0.value.size), "modified": .integer($0.value.modified)]
                 }),
             "delivered": .array(
@@ -103,8 +102,8 @@ struct ExchangeCache: Equatable {
             }
         }
         for var item in try fields.objects("seen").prefix(Self.seenKept) {
-            seen[try item.string("path", maximumLength: 8192)] = Seen(
-                size: try item.integer("size"), modified: try item.integer("modified"))
+            let file = Seen(size: try item.integer("size"), modified: try item.integer("modified"))
+            seen.note(file, at: try item.string("path", maximumLength: 8192))
         }
         for var item in try fields.objects("delivered") {
             delivered[try item.string("path", maximumLength: 8192)] = Delivered(
@@ -200,13 +199,15 @@ extension ExchangeCache {
     /// What was laid below one client's mount point would reach nobody, and count as delivered.
     /// - Returns: the clients' folders whose mounts are away.
     fileprivate mutating func checkFolders(of exchange: Exchange, _ files: any FileSystem) -> Set<FilePath> {
-        guard exchange.layout == .perClient, let entries = try? files.list(exchange.root, limit: Mailbox.namesPerRun)
+        guard exchange.layout == .perClient, let whole = (try? files.volume(of: exchange.root))??.mountPoint,
+            let entries = try? files.list(exchange.root, limit: Mailbox.namesPerRun)
         else { return [] }
         var away: Set<FilePath> = []
         for entry in entries where entry.kind == .directory && PartyName(entry.name) != nil {
             let folder = exchange.root.appending(entry.component)
             guard let found = (try? files.volume(of: folder))??.mountPoint else { continue }
-            if found == folder {
+            // Compared with each other: the way to the root may lead over a link, and mount points are told without one.
+            if found != whole {
                 mountedFolders.insert(folder.string)
             } else if mountedFolders.contains(folder.string) {
                 away.insert(folder)

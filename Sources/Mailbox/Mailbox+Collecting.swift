@@ -15,12 +15,14 @@ extension Mailbox {
         var pass = CollectingPass(
             cache: ExchangeCache.load(from: home), only: only,
             settling: Settling.load(from: home.exchangeSettlingPath, files: files))
+        pass.known = Set(
+            trust.parties.map { exchange.towardsServer($0.name).string } + [exchange.fromServer(home.name).string])
+        pass.settling.setOwn(pass.known)
+        pass.cache.seen.setOwn(pass.known)
         let before = (pass.cache, pass.settling)
         // Whoever is believed now may have signed what was left where it lay.
         let believed = trust.digest
         if pass.cache.leftUnder != nil, pass.cache.leftUnder != believed { pass.settling.forgetLeft() }
-        pass.known = Set(
-            trust.parties.map { exchange.towardsServer($0.name).string } + [exchange.fromServer(home.name).string])
         for source in try sources(in: exchange, only: only, &pass.summary) {
             // Whoever made folders for parties that do not exist would have as many budgets.
             pass.budget = source.isOwn ? CollectingBudget() : pass.sharedBudget
@@ -29,6 +31,7 @@ extension Mailbox {
         }
         let all = pass
         pass.settling.keep { all.mayBeThere($0, in: exchange) }
+        pass.settling.keepTours { all.known.union(all.listed).union(all.passedBy).contains($0) }
         if !pass.settling.left.isEmpty { pass.cache.leftUnder = believed }
         if pass.cache != before.0 { try pass.cache.save(to: home) }
         if pass.settling != before.1 { try pass.settling.save(to: home.exchangeSettlingPath, files: files) }
@@ -77,34 +80,45 @@ extension Mailbox {
     private func collect(
         _ folder: FilePath, of exchange: Exchange, _ pass: inout CollectingPass
     ) throws(MailboxError) {
-        let entries: [DirectoryEntry]
+        // Of strangers' folders some have no turn; what is noted of them stays.
+        guard pass.budget.looks.isOpen else {
+            pass.passedBy.insert(folder.string)
+            return
+        }
+        let name = { (path: String) in String(path.dropFirst(folder.string.count + 1)) }
+        let noted = pass.settling.noted(in: folder.string).union(pass.cache.seen.notes(in: folder.string).keys)
+        let selection: FolderSelection
         do {
             guard try exchange.isFolder(folder, files) else { return }
-            entries = try files.list(folder, limit: Self.namesPerRun)
+            selection = try select(from: folder, noted: Set(noted.map(name)), pass.settling.tour(of: folder.string))
         } catch {
             return pass.summary.add(error, of: exchange)
         }
-        let regular = entries.filter { $0.kind == .regular && $0.isOurBusiness }
-        let paths = Set(regular.map { folder.appending($0.component).string })
-        pass.present.formUnion(paths)
+        pass.present.formUnion(selection.met.values.map { folder.appending($0.component).string })
         pass.listed.insert(folder.string)
+        let due = due(in: folder.string, pass.settling).map(name)
         // As in the inbox: whoever floods a folder does not choose who waits.
-        let isCrowded = regular.count > Self.filesPerRun || exchange.layout == .flat
+        var visits = selection.visits(due: due, isMixed: exchange.layout == .flat)
         var found: [FoundFile] = []
-        for entry in isCrowded ? mixed(regular) : regular where pass.budget.hasLooks {
+        while pass.budget.looks.isOpen, let entry = visits.next() {
+            pass.budget.looks.look()
             let path = folder.appending(entry.component)
+            pass.present.insert(path.string)
             try pass.trying(path, in: exchange) {
-                if let file = try lookAt(path, entry.name, of: exchange, &$0) { found.append(file) }
+                guard let file = try lookAt(path, entry.name, of: exchange, &$0) else { return }
+                found.append(file)
+                $0.budget.looks.take()
             }
         }
+        pass.settling.setTour(visits.nextTour, of: folder.string)
         for file in found.filter(\.isBelieved) + found.filter({ !$0.isBelieved }) {
             try pass.trying(file.path, in: exchange) {
                 if try fetch(file, of: exchange, &$0) { $0.cache.note(file.seen, at: file.path) }
             }
         }
         knownProblems += pass.tellOddities(of: folder)
-        let prefix = folder.string + "/"
-        pass.cache.seen = pass.cache.seen.filter { !$0.key.hasPrefix(prefix) || paths.contains($0.key) }
+        let present = pass.present
+        pass.cache.seen.keep { folderName(of: $0) != folder.string || present.contains($0) }
     }
 
     /// - Returns: nil where nothing is to be fetched now.
@@ -116,20 +130,16 @@ extension Mailbox {
         if pass.cache.seen[path.string] == seen { return nil }
         var file = FoundFile(path: path, seen: seen, name: name)
         if pass.settling.isLeft(path.string, size: seen.size, modified: seen.modified, now: now) { return nil }
-        // What does not go away and is not read, once a person knows of it, takes nobody's turn.
-        if !hasRoom(for: seen.size), pass.settling.hasReported(path.string) { return nil }
-        pass.budget.looks += 1
         guard hasRoom(for: seen.size) else {
             pass.tell(file, Self.noRoom(for: seen.size))
             return nil
         }
-        guard seen.size > Self.smallBytes else { return file }
+        guard seen.size > Self.smallBytes else { return try lookAtSmall(file, of: exchange, &pass) }
         switch try firstLook(at: path, size: seen.size, modified: seen.modified, as: path.string, &pass.settling) {
         case .part(let part):
             pass.summary.problems.append(file.told("is \(part): 'consilium bundle join' makes the file again"))
         case .growing: return nil
         case .blank(let hasSettled):
-            pass.budget.looks -= 1
             pass.noteZeros(file, hasSettled: hasSettled)
             return nil
         case .junk where !Quarantine(home: home).hasRoom(for: seen.size):
@@ -150,14 +160,8 @@ extension Mailbox {
             case .discard: break
             // It would lie here in the exchange's place, and where there is no room for it, for ever.
             case .hold(let reason):
-                let claim = HoldingClaim(fingerprint: preview.signer.fingerprint, bytes: seen.size)
-                guard let obstacle = try holdObstacle(to: claim, besides: pass.strangers, isFetched: false)
-                else {
-                    pass.strangers.append(claim)
-                    return file
-                }
-                pass.leave(file, "\(reason), and \(obstacle)", now: now)
-                return nil
+                file.claim = (HoldingClaim(fingerprint: preview.signer.fingerprint, bytes: seen.size), reason)
+                return try mayWait(file, &pass) ? file : nil
             // What somebody known has signed is put on record and away, as from the inbox.
             case .refuse(_, let reason):
                 if isKnown(preview.signer) { return file }
@@ -169,9 +173,40 @@ extension Mailbox {
         return nil
     }
 
+    /// What is no bundle is noted twice before it is put away. Where that cannot be noted, nothing is done with it: it would
+    /// be put away and told in each run.
+    private func lookAtSmall(
+        _ file: FoundFile, of exchange: Exchange, _ pass: inout CollectingPass
+    ) throws(FileError) -> FoundFile? {
+        pass.budget.looks.read(file.seen.size)
+        switch try smallLook(at: file.path) {
+        case .candidate: return file
+        case .forOthers:
+            guard home.role == .client, exchange.layout == .flat else { return file }
+            pass.cache.note(file.seen, at: file.path)
+            return nil
+        case .noBundle(let digest, let size):
+            guard pass.cache.seen.hasRoom(at: file.path.string) else {
+                pass.noteMore(file)
+                return nil
+            }
+            return pass.settling.observe(file.path.string, size: size, digest: digest, now: now) ? file : nil
+        }
+    }
+
+    /// Whether a stranger's bundle can wait here for its enrolment, if it is one.
+    private func mayWait(_ file: FoundFile, _ pass: inout CollectingPass) throws(MailboxError) -> Bool {
+        guard let (claim, reason) = file.claim,
+            let obstacle = try holdObstacle(to: claim, besides: pass.strangers, isFetched: false)
+        else { return true }
+        pass.leave(file, "\(reason), and \(obstacle)", now: now)
+        return false
+    }
+
     /// - Returns: whether the file needs no second look.
     private func fetch(_ file: FoundFile, of exchange: Exchange, _ pass: inout CollectingPass) throws -> Bool {
         let (path, seen) = (file.path, file.seen)
+        guard try mayWait(file, &pass) else { return false }
         guard file.isBelieved || pass.budget.copies.allows(seen.size) else {
             let runs = pass.settling.wait(path.string)
             if runs == Settling.patience { pass.summary.problems.append(file.told(Self.waited(runs))) }
@@ -207,6 +242,8 @@ extension Mailbox {
             } else {
                 let placed = try place(spooled, inInboxAs: inboxName)
                 if placed.isNew { pass.summary.copied.append(placed.name) }
+                // Not before it has shown to be whole: anybody can lay down a beginning that says how much is to follow.
+                if let waiting = file.claim { pass.strangers.append(waiting.claim) }
                 pass.largestInInbox = pass.largestInInbox.map { max($0, seen.size) }
                 if file.isBelieved { pass.budget.copies = budget }
             }
@@ -218,7 +255,7 @@ extension Mailbox {
                 // Where it may not be removed, it need not be copied again for that.
                 pass.cache.note(seen, at: path)
                 try files.remove(path)
-                pass.cache.seen[path.string] = nil
+                pass.cache.seen.remove(path.string)
                 pass.summary.removed.append(file.name)
                 return false
             }
@@ -251,12 +288,16 @@ extension Mailbox {
                 file.told("is no bundle for here (\(error.reason.rawValue)), and too large for quarantine/"))
             return true
         }
+        guard pass.cache.seen.hasRoom(at: file.path.string) else {
+            pass.noteMore(file)
+            return false
+        }
         // The file itself stays: whoever is still writing it would otherwise write into nothing.
         let detail = error.detail.beginning(bytes: Refusal.detailBytes)
         try putAway(
             spooled, name: file.name, digest: content.digest, reason: error.reason.rawValue, detail: detail)
         pass.settling.forget(file.path.string)
-        pass.summary.problems.append(file.told("is not a bundle: \(detail); a copy is in quarantine/"))
+        pass.notePutAway(file, detail)
         return true
     }
 

@@ -15,8 +15,8 @@ extension Mailbox {
     private static let reservedBytes: Int64 = 32 << 20
     /// How much of large files one run copies that nobody known has signed, before it leaves the others for the next one.
     static let unverifiedBytesPerRun: Int64 = 4 << 30
-    /// How many files that begin with zeros one run looks at. They are not among ``filesPerRun``: they never go away.
-    static let blankFilesPerRun = 10_000
+    /// How much of small files one run reads to look at them, in bytes.
+    static let smallBytesPerRun: Int64 = 1 << 30
 
     /// Whether a file can be copied here, and decrypted into a second copy, so that others still find room after it. What one
     /// sender lays down must not end the run before it comes to the others.
@@ -89,6 +89,34 @@ extension Mailbox {
         return hasSettled ? .junk : .growing
     }
 
+    enum SmallLook {
+        /// Perhaps a bundle, or one that was damaged on its way: the copy shows.
+        case candidate
+        /// Not now; it may be growing.
+        case noBundle(digest: Digest, size: Int64)
+        /// Encrypted, and not to this home.
+        case forOthers
+    }
+
+    /// What need not be copied to be seen through: a flood of small files costs a short look at each.
+    func smallLook(at path: FilePath) throws(FileError) -> SmallLook {
+        let first = try FirstBlock.read(path, files: files)
+        if PartHeader(first) != nil { return .candidate }
+        if FirstBlock.mayBegin(bundle: first) {
+            do throws(BundleError) {
+                _ = try BundlePreview(of: path, with: identity.ageIdentities, files: files)
+                return .candidate
+            } catch {
+                if let cause = error.cause { throw cause }
+                if error.reason == .notForThisIdentity { return .forOthers }
+            }
+        }
+        let file = try files.openForReading(path)
+        let size = try file.status().size
+        guard size <= Self.smallBytes else { return .candidate }
+        return .noBundle(digest: try SHA256Hash.digest(of: file, from: 0, size: size), size: size)
+    }
+
     /// Whether somebody signed it whom this home believes, for here and as news. The payload may be holes all the same: of one
     /// manifest, one file in a run is believed.
     func believes(_ preview: BundlePreview, _ believed: inout Set<Digest>) -> Bool {
@@ -113,14 +141,31 @@ struct CopyBudget {
     }
 }
 
+/// What is left of a run's looks into one folder.
+struct LookBudget {
+    /// How many files had their turn, and how much of the small ones was read.
+    private var looks = 0
+    private var bytes: Int64 = 0
+    /// How many of them are to be copied, or to be told of.
+    private var files = 0
+
+    var isOpen: Bool {
+        looks < Mailbox.looksPerRun && files < Mailbox.filesPerRun && bytes < Mailbox.smallBytesPerRun
+    }
+
+    mutating func look() { looks += 1 }
+
+    mutating func read(_ size: Int64) { bytes += size }
+
+    mutating func take() { files += 1 }
+}
+
 /// Files of a folder that begin with zeros: however many there are, a person is told in one line.
 struct ZeroCount {
-    private(set) var visits = 0
     private var (newOnes, knownOnes) = (0, 0)
 
     /// - Parameter isNew: nil where it may still be growing.
     mutating func note(isNew: Bool?) {
-        visits += 1
         switch isNew {
         case true?: newOnes += 1
         case false?: knownOnes += 1

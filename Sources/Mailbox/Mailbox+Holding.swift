@@ -62,7 +62,7 @@ extension Mailbox {
 
     /// - Parameters:
     ///   - others: what came before it, and does not wait yet.
-    ///   - isFetched: it lies here already, and would be lost for want of room.
+    ///   - isFetched: it lies here already, and would be lost for want of room, so that it may take more of it.
     /// - Returns: why a stranger's bundle cannot wait here, if it cannot.
     func holdObstacle(
         to claim: HoldingClaim, besides others: [HoldingClaim], isFetched: Bool
@@ -80,7 +80,9 @@ extension Mailbox {
         }
         let all = claim.bytes + others.reduce(waiting) { $0 + $1.bytes }
         if all > HoldingLimits.bytes { return "strangers' bundles would take \(all) bytes" }
-        guard !isFetched, all > Quarantine.room(of: home, holding: waiting) else { return nil }
+        guard !isFetched || claim.bytes > Self.smallBytes else { return nil }
+        let room = Quarantine.room(of: home, holding: waiting)
+        guard all / (isFetched ? HoldingLimits.fetchedShare : 1) > room else { return nil }
         return "strangers' bundles would take \(all) bytes, for which this disk has too little room"
     }
 
@@ -112,4 +114,7 @@ enum HoldingLimits {
     static let earlyBytesPerKey: Int64 = 8 << 30
     /// Of all strangers together.
     static let bytes: Int64 = 2 << 30
+    /// How many times the room that is for what is still to be fetched there is for what lies here already: half of the disk.
+    /// There is always room for messages, of which there are only ``bundles``.
+    static let fetchedShare: Int64 = 2
 }

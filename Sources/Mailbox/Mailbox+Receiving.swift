@@ -4,9 +4,13 @@ import SystemPackage
 import Wire
 
 extension Mailbox {
-    /// How many files one run looks at. A flood is worked off over several runs.
+    /// How many files of a folder one run copies to look at them. A flood is worked off over several runs.
     static let filesPerRun = 1000
-    /// How many names of a folder are read; beyond that the system chooses whose turn it is.
+    /// How many one run looks at where they lie; what shows to be no bundle there is not copied.
+    static let looksPerRun = 10_000
+    /// How many names of a folder pass by in a run that chooses among them; beyond that the system chooses whose turn it is.
+    static let namesRead = 10_000_000
+    /// How many names are listed where all of them are wanted.
     static let namesPerRun = 100_000
 
     /// Looks at everything in the inbox, and at held bundles whose time has come.
@@ -27,28 +31,30 @@ extension Mailbox {
         var pass = ReceivingPass(settling: Settling.load(from: home.settlingPath, files: files))
         let before = pass.settling
         try receiveHeld(retryEarly: retryEarly, &pass)
-        let entries = try inboxEntries(&pass)
+        var visits = try inboxVisits(&pass)
         // Small ones first, then what is believed; the others in an order that nobody can choose, since they may have to wait
         // for the next run.
         var (small, large) = ([InboxFile](), [LargeFile]())
-        var (looks, visits) = (0, 0)
-        for entry in entries where looks < Self.filesPerRun && pass.zeros.visits < Self.blankFilesPerRun {
-            visits += 1
-            looks += 1
-            guard let file = try lookAt(entry) else { continue }
-            // What does not go away and is not read, once a person knows of it, takes nobody's turn.
-            let isKnown = pass.settling.hasReported(file.name)
-            if pass.settling.isLeft(file, now: now) {
-                looks -= 1
-            } else if file.size <= Self.smallBytes {
+        while pass.looks.isOpen, let entry = visits.next() {
+            pass.looks.look()
+            guard let file = try lookAt(entry), !pass.settling.isLeft(file, now: now) else { continue }
+            if file.size <= Self.smallBytes {
+                guard try isCandidate(file, &pass) else { continue }
                 small.append(file)
-            } else if let look = try lookInto(file, &pass) {
-                if case .blank = look { looks -= 1 } else { large.append(LargeFile(file: file, look: look)) }
-            } else if isKnown {
-                looks -= 1
+            } else {
+                guard let look = try lookInto(file, &pass) else { continue }
+                switch look {
+                case .blank: continue
+                case .growing:
+                    pass.received.settling += 1
+                    continue
+                case .part, .junk, .forOthers, .bundle: large.append(LargeFile(file: file, look: look))
+                }
             }
+            pass.looks.take()
         }
-        pass.received.remaining = entries.count - visits
+        pass.settling.setTour(visits.nextTour, of: "")
+        pass.received.remaining = visits.left
         for file in small { try take(file, &pass) }
         for file in inOrderOfBelief(large) { try take(file, &pass) }
         tellBlanks(pass)
@@ -71,24 +77,44 @@ extension Mailbox {
     // MARK: looking
 
     /// The regular files of the inbox, in the order of this run.
-    private func inboxEntries(_ pass: inout ReceivingPass) throws(MailboxError) -> [DirectoryEntry] {
-        let all = try onDisk { () throws(FileError) in try files.list(home.inbox, limit: Self.namesPerRun) }
-        let names = Set(all.map(\.name))
-        pass.settling.keep(names.contains)
-        var regular: [DirectoryEntry] = []
-        for entry in all where entry.isOurBusiness {
-            if entry.kind == .regular {
-                regular.append(entry)
-            } else if pass.settling.report(entry.name) {
-                problems.append("inbox/\(Quarantine.printable(entry.name)) is not a plain file and was not opened")
-            }
+    private func inboxVisits(_ pass: inout ReceivingPass) throws(MailboxError) -> FolderVisits {
+        let selection = try onDisk { () throws(FileError) in
+            try select(from: home.inbox, noted: pass.settling.noted(in: ""), pass.settling.tour(of: ""))
         }
-        guard regular.count > Self.filesPerRun else { return regular }
-        // Mixed anew in each run, so that whoever floods the inbox does not choose who waits.
-        return mixed(regular)
+        pass.settling.keep { selection.met[$0] != nil }
+        for entry in selection.odd where pass.settling.report(entry.name) {
+            problems.append("inbox/\(Quarantine.printable(entry.name)) is not a plain file and was not opened")
+        }
+        return selection.visits(due: due(in: "", pass.settling), isMixed: false)
     }
 
-    func mixed(_ entries: [DirectoryEntry]) -> [DirectoryEntry] { mixed(entries, by: \.name) }
+    func select(
+        from folder: FilePath, noted: Set<String>, _ tour: FolderTour?
+    ) throws(FileError) -> FolderSelection {
+        try files.select(
+            from: folder, limit: Self.namesRead,
+            FolderSelection(tour: tour, limit: Self.looksPerRun, noted: noted))
+    }
+
+    /// What is to be decided now has half of a run's copies: the other half is for what has not been looked at.
+    func due(in folder: String, _ settling: Settling) -> [String] {
+        settling.due(in: folder, now: now, limit: Self.filesPerRun / 2)
+    }
+
+    /// Whether a small file is to be copied now.
+    private func isCandidate(_ file: InboxFile, _ pass: inout ReceivingPass) throws(MailboxError) -> Bool {
+        let path = home.inbox.appending(file.component)
+        pass.looks.read(file.size)
+        do {
+            guard case .noBundle(let digest, let size) = try smallLook(at: path) else { return true }
+            if pass.settling.observe(file.name, size: size, digest: digest, now: now) { return true }
+            pass.received.settling += 1
+            return false
+        } catch {
+            try tell(error, of: path)
+            return false
+        }
+    }
 
     func mixed<Item>(_ items: [Item], by name: (Item) -> String) -> [Item] {
         let salt = Array("\(now.seconds)/".utf8)
@@ -159,10 +185,9 @@ extension Mailbox {
         let file = large.file
         switch large.look {
         case .part(let part): return report(part, file, &pass)
-        case .growing: return pass.received.settling += 1
         case .junk where !Quarantine(home: home).hasRoom(for: file.size):
             return leave(file, Self.tooLarge("not a bundle"), &pass)
-        case .blank, .junk, .forOthers, .bundle: break
+        case .blank, .growing, .junk, .forOthers, .bundle: break
         }
         guard hasRoom(for: file.size) else { return report(file, Self.noRoom(for: file.size), &pass) }
         guard large.isBelieved || pass.budget.allows(file.size) else {
@@ -278,6 +303,7 @@ struct ReceivingPass {
     var received = Received()
     var settling: Settling
     var budget = CopyBudget()
+    var looks = LookBudget()
     var zeros = ZeroCount()
     /// What is held since this pass began.
     var claims: [HoldingClaim] = []

@@ -11,24 +11,30 @@ struct Settling: Equatable {
     /// In seconds.
     static let interval: Int64 = 60
     private static let maximumBytes = 64 << 20
-    /// How many files of each sort are noted. Others name them; one more waits until there is room again.
+    /// How many files of each sort are noted. Others name them; of one more nothing is noted until there is room again.
     private static let kept = 5000
+    /// How many crowded folders' tours are kept.
+    private static let toursKept = 1000
 
     struct Observation: Equatable {
         let size: Int64
         let digest: Digest
         let since: Timestamp
+
+        func isDue(_ now: Timestamp) -> Bool { since <= now && now.seconds - since.seconds >= Settling.interval }
     }
 
-    private(set) var observations: [String: Observation] = [:]
+    private var observations = FolderNotes<Observation>(bound: kept)
     /// Entries that are no files, and were reported once.
-    private(set) var oddities: Set<String> = []
+    private var oddities = FolderNotes<Bool>(bound: kept)
     /// In how many runs files had to wait for others.
-    private(set) var waits: [String: Int64] = [:]
+    private var waits = FolderNotes<Int64>(bound: kept)
     /// After how many of them a person is told.
     static let patience: Int64 = 3
     /// Files that have settled as no bundles and are left where they are, by size and time of change.
-    private(set) var left: [String: Left] = [:]
+    private(set) var left = FolderNotes<Left>(bound: kept)
+    /// Where the next run goes on in crowded folders.
+    private var tours: [String: FolderTour] = [:]
 
     /// How long one is not looked at again although it did not change, in seconds.
     static let leftFor: Int64 = 86_400
@@ -44,33 +50,61 @@ struct Settling: Equatable {
     /// - Returns: whether it has settled.
     mutating func observe(_ name: String, size: Int64, digest: Digest, now: Timestamp) -> Bool {
         if let earlier = observations[name], earlier.size == size, earlier.digest == digest, earlier.since <= now {
-            return now.seconds - earlier.since.seconds >= Self.interval
+            return earlier.isDue(now)
         }
-        if observations[name] != nil || observations.count < Self.kept {
-            observations[name] = Observation(size: size, digest: digest, since: now)
-        }
+        observations.note(Observation(size: size, digest: digest, since: now), at: name)
         return false
     }
 
+    /// Files in a folder that were looked at long enough ago to be judged now: the first ones first, at most so many. Those
+    /// that stay where they are, or wait for room, would take the turns of others in each run.
+    func due(in folder: String, now: Timestamp, limit: Int) -> [String] {
+        let due = observations.notes(in: folder).filter {
+            $0.value.isDue(now) && oddities[$0.key] == nil && waits[$0.key] == nil
+        }
+        return due.sorted { ($0.value.since, $0.key) < ($1.value.since, $1.key) }.prefix(limit).map(\.key)
+    }
+
+    /// The files in a folder of which anything is noted.
+    func noted(in folder: String) -> Set<String> {
+        Set(observations.notes(in: folder).keys).union(oddities.notes(in: folder).keys)
+            .union(waits.notes(in: folder).keys).union(left.notes(in: folder).keys)
+    }
+
     /// - Returns: whether it is new.
-    mutating func report(_ name: String) -> Bool { oddities.count < Self.kept && oddities.insert(name).inserted }
+    mutating func report(_ name: String) -> Bool { oddities[name] == nil && oddities.note(true, at: name) }
 
     /// Whether nothing new would be said of it.
-    func hasReported(_ name: String) -> Bool { oddities.contains(name) || oddities.count >= Self.kept }
+    func hasReported(_ name: String) -> Bool { oddities[name] != nil }
 
     /// Whether it is not copied as long as nobody does anything about it, and a person knows.
     func isSetAside(_ name: String) -> Bool { hasReported(name) || left[name] != nil }
 
     mutating func forget(_ name: String) {
-        observations[name] = nil
-        waits[name] = nil
+        observations.remove(name)
+        waits.remove(name)
     }
 
     /// - Returns: in how many runs the file has waited, this one among them.
     mutating func wait(_ name: String) -> Int64 {
-        guard waits[name] != nil || waits.count < Self.kept else { return 0 }
-        waits[name, default: 0] += 1
-        return waits[name, default: 0]
+        let runs = (waits[name] ?? 0) + 1
+        return waits.note(runs, at: name) ? runs : 0
+    }
+
+    func tour(of folder: String) -> FolderTour? { tours[folder] }
+
+    mutating func setTour(_ tour: FolderTour?, of folder: String) {
+        if tour == nil || tours[folder] != nil || tours.count < Self.toursKept { tours[folder] = tour }
+    }
+
+    mutating func keepTours(_ isThere: (String) -> Bool) { tours = tours.filter { isThere($0.key) } }
+
+    /// - Parameter folders: those of which each has its own part of what can be noted.
+    mutating func setOwn(_ folders: Set<String>) {
+        observations.setOwn(folders)
+        oddities.setOwn(folders)
+        waits.setOwn(folders)
+        left.setOwn(folders)
     }
 
     mutating func leave(_ file: InboxFile, now: Timestamp) {
@@ -78,9 +112,8 @@ struct Settling: Equatable {
     }
 
     mutating func leave(_ name: String, size: Int64, modified: Int64, inode: UInt64 = 0, now: Timestamp) {
-        guard left[name] != nil || left.count < Self.kept else { return }
-        left[name] = Left(size: size, modified: modified, inode: inode, since: now)
-        observations[name] = nil
+        guard left.note(Left(size: size, modified: modified, inode: inode, since: now), at: name) else { return }
+        observations.remove(name)
     }
 
     /// Whether a file was left where it is within a day and did not change since, as far as can be seen without reading it.
@@ -95,14 +128,14 @@ struct Settling: Equatable {
     }
 
     /// Looks at all of them again.
-    mutating func forgetLeft() { left = [:] }
+    mutating func forgetLeft() { left.keep { _ in false } }
 
     /// Forgets what is no longer there.
     mutating func keep(_ isThere: (String) -> Bool) {
-        observations = observations.filter { isThere($0.key) }
-        oddities = oddities.filter(isThere)
-        left = left.filter { isThere($0.key) }
-        waits = waits.filter { isThere($0.key) }
+        observations.keep(isThere)
+        oddities.keep(isThere)
+        left.keep(isThere)
+        waits.keep(isThere)
     }
 
     // MARK: file
@@ -119,9 +152,10 @@ struct Settling: Equatable {
                 let size = try? reader.integer("size"), let digest = try? reader.digest("sha256"),
                 let since = try? reader.integer("since")
             else { continue }
-            settling.observations[name] = Observation(size: size, digest: digest, since: Timestamp(seconds: since))
+            settling.observations.note(
+                Observation(size: size, digest: digest, since: Timestamp(seconds: since)), at: name)
         }
-        for case .string(let name) in oddities { settling.oddities.insert(name) }
+        for case .string(let name) in oddities { settling.oddities.note(true, at: name) }
         if case .array(let items) = fields["left"] {
             for item in items {
                 guard var reader = try? ObjectReader(item, context: "settling.json"),
@@ -129,32 +163,43 @@ struct Settling: Equatable {
                     let modified = try? reader.integer("modified"), let inode = try? reader.integer("inode"),
                     let since = try? reader.integer("since")
                 else { continue }
-                settling.left[name] = Left(
-                    size: size, modified: modified, inode: UInt64(bitPattern: inode), since: Timestamp(seconds: since))
+                settling.left.note(
+                    Left(
+                        size: size, modified: modified, inode: UInt64(bitPattern: inode),
+                        since: Timestamp(seconds: since)), at: name)
             }
         }
         if case .object(let runs) = fields["waits"] {
-            for case (let name, .integer(let count)) in runs { settling.waits[name] = count }
+            for case (let name, .integer(let count)) in runs { settling.waits.note(count, at: name) }
+        }
+        if case .object(let tours) = fields["tours"] {
+            for case (let folder, .array(let numbers)) in tours {
+                settling.setTour(
+                    FolderTour(numbers.compactMap { if case .integer(let number) = $0 { number } else { nil } }),
+                    of: folder)
+            }
         }
         return settling
     }
 
     func save(to path: FilePath, files: any FileSystem) throws(MailboxError) {
-        let items = observations.sorted { $0.key < $1.key }.map { name, seen -> JSONValue in
+        let items = observations.all.sorted { $0.key < $1.key }.map { name, seen -> JSONValue in
             [
                 "name": .string(name), "size": .integer(seen.size), "sha256": .string(seen.digest.hex),
                 "since": .integer(seen.since.seconds),
             ]
         }
-        let left = left.sorted { $0.key < $1.key }.map { name, file -> JSONValue in
+        let left = left.all.sorted { $0.key < $1.key }.map { name, file -> JSONValue in
             [
                 "name": .string(name), "size": .integer(file.size), "modified": .integer(file.modified),
                 "inode": .integer(Int64(bitPattern: file.inode)), "since": .integer(file.since.seconds),
             ]
         }
         let json: JSONValue = [
-            "files": .array(items), "oddities": .array(oddities.sorted().map { .string($0) }), "left": .array(left),
-            "waits": .object(waits.mapValues { .integer($0) }),
+            "files": .array(items), "oddities": .array(oddities.all.keys.sorted().map { .string($0) }),
+            "left": .array(left),
+            "waits": .object(waits.all.mapValues { .integer($0) }),
+            "tours": .object(tours.mapValues { .array($0.numbers.map { .integer($0) }) }),
         ]
         try onDisk { () throws(FileError) in try files.writeFile(path, StrictJSON.serialize(json)) }
     }

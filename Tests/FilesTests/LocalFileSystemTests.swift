@@ -26,6 +26,8 @@ struct LocalFileSystemTests {
             let kinds = try files.list(folder).map { "\($0.name) \($0.kind)" }
             #expect(kinds == ["fifo other", "link symlink", "real regular"])
             #expect(try files.list(folder, limit: 2).count == 2)
+            #expect(try files.select(from: folder, limit: 2, NameCount()).count == 2)
+            #expect(try files.select(from: folder, limit: 100, NameCount()).count == kinds.count)
         }
     }
 
@@ -121,4 +123,9 @@ struct LocalFileSystemTests {
         #expect(missing.description == "cannot open x: no such file or directory")
         #expect(missing.isMissing && !missing.isTransient)
     }
+}
+
+private struct NameCount: NameSelection {
+    var count = 0
+    mutating func offer(_ entry: DirectoryEntry) { count += 1 }
 }

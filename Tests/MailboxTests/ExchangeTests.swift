@@ -1,5 +1,6 @@
 import Bundles
 import Files
+import Glibc
 import Mailbox
 import SupportForTests
 import SystemPackage
@@ -163,6 +164,23 @@ import Wire
         #expect(try told([]).lines.isEmpty, "said once")
         #expect(try names(mount).isEmpty)
         #expect(try told([mount]).copied == [forA])
+    }
+
+    /// The system tells mount points without the link over which the configured path leads.
+    @Test func aClientsFolderThatIsNotMountedIsNoticedBehindALink() throws {
+        let real = world.root.appending("media")
+        try QuickFileSystem().makeDirectories(real.appending("hospital-a"))
+        try QuickFileSystem().removeTree(root)
+        #expect(symlink(real.string, root.string) == 0)
+        func told(_ mounts: [String: FilePath]) throws -> (lines: [String], copied: [String]) {
+            try deliverAndTell(try Home.open(world.server.root, files: LinkedMounts(mounts: mounts)))
+        }
+        #expect(try told([root.appending("hospital-a").string: real.appending("hospital-a")]).lines.isEmpty)
+        _ = try send(world.server, "decision/a", .decision, to: ["hospital-a"])
+        let away = try told([:])
+        #expect(away.copied.isEmpty && away.lines.count == 1, "\(away)")
+        #expect(away.lines.first?.contains("a file system was mounted there") == true, "\(away)")
+        #expect(try names(real.appending("hospital-a")).isEmpty)
     }
 
     @Test func theFlatLayoutIsFoundByItsFolders() throws {
@@ -351,6 +369,18 @@ private struct UnwritableFileSystem: ForwardingFileSystem {
     func pass(_ operation: String, _ path: FilePath) throws(FileError) {
         guard path.starts(with: folder), path != folder, operation == "create" else { return }
         throw FileError(operation, path, code)
+    }
+}
+
+/// Some paths lie on mounts of their own, wherever the system says that those are.
+private struct LinkedMounts: ForwardingFileSystem {
+    let base: any FileSystem = QuickFileSystem()
+    let mounts: [String: FilePath]
+
+    init(mounts: [String: FilePath]) { self.mounts = mounts }
+
+    func volume(of path: FilePath) throws(FileError) -> Volume? {
+        Volume(type: "ext4", mountPoint: mounts[path.string] ?? "/", isReadOnly: false, available: 1 << 40)
     }
 }
 

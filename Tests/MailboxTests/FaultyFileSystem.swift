@@ -126,11 +126,16 @@ final class CrowdedFileSystem: ForwardingFileSystem {
     /// How many of the crowd were looked at.
     var looks: Int { count.load(ordering: .relaxed) }
 
-    func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
-        guard folder == self.folder else { return try base.entries(folder, limit: limit) }
-        return (0..<min(limit, names)).compactMap { number in
-            FilePath.Component("update-\(number).tar").map { DirectoryEntry(component: $0, kind: .regular) }
+    func select<Selection: NameSelection>(
+        from folder: FilePath, limit: Int, _ selection: Selection
+    ) throws(FileError) -> Selection {
+        guard folder == self.folder else { return try base.select(from: folder, limit: limit, selection) }
+        var selection = selection
+        for number in 0..<min(limit, names) {
+            guard let name = FilePath.Component("update-\(number).tar") else { continue }
+            selection.offer(DirectoryEntry(component: name, kind: .regular))
         }
+        return selection
     }
     func status(_ path: FilePath) throws(FileError) -> FileStatus? {
         if path.removingLastComponent() == folder { count.add(1, ordering: .relaxed) }

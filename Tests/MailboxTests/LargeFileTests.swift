@@ -169,6 +169,31 @@ import Wire
         #expect(full.copied.isEmpty && full.problems.contains { $0.contains("16 bundles of this unknown key wait") })
     }
 
+    /// Anybody can lay down a beginning with a hole behind it, which is as large as everything that may wait.
+    @Test func aBeginningAloneTakesNoStrangersPlace() throws {
+        let home = try Home.open(server.root, files: SizedFiles(large: 3 << 29))
+        let folder = try folder("hospital-a")
+        try layLarge(1, in: folder, key: SigningKey.generate())
+        var hollow = try QuickFileSystem().readFile(folder.appending("update-1.tar"), limit: 1 << 26)
+        hollow[hollow.count - 2000] = 1
+        try QuickFileSystem().writeFile(folder.appending("update-1.tar"), hollow)
+        try layLarge(2, in: folder, key: SigningKey.generate())
+        let summary = try collect(home).summary
+        #expect(summary.copied.count == 1 && summary.problems.isEmpty, "\(summary)")
+    }
+
+    /// Where the inbox itself is what others fill: they leave half of the disk, and a message always finds its place.
+    @Test func strangersBundlesInTheInboxLeaveRoomOnTheDisk() throws {
+        let home = try Home.open(server.root, files: SizedFiles(available: 100 << 20))
+        for number in 1...2 {
+            try layLarge(Int64(number), in: server.inbox, key: SigningKey.generate(), megabytes: 30)
+        }
+        try world.lay(world.manifest(), as: "request.tar", key: SigningKey.generate())
+        let received = try run(home).received
+        #expect(received.held.count == 2 && received.refusals.map(\.reason) == [.heldTooMany])
+        #expect(received.held.contains { $0.kind == .request })
+    }
+
     /// What a known key signed is refused on record, and its exchange cleaned, whatever its size.
     @Test func whatAKnownKeySignedIsRefusedOnRecord() throws {
         try layLarge(1, in: try folder("hospital-a"), federation: session("e"))
