@@ -1,4 +1,6 @@
+import FaultRecords
 import Testing
+import Wire
 
 /// The program itself, killed in a system call or told that the disk will not do, at points over a whole session.
 ///
