@@ -85,7 +85,10 @@ extension ClientRun {
     /// - Returns: whether somebody else is believed now.
     private func take(_ delivery: VerifiedDelivery) throws -> Bool {
         do {
-            if let objection = delivery.manifest.payloadObjection { throw FederationError(.malformed, objection) }
+            if let objection = delivery.manifest.payloadObjection {
+                try refuse(delivery, "\(objection)", record: objection.record)
+                return false
+            }
             switch delivery.manifest.kind {
             case .trust: return try takeTrust(delivery)
             case .decision: try takeDecision(delivery)
@@ -109,12 +112,13 @@ extension ClientRun {
         return false
     }
 
-    private func refuse(_ delivery: VerifiedDelivery, _ reason: String) throws {
+    /// - Parameter record: what the audit says of the reason, where that is less than people are told.
+    private func refuse(_ delivery: VerifiedDelivery, _ reason: String, record: String? = nil) throws {
         let reason = Reason(reason).reason
         attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
         try audit(
             "refused", subject: delivery.id.hex,
-            detail: "\(delivery.manifest.kind.rawValue) of \(delivery.sender): \(reason)")
+            detail: "\(delivery.manifest.kind.rawValue) of \(delivery.sender): \(record ?? reason)")
         try mailbox.commit(delivery, .rejected(reason))
     }
 
