@@ -166,7 +166,7 @@ extension ClientRun {
             isExpected: isExpected, isOver: try known.map { try isOver($0, for: report, in: delivery.id) } ?? false)
         {
         case .accept: break
-        case .duplicate, .reject(.rollback), .reject(.sessionOver):
+        case .reject(.rollback), .reject(.sessionOver):
             // Sticks overtake each other: an old round's global is no attack, and of no use.
             detail("an old global of session \(manifest.session.short) was ignored")
             return try mailbox.commit(delivery, .ignored)
@@ -179,7 +179,6 @@ extension ClientRun {
             try saveState()
             return try mailbox.commit(delivery, .held(reason.rawValue))
         case .reject(let reason): return try refuse(delivery, reason.rawValue)
-        case .equivocation: return try refuse(delivery, "two different bundles carry one number")
         }
         try check(plan, against: known)
         let carriesBase = manifest.files.contains { $0.name == "base.safetensors" }
@@ -233,11 +232,7 @@ extension ClientRun {
 extension Envelope {
     init(_ delivery: VerifiedDelivery) {
         let manifest = delivery.manifest
-        // Both enumerations name the manifest's kinds; Federation may not import Bundles.
         self.init(
-            kind: MessageKind(rawValue: manifest.kind.rawValue) ?? .receipt, id: delivery.id,
-            federation: manifest.federation, session: manifest.session, round: manifest.round,
-            sequence: manifest.seq, sender: manifest.sender, recipients: manifest.recipients,
-            created: manifest.created, expires: manifest.expires, base: manifest.base)
+            session: manifest.session, round: manifest.round, sender: manifest.sender, base: manifest.base)
     }
 }

@@ -189,14 +189,11 @@ extension ServerRun {
         let session = session(manifest.session)
         switch Freshness.judge(update: Envelope(delivery), session: session) {
         case .accept: break
-        case .duplicate: return try mailbox.commit(delivery, .ignored)
         case .hold(let reason): return try mailbox.commit(delivery, .held(reason.rawValue))
         case .reject(.sessionOver):
             detail("update of \(manifest.sender) came after its session had ended")
             return try mailbox.commit(delivery, .ignored)
         case .reject(let reason): return try refuse(delivery, reason.rawValue)
-        case .equivocation(let other):
-            return try apply(.equivocation(manifest.sender), to: manifest.session, about: [other, delivery.id])
         }
         guard let session else { return }
         if isOfAnEarlierRequest(manifest, in: session) {
@@ -328,12 +325,8 @@ extension ServerRun {
 extension Envelope {
     init(_ delivery: VerifiedDelivery) {
         let manifest = delivery.manifest
-        // Both enumerations name the manifest's kinds; Federation may not import Bundles.
         self.init(
-            kind: MessageKind(rawValue: manifest.kind.rawValue) ?? .receipt, id: delivery.id,
-            federation: manifest.federation, session: manifest.session, round: manifest.round,
-            sequence: manifest.seq, sender: manifest.sender, recipients: manifest.recipients,
-            created: manifest.created, expires: manifest.expires, base: manifest.base)
+            session: manifest.session, round: manifest.round, sender: manifest.sender, base: manifest.base)
     }
 }
 
