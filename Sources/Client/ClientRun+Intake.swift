@@ -204,7 +204,8 @@ extension ClientRun {
         try saveState()
         if let counted {
             try mailbox.otherSideHas(
-                counted, describing: "the update of round \(report.closed)", says: manifest.sender)
+                counted, describing: "the update of round \(report.closed)", says: manifest.sender,
+                isRemembered: known != nil || state.requests.contains { $0.session == manifest.session })
         }
         try layOnDesks(manifest.session)
         try mailbox.commit(delivery, .accepted)
