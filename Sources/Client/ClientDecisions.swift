@@ -18,9 +18,7 @@ extension ClientState {
         _ decision: Decision, sequence: Int64, server: PartyName, enrolment: Digest?, asksConsent: Bool
     ) -> [ClientNotice] {
         if decision.subject == .enrolment, decision.about != enrolment { return [] }
-        // To be excluded or readmitted is no fate of a request.
-        let isOfStanding = [.excluded, .readmitted].contains(decision.verdict)
-        let subject = "\(decision.about) \(decision.session?.hex ?? "-")" + (isOfStanding ? " standing" : "")
+        let subject = "\(decision.about) \(decision.session?.hex ?? "-")" + (decision.isOfStanding ? " standing" : "")
         guard sequence > newestDecision[subject] ?? 0 else { return [] }
         newestDecision[subject] = sequence
         if decision.subject == .enrolment {

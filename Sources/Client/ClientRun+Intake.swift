@@ -85,7 +85,10 @@ extension ClientRun {
     /// - Returns: whether somebody else is believed now.
     private func take(_ delivery: VerifiedDelivery) throws -> Bool {
         do {
-            if let objection = delivery.manifest.payloadObjection { throw FederationError(.malformed, objection) }
+            if let objection = delivery.manifest.payloadObjection {
+                try refuse(delivery, "\(objection)", record: objection.record)
+                return false
+            }
             switch delivery.manifest.kind {
             case .trust: return try takeTrust(delivery)
             case .decision: try takeDecision(delivery)
@@ -109,12 +112,13 @@ extension ClientRun {
         return false
     }
 
-    private func refuse(_ delivery: VerifiedDelivery, _ reason: String) throws {
+    /// - Parameter record: what the audit says of the reason, where that is less than people are told.
+    private func refuse(_ delivery: VerifiedDelivery, _ reason: String, record: String? = nil) throws {
         let reason = Reason(reason).reason
         attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
         try audit(
             "refused", subject: delivery.id.hex,
-            detail: "\(delivery.manifest.kind.rawValue) of \(delivery.sender): \(reason)")
+            detail: "\(delivery.manifest.kind.rawValue) of \(delivery.sender): \(record ?? reason)")
         try mailbox.commit(delivery, .rejected(reason))
     }
 
@@ -162,7 +166,7 @@ extension ClientRun {
             isExpected: isExpected, isOver: try known.map { try isOver($0, for: report, in: delivery.id) } ?? false)
         {
         case .accept: break
-        case .duplicate, .reject(.rollback), .reject(.sessionOver):
+        case .reject(.rollback), .reject(.sessionOver):
             // Sticks overtake each other: an old round's global is no attack, and of no use.
             detail("an old global of session \(manifest.session.short) was ignored")
             return try mailbox.commit(delivery, .ignored)
@@ -175,7 +179,6 @@ extension ClientRun {
             try saveState()
             return try mailbox.commit(delivery, .held(reason.rawValue))
         case .reject(let reason): return try refuse(delivery, reason.rawValue)
-        case .equivocation: return try refuse(delivery, "two different bundles carry one number")
         }
         try check(plan, against: known)
         let carriesBase = manifest.files.contains { $0.name == "base.safetensors" }
@@ -201,7 +204,8 @@ extension ClientRun {
         try saveState()
         if let counted {
             try mailbox.otherSideHas(
-                counted, describing: "the update of round \(report.closed)", says: manifest.sender)
+                counted, describing: "the update of round \(report.closed)", says: manifest.sender,
+                isRemembered: known != nil || state.requests.contains { $0.session == manifest.session })
         }
         try layOnDesks(manifest.session)
         try mailbox.commit(delivery, .accepted)
@@ -229,11 +233,7 @@ extension ClientRun {
 extension Envelope {
     init(_ delivery: VerifiedDelivery) {
         let manifest = delivery.manifest
-        // Both enumerations name the manifest's kinds; Federation may not import Bundles.
         self.init(
-            kind: MessageKind(rawValue: manifest.kind.rawValue) ?? .receipt, id: delivery.id,
-            federation: manifest.federation, session: manifest.session, round: manifest.round,
-            sequence: manifest.seq, sender: manifest.sender, recipients: manifest.recipients,
-            created: manifest.created, expires: manifest.expires, base: manifest.base)
+            session: manifest.session, round: manifest.round, sender: manifest.sender, base: manifest.base)
     }
 }

@@ -43,9 +43,6 @@ package enum FederationLimits {
     /// Honest local training, from random weights too, stays below 2; a model-replacement attack that multiplies its
     /// update to survive the average needs about the number of participants.
     package static let relativeNorm = 10.0
-    /// Sequence numbers may jump by this much over the highest seen, so that one forged-looking jump cannot end a
-    /// session.
-    package static let sequenceJump: Int64 = 1_000_000
     /// Tolerated difference of clocks between two parties, in seconds.
     package static let clockTolerance: Int64 = 86_400
 }

@@ -1,56 +1,27 @@
 package import Wire
 
-/// The fields of a verified manifest by which its freshness is judged.
+/// The fields of a verified manifest by which its place in a session is judged.
 package struct Envelope: Equatable, Sendable {
-    package let kind: MessageKind
-    package let id: Digest
-    package let federation: RandomID
     package let session: RandomID
     package let round: Int
-    package let sequence: Int64
     package let sender: PartyName
-    package let recipients: [PartyName]
-    package let created: Timestamp
-    package let expires: Timestamp
     /// The `model.safetensors` that an update was trained from.
     package let base: Digest?
 
-    package init(
-        kind: MessageKind, id: Digest, federation: RandomID, session: RandomID, round: Int, sequence: Int64,
-        sender: PartyName, recipients: [PartyName], created: Timestamp, expires: Timestamp, base: Digest?
-    ) {
-        self.kind = kind
-        self.id = id
-        self.federation = federation
+    package init(session: RandomID, round: Int, sender: PartyName, base: Digest?) {
         self.session = session
         self.round = round
-        self.sequence = sequence
         self.sender = sender
-        self.recipients = recipients
-        self.created = created
-        self.expires = expires
         self.base = base
     }
-}
-
-/// The bundle kinds, named as in the manifest.
-package enum MessageKind: String, Sendable, CaseIterable {
-    case invite, enrol, request, decision, global, update, receipt, withdraw, abort, trust, recovery
-
-    /// Kinds that say how things stand. An old one is not merely stale: whoever serves it hides a newer one.
-    var statesTheSituation: Bool { self == .global || self == .decision || self == .abort || self == .trust }
 }
 
 /// What is to be done with a bundle whose signature and content are good.
 package enum Verdict: Equatable, Sendable {
     case accept
-    /// In the ledger already: no-op.
-    case duplicate
     /// Cannot be judged yet; kept and tried again.
     case hold(HoldReason)
     case reject(RejectReason)
-    /// Same sender, session and sequence number as an accepted bundle, other content: keep both, alarm, exclude.
-    case equivocation(other: Digest)
 }
 
 package enum HoldReason: String, Sendable, CaseIterable {
@@ -62,14 +33,6 @@ package enum HoldReason: String, Sendable, CaseIterable {
 
 /// Why a bundle is refused; attack names from TUF (The Update Framework, version 1.0.34) where they fit.
 package enum RejectReason: String, Sendable, CaseIterable, CustomStringConvertible {
-    case wrongFederation = "wrong federation"
-    case wrongRecipient = "wrong recipient"
-    case notYetValid = "not yet valid"
-    case expired
-    /// An expired statement of how things stand is served in place of a newer one.
-    case freeze
-    /// A sequence number too far above the highest seen.
-    case fastForward = "fast-forward"
     /// A statement older than one that was accepted on the same subject.
     case rollback
     case unknownSession = "unknown session"
@@ -86,50 +49,9 @@ package enum RejectReason: String, Sendable, CaseIterable, CustomStringConvertib
     package var description: String { rawValue }
 }
 
-/// What the ledger knows about a bundle's sender and session.
-package struct LedgerFacts: Equatable, Sendable {
-    package var isKnown: Bool
-    /// Highest accepted sequence number of this sender in this session; 0 if none.
-    package var highestSequence: Int64
-    /// The accepted bundle with the same sender, session and sequence number.
-    package var sameSequence: Digest?
-    /// For decision and trust: the highest accepted sequence number on the same subject; nil if none.
-    package var subjectSequence: Int64?
-
-    package init(
-        isKnown: Bool, highestSequence: Int64, sameSequence: Digest? = nil, subjectSequence: Int64? = nil
-    ) {
-        self.isKnown = isKnown
-        self.highestSequence = highestSequence
-        self.sameSequence = sameSequence
-        self.subjectSequence = subjectSequence
-    }
-}
-
-/// The freshness rules of PROTOCOL, as functions of values.
-///
-/// Order of the checks: duplicate, federation, recipient, validity, equivocation, sequence, then the session's own
-/// rules.
+/// The freshness rules of PROTOCOL that a session has of its own, as functions of values. Those that hold for every kind are the
+/// mailbox's.
 package enum Freshness {
-    /// Rules that hold for every kind.
-    ///
-    /// - Parameters:
-    ///   - federation: nil while this home belongs to none yet (an `invite` is being read).
-    ///   - own: this home's name; an `invite` is addressed to nobody.
-    package static func judge(
-        _ envelope: Envelope, own: PartyName, federation: RandomID?, ledger: LedgerFacts, now: Timestamp
-    ) -> Verdict {
-        if ledger.isKnown { return .duplicate }
-        if let federation, federation != envelope.federation { return .reject(.wrongFederation) }
-        if envelope.kind != .invite, !envelope.recipients.contains(own) { return .reject(.wrongRecipient) }
-        if envelope.created > now.adding(seconds: FederationLimits.clockTolerance) { return .reject(.notYetValid) }
-        if envelope.expires < now { return .reject(envelope.kind.statesTheSituation ? .freeze : .expired) }
-        if let other = ledger.sameSequence { return .equivocation(other: other) }
-        if envelope.sequence > ledger.highestSequence + FederationLimits.sequenceJump { return .reject(.fastForward) }
-        if let newest = ledger.subjectSequence, envelope.sequence < newest { return .reject(.rollback) }
-        return .accept
-    }
-
     /// An update or withdrawal, against the server's session.
     ///
     /// A late update of a closed round is accepted: the session records it, and its late policy decides.

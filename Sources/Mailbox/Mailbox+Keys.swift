@@ -123,6 +123,22 @@ extension Mailbox {
         return identity.age.recipient
     }
 
+    /// What lies in the outbox under a key of this home's that is revoked: nobody takes it any more.
+    ///
+    /// What cannot be read is not published either, and is found once it can be.
+    package func outgoingOfRevokedKeys() -> [OutgoingRecord] {
+        let revoked = Set(trust.signers.entries(of: home.name).map(\.key).filter { trust.isRevoked($0) })
+        // Whatever is younger than the key that signs now was signed by that one.
+        let begin = trust.signers.entries(for: identity.signing.publicKey).compactMap(\.validAfter).max()
+        guard !revoked.isEmpty, let begin else { return [] }
+        return ledger.outgoingInOrder.filter { record in
+            guard !record.isRetired, record.created <= begin,
+                let signer = try? BundleReader.open(sentPath(record), files: files).signer
+            else { return false }
+            return revoked.contains(signer)
+        }
+    }
+
     // MARK: files
 
     private func retire(_ key: SigningKey, until: Timestamp) throws(MailboxError) {

@@ -111,9 +111,12 @@ extension Mailbox {
     /// backup from which this home was restored: its number is taken, and so are those that may be under way.
     ///
     /// Said once for each bundle.
-    /// - Parameter what: the bundle, for people: `the update of round 3`.
+    /// - Parameters:
+    ///   - what: the bundle, for people: `the update of round 3`.
+    ///   - isRemembered: whether this home knows what the bundle belonged to. If not, the home before it under the same name has
+    ///     made it, as far as anybody can tell here: no reason for an alarm, but its numbers are not used again either.
     package func otherSideHas(
-        _ id: Digest, describing what: String, says sender: PartyName
+        _ id: Digest, describing what: String, says sender: PartyName, isRemembered: Bool
     ) throws(MailboxError) {
         guard ledger.outgoing(id: id) == nil else { return }
         var isNews = false
@@ -121,7 +124,7 @@ extension Mailbox {
             isNews = ledger.noteUnknown(id, from: sender)
             if isNews { ledger.resumeAbove(0) }
         }
-        guard isNews else { return }
+        guard isNews, isRemembered else { return }
         problems.append(
             "\(what), which others have from here, is not known here: this home was restored from a backup, or its key is "
                 + "used elsewhere too; numbering goes on above \(ledger.sequenceFloor)")

@@ -59,6 +59,34 @@ extension Mailbox {
         return ledger.outgoing[wish] ?? record
     }
 
+    /// Sends what a bundle of ours holds once more, in a bundle of its own: under a new number, to these recipients, signed and
+    /// encrypted with the keys of now.
+    ///
+    /// What a kill leaves in the spool goes with the next run.
+    package func sendAgain(
+        _ record: OutgoingRecord, as wish: String, to recipients: [PartyName],
+        strangers: [PartyName: AgeRecipient] = [:]
+    ) throws(MailboxError) {
+        var payload: [(name: String, path: FilePath)] = []
+        let manifest: Manifest
+        do {
+            let bundle = try BundleReader.open(sentPath(record), files: files).verified()
+            manifest = bundle.manifest
+            for file in manifest.files {
+                let path = spoolPath()
+                try bundle.extract(file.name, to: path, permissions: 0o600)
+                payload.append((file.name, path))
+            }
+        } catch {
+            throw MailboxError(.bundle, error)
+        }
+        try send(
+            key: wish, kind: record.kind, to: recipients, session: record.session, round: record.round,
+            request: manifest.request, base: manifest.base, retention: record.retention, strangers: strangers,
+            payload: payload.map { .file(name: $0.name, $0.path) })
+        for (_, path) in payload { try onDisk { () throws(FileError) in try files.remove(path) } }
+    }
+
     /// Signs, and then encrypts. What is left by a kill before the record is written belongs to no record and goes.
     private func build(
         _ draft: Manifest, _ payload: [PayloadSource], key: SigningKey, sealing recipients: [AgeRecipient]?

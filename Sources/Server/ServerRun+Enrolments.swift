@@ -98,6 +98,10 @@ extension ServerRun {
         let isVouched = if case .trusted = try vouching(in: item.bundle, for: enrolment) { true } else { false }
         let end = now.adding(days: KeyRotation.overlapDays)
         let begin = known.isEmpty ? nil : item.manifest.created
+        // Before the key is believed, and so before anything is made for it.
+        if !known.isEmpty, !isVouched, enrolment.isOfNewHome, mailbox.trust.signers.entries(for: key).isEmpty {
+            try replaceWhatIsForFormerHome(of: name)
+        }
         try mailbox.updateTrust { (trust) throws(MailboxError) in
             try trust.add(
                 name, role: .client, key: key, ageRecipient: recipient, validFrom: begin,

@@ -44,32 +44,33 @@ extension ServerRun {
             }
         } catch {
             guard isFaultOfContent(error) else { throw error }
-            try refuse(delivery, "\(error)")
+            try refuse(delivery, "\(error)", record: (error as? PayloadObjection)?.record)
         }
         try noteAcknowledgements(of: delivery)
     }
 
     private func requireFiles(of manifest: Manifest) throws {
-        if let objection = manifest.payloadObjection { throw FederationError(.malformed, objection) }
+        if let objection = manifest.payloadObjection { throw objection }
     }
 
     /// Whether the bundle's content is to blame, and not this home.
     private func isFaultOfContent(_ error: any Error) -> Bool {
         switch error {
-        case is FederationError: true
+        case is FederationError, is PayloadObjection: true
         case let error as BundleError: error.cause == nil
         case let error as SafetensorsError: error.code != .inputOutput
         default: false
         }
     }
 
-    private func refuse(_ delivery: VerifiedDelivery, _ reason: String) throws {
+    /// - Parameter record: what the audit says of the reason, where that is less than people are told.
+    private func refuse(_ delivery: VerifiedDelivery, _ reason: String, record: String? = nil) throws {
         let reason = Reason(reason).reason
         if !delivery.isSelfSigned || mailbox.tellsOfStranger(isNew: true) {
             attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
             try audit(
                 "refused", subject: delivery.id.hex,
-                detail: "\(delivery.manifest.kind.rawValue) of \(delivery.sender): \(reason)")
+                detail: "\(delivery.manifest.kind.rawValue) of \(delivery.sender): \(record ?? reason)")
         }
         try mailbox.commit(delivery, .rejected(reason))
     }
@@ -188,14 +189,11 @@ extension ServerRun {
         let session = session(manifest.session)
         switch Freshness.judge(update: Envelope(delivery), session: session) {
         case .accept: break
-        case .duplicate: return try mailbox.commit(delivery, .ignored)
         case .hold(let reason): return try mailbox.commit(delivery, .held(reason.rawValue))
         case .reject(.sessionOver):
             detail("update of \(manifest.sender) came after its session had ended")
             return try mailbox.commit(delivery, .ignored)
         case .reject(let reason): return try refuse(delivery, reason.rawValue)
-        case .equivocation(let other):
-            return try apply(.equivocation(manifest.sender), to: manifest.session, about: [other, delivery.id])
         }
         guard let session else { return }
         if isOfAnEarlierRequest(manifest, in: session) {
@@ -212,9 +210,10 @@ extension ServerRun {
             try mailbox.commit(delivery, .accepted)
         } catch {
             guard isFaultOfContent(error) else { throw error }
+            // The session's words go into the audit, and with the round's report to every hospital.
+            let reason = (error as? PayloadObjection)?.record ?? "\(error)"
             try apply(
-                .refuse(
-                    client: manifest.sender, round: manifest.round, bundle: delivery.id, reason: "\(error)"),
+                .refuse(client: manifest.sender, round: manifest.round, bundle: delivery.id, reason: reason),
                 to: session.id)
             throw error
         }
@@ -326,12 +325,8 @@ extension ServerRun {
 extension Envelope {
     init(_ delivery: VerifiedDelivery) {
         let manifest = delivery.manifest
-        // Both enumerations name the manifest's kinds; Federation may not import Bundles.
         self.init(
-            kind: MessageKind(rawValue: manifest.kind.rawValue) ?? .receipt, id: delivery.id,
-            federation: manifest.federation, session: manifest.session, round: manifest.round,
-            sequence: manifest.seq, sender: manifest.sender, recipients: manifest.recipients,
-            created: manifest.created, expires: manifest.expires, base: manifest.base)
+            session: manifest.session, round: manifest.round, sender: manifest.sender, base: manifest.base)
     }
 }
 

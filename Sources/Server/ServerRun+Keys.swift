@@ -87,12 +87,7 @@ extension ServerRun {
         try mailbox.forgetRetiredKeys()
         try mailbox.withdraw { $0.kind == .invite }
         try publishKeys()
-        // What the old key signed and nobody has taken yet will be refused.
-        for session in sessions where !session.isOver {
-            for client in session.missing {
-                try isolated("session \(session.name)") { try apply(.reissue(client), to: session.id) }
-            }
-        }
+        try replaceWhatRevokedKeysSigned()
         return RotatedKey(
             new: new, old: old, oldUntil: nil, signsNow: true, signsBy: nil, ageRecipient: recipient)
     }
@@ -210,7 +205,7 @@ extension ServerRun {
                 subject: name, keys: [], revoked: [key.openSSHLine], ageRecipient: nil, reason: reason)
             try isolated("trust for \(name)") {
                 try mailbox.send(
-                    key: "trust/revoked/\(key.fingerprint)", kind: .trust, to: [name],
+                    key: "\(Self.revocationKey)\(key.fingerprint)", kind: .trust, to: [name],
                     payload: [.bytes(name: TrustStatement.fileName, notice.encoded)])
             }
         }
@@ -222,6 +217,7 @@ extension ServerRun {
         }
     }
 
+    static let revocationKey = "trust/revoked/"
     static let revokedReason = "its key was revoked"
 
     /// Whether a party has a key that is believed here.

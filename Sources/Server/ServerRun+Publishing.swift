@@ -10,6 +10,8 @@ extension ServerRun {
     func publish() throws {
         try publishKeys()
         try mailbox.withdrawFromCutOff()
+        // Before what is decided now: of two decisions the later one counts.
+        try replaceWhatRevokedKeysSigned()
         for record in records.enrolments where isRecent(decided: record.decided, received: record.received) {
             try isolated(record.deskName.short) { try publish(record) }
         }
@@ -56,7 +58,7 @@ extension ServerRun {
 
     private func publish(_ session: Session) throws {
         let superseded = Set(session.supersededKeys)
-        if !superseded.isEmpty { try mailbox.withdraw { superseded.contains($0.key) } }
+        if !superseded.isEmpty { try mailbox.withdraw { superseded.contains(Self.originalKey($0.key)) } }
         for wish in session.wishes {
             switch wish {
             case .decision(let key, let client, let decision): try send(decision, key: key, to: client)
@@ -80,7 +82,7 @@ extension ServerRun {
 
     /// Whose enrolment was refused or ended is nobody in the trust, and is still to be told so: its own enrolment says what to
     /// encrypt to. Models do not go to such a party.
-    private func strangers(among clients: [PartyName], for key: String) -> [PartyName: AgeRecipient] {
+    func strangers(among clients: [PartyName], for key: String) -> [PartyName: AgeRecipient] {
         guard mailbox.sent(key: key) == nil else { return [:] }
         var found: [PartyName: AgeRecipient] = [:]
         for client in clients where mailbox.trust.party(client) == nil {

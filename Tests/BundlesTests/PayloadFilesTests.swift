@@ -11,7 +11,7 @@ import Wire
             recipients: [try #require(PartyName("ministry"))], created: Timestamp(seconds: 1_800_000_000),
             expires: Timestamp(seconds: 1_800_086_400))
         manifest.files = names.map { PayloadFile(name: $0, size: 1, sha256: SHA256Hash.digest(of: [])) }
-        return manifest.payloadObjection
+        return manifest.payloadObjection?.description
     }
 
     @Test(arguments: BundleKind.allCases)

@@ -98,6 +98,55 @@ import Wire
         try endsWell(world)
     }
 
+    /// With the server's key a thief numbers a decision as far ahead as is taken: no honest one about that request counts any
+    /// more at this hospital. The next session knows nothing of it.
+    @Test func aNewSessionRecoversFromAFastForward() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", Self.hospitals, rounds: 1)
+        let decision = try #require(world.names("S/outbox", "decision").first { $0.contains("-to-hospital-a-") })
+        try world.visit("a")
+        try world.forge("S/outbox/\(decision)", key: try world.key(of: "S"), to: "a/inbox/far.tar") { manifest, _ in
+            manifest.seq += 900_000
+        }
+        try world.succeed("client", "run", "--home", "a")
+        try world.succeed("server", "drop", "spring", "hospital-a", "--home", "S")
+        #expect(try !world.visit("a").output.contains("dropped"), "the honest decision has a lower number")
+        try world.succeed("server", "abort", "spring", "--reason", "a key was stolen", "--home", "S")
+        for home in Self.hospitals {
+            try world.visit(home)
+            try world.answer(home)
+        }
+        try world.serve()
+        try world.startSession("autumn", Self.hospitals, rounds: 1)
+        try world.journey(Self.hospitals)
+        #expect(try world.session("autumn")["state"].text == "finished")
+        #expect(try world.history("autumn").last?.fate(of: "hospital-a") == "counted")
+    }
+
+    /// What is old says so, in words of its own: of a round that is past, or of a time that is over.
+    @Test func whatIsOldIsCalledOld() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", Self.hospitals, rounds: 2)
+        let first = try global(world)
+        try world.shell("cp '\(try world.opened(first))' first.tar")
+        try world.journey(Self.hospitals)
+        for home in Self.hospitals { try world.visit(home) }
+        let key = try world.key(of: "S")
+        try world.forge("first.tar", key: key, to: "a/inbox/rolled-back.tar") { manifest, _ in manifest.seq += 50 }
+        let back = try world.succeed("client", "run", "--home", "a", "--verbose")
+        #expect(back.output.contains("an old global of session"), "\(back)")
+        #expect(!back.output.contains("training"), "\(back)")
+        try world.forge("first.tar", key: key, to: "a/inbox/frozen.tar") { manifest, _ in
+            manifest.seq += 51
+            manifest.created = manifest.created.adding(days: -200)
+            manifest.expires = manifest.created.adding(days: 180)
+        }
+        let frozen = try world.succeed("client", "run", "--home", "a")
+        #expect(frozen.output.contains("it expired on"), "\(frozen)")
+        #expect(try world.reasons("a").contains("reason: expired"))
+        try endsWell(world)
+    }
+
     /// Limited: an old global instead of the new one, day after day. Indefinite: nothing at all. Then the new one comes.
     @Test func freezeAndRollback() throws {
         let world = try World.enrolled()

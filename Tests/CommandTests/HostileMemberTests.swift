@@ -100,6 +100,22 @@ import Wire
         }
         told = try world.run("client", "run", "--home", "b")
         #expect(told.output.contains("global of ministry refused: it holds more.json"), "\(told)")
+        try world.visit("b")
+        try rewrite(world, try world.update("b"), keyOf: "b", to: "S/inbox/u.tar") { manifest, payload in
+            manifest.seq += 1
+            payload.append(("meier.csv", Array("name\n".utf8)))
+        }
+        told = try world.serve()
+        #expect(told.output.contains("it holds meier.csv"), "\(told)")
+        // A name may say whose pictures are in the file. People are told it here; what is kept for ever and shown to others says
+        // the same without it.
+        for home in ["S", "b"] {
+            let log = try world.text("\(home)/audit/audit.jsonl")
+            #expect(log.contains("it holds a file which a bundle of kind"), "\(home)")
+            for name in ["patients", "more.json", "meier"] { #expect(!log.contains(name), "\(home): \(name)") }
+        }
+        let sessions = try world.shell("cat S/sessions/*/*.json").output
+        #expect(sessions.contains("it holds a file which") && !sessions.contains("meier"), "\(sessions)")
     }
 
     @Test func overstatedPicturesWeighNoMoreThanWasPromised() throws {

@@ -1,4 +1,6 @@
 import Bundles
+import Files
+import SystemPackage
 import Testing
 import Wire
 
@@ -101,11 +103,11 @@ import Wire
         ]
         for word in words { #expect(desk.output.contains(word), "\(word): \(desk)") }
         #expect(try world.trusted("hospital-a", at: "S") == [old])
+        try world.carry("S", to: "lost")
         let approved = try world.approveEnrolments()
         #expect(approved.output.contains("'server drop spring hospital-a'"), "\(approved)")
         #expect(try world.trusted("hospital-a", at: "S") == [new])
         // Whoever found the old home cannot go on with it, not even with a date before.
-        try world.carry("S", to: "lost")
         try world.succeed("client", "run", "--home", "lost")
         try world.answer("lost")
         #expect(try world.serve().output.contains("the key \(old) is revoked"))
@@ -118,6 +120,98 @@ import Wire
         #expect(try world.history("spring").last?.fate(of: "hospital-a") == "counted")
     }
 
+    /// What a revoked key signed has left the outbox: whoever copies all of that is not alarmed by it.
+    private func requireOutbox(of world: World, signedBy key: String) throws {
+        #expect(!world.names("S/outbox").isEmpty)
+        for name in world.names("S/outbox") {
+            let path = FilePath(world.path(try world.opened("S/outbox/\(name)")))
+            let bundle = try BundleReader.open(path, files: LocalFileSystem())
+            #expect(bundle.signer.fingerprint == key, "\(name)")
+        }
+    }
+
+    /// As it is when a kill comes after the trust was saved, and before anything left the outbox.
+    @Test func aTickFinishesAReplacementThatWasStopped() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        try world.shell("mkdir kept && cp -a S/mailbox S/outbox S/sessions kept/")
+        world.advance(seconds: 60)
+        try world.succeed("key", "rotate", "--compromised", "--home", "S")
+        let new = try world.fingerprint("S")
+        try world.shell("rm -r S/mailbox S/outbox S/sessions && cp -a kept/* S/")
+        let told = try world.serve()
+        #expect(told.output.contains("is issued again to hospital-a"), "\(told)")
+        try requireOutbox(of: world, signedBy: new)
+        #expect(world.names("S/outbox", "global").count == 3)
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+    }
+
+    /// Whether a hospital is told of what was put into quarantine. What is on its way to another one is a detail.
+    private static func isAlarmed(_ visit: Outcome) -> Bool {
+        visit.output.split(separator: "\n").contains { line in
+            line.contains("put into quarantine")
+                && (!line.contains("not-for-this-identity") || line.contains("old age recipient"))
+        }
+    }
+
+    /// What was decided before the key was lost, and had not arrived, arrives under the new one.
+    @Test func whatTheLostKeySignedIsSaidAgainByTheNewOne() throws {
+        let world = try World.enrolled()
+        try world.request(["a"])
+        try world.succeed("server", "reject", "REQ-1", "--reason", "no ethics approval", "--home", "S")
+        try world.serve()
+        world.advance(seconds: 60)
+        try world.succeed("key", "rotate", "--compromised", "--home", "S")
+        try world.succeed("server", "invite", "--home", "S")
+        try world.shell("cp S/outbox/invite-*.tar new.tar")
+        try world.succeed(
+            "key", "trust", "new.tar", "--fingerprint", try world.fingerprint("S"), "--only", "--home", "a")
+        let visit = try world.visit("a")
+        #expect(visit.output.contains("request rejected: no ethics approval"), "\(visit)")
+        #expect(!Self.isAlarmed(visit), "\(visit)")
+    }
+
+    /// The drill of docs/KEYS.md for a hospital whose home is gone: no false alarm in the new one.
+    @Test(arguments: [true, false])
+    func aNewHomeIsNotAlarmedByWhatTheOldOneLeftBehind(hasArrivedElsewhere: Bool) throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        try world.journey(["a", "b"])
+        #expect(try world.session("spring")["state"].text == "finished")
+        world.advance(days: 1)
+        if hasArrivedElsewhere {
+            try world.visit("a")
+            try world.answer("a")
+            try world.serve()
+        }
+        try world.succeed("server", "revoke", "hospital-b", "--reason", "laptop stolen", "--home", "S")
+        try world.shell("rm -r b")
+        world.advance(seconds: 60)
+        try world.succeed("server", "invite", "--home", "S")
+        try world.shell("cp S/outbox/invite-*.tar invite.tar")
+        try world.succeed(
+            "client", "init", "--home", "b", "--name", "hospital-b", "--invite", "invite.tar", "--data",
+            try Material.pictures.get() + "/client-2")
+        try world.answer("b")
+        try world.serve()
+        try world.approveEnrolments()
+        try world.succeed("server", "export", "1", "--to", "hospital-b", "--home", "S")
+        let visit = try world.visit("b")
+        #expect(visit.output.contains("version 1 of session") && visit.output.contains("waits for you"), "\(visit)")
+        #expect(!visit.output.contains("restored from a backup"), "\(visit)")
+        #expect(!Self.isAlarmed(visit), "\(visit)")
+        try world.succeed("client", "accept", "1", "--home", "b")
+        // Who waits for its own copy of what was for both gets one.
+        #expect(world.names("S/outbox", "global").contains { $0.contains("-to-hospital-a-") } != hasArrivedElsewhere)
+        #expect(try world.visit("a").output.contains("waits for you") != hasArrivedElsewhere)
+        try world.succeed("client", "accept", "1", "--home", "a")
+        // It is a hospital like any other.
+        try world.startSession("autumn", ["b", "c"])
+        try world.journey(["b", "c"])
+        #expect(try world.session("autumn")["state"].text == "finished")
+        #expect(try world.history("autumn").first?.fate(of: "hospital-b") == "counted")
+    }
+
     /// The drill of docs/KEYS.md for the server, step by step.
     @Test func theDrillForAServersKeyInForeignHands() throws {
         let world = try World.enrolled()
@@ -128,6 +222,10 @@ import Wire
         #expect(made.output.contains("call each of them now: hospital-a, hospital-b, hospital-c"), "\(made)")
         let new = try world.fingerprint("S")
         #expect(new != old)
+        try requireOutbox(of: world, signedBy: new)
+        let outbox = world.names("S/outbox")
+        try world.serve()
+        #expect(world.names("S/outbox") == outbox, "repeated, it changes nothing")
         try world.succeed("server", "invite", "--home", "S")
         try world.shell("cp S/outbox/invite-*.tar new.tar")
         // The thief was faster at one hospital, and has introduced a key of his own there.
@@ -153,7 +251,13 @@ import Wire
             try world.succeed("key", "trust", "new.tar", "--fingerprint", new, "--only", "--home", home)
             #expect(try world.trusted("ministry", at: home) == [new])
         }
-        for _ in 1...2 { try world.journey() }
+        for home in World.everybody {
+            let visit = try world.visit(home)
+            #expect(!Self.isAlarmed(visit), "\(visit)")
+            try world.answer(home)
+        }
+        try world.serve()
+        try world.journey()
         #expect(try world.session("spring")["state"].text == "finished")
         #expect(try world.history("spring").last?.fate(of: "hospital-a") == "counted")
         try world.succeed("server", "audit", "--home", "S")

@@ -65,6 +65,27 @@ import Wire
         #expect(try refusal(of: world.manifest(), at: start.adding(days: 91)) == .expired)
     }
 
+    /// An old statement of how things stand is refused like all else that is over: whoever serves it hides a newer one.
+    @Test(arguments: [BundleKind.global, .decision, .abort, .trust])
+    func whatTheServerSaidLongAgoIsNotTaken(kind: BundleKind) throws {
+        let isOfSession = kind != .trust
+        var manifest = world.manifest(
+            kind, from: "ministry", to: "hospital-a", session: isOfSession ? session("1") : .none,
+            round: kind == .global ? 1 : 0)
+        manifest.created = start.adding(days: -100)
+        manifest.expires = start.adding(days: -1)
+        try world.lay(manifest, as: "x.tar", in: world.hospitalA.inbox, key: try world.key(of: world.server))
+        let received = try opened(world.hospitalA).receive()
+        #expect(received.deliveries.isEmpty && received.refusals.map(\.reason) == [.expired])
+    }
+
+    @Test func everyArrivalOrderIsTaken() throws {
+        for seq in [5, 1, 4, 6, 1_000_006] as [Int64] {
+            let manifest = try world.lay(world.manifest(seq: seq), as: "\(seq).tar")
+            #expect(try receive().deliveries.map(\.id) == [manifest.id])
+        }
+    }
+
     @Test func aBundleFromTheFutureIsRefusedAndDoesNotMoveTheClock() throws {
         var manifest = world.manifest()
         manifest.created = start.adding(days: 3650)

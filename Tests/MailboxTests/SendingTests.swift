@@ -185,15 +185,28 @@ import Wire
         let unknown = SHA256Hash.digest(of: [1, 2, 3])
         let mailbox = try opened(world.hospitalA)
         let own = try send(mailbox, "a")
-        try mailbox.otherSideHas(own.id, describing: "the update of round 3", says: name("ministry"))
+        try mailbox.otherSideHas(
+            own.id, describing: "the update of round 3", says: name("ministry"), isRemembered: true)
         #expect(mailbox.problems.isEmpty)
-        try mailbox.otherSideHas(unknown, describing: "the update of round 3", says: name("ministry"))
+        try mailbox.otherSideHas(
+            unknown, describing: "the update of round 3", says: name("ministry"), isRemembered: true)
         #expect(
             mailbox.problems.count == 1 && mailbox.problems[0].hasPrefix("the update of round 3, which others have"))
         #expect(try send(mailbox, "b").seq == own.seq + 1001)
-        try mailbox.otherSideHas(unknown, describing: "the update of round 3", says: name("ministry"))
+        try mailbox.otherSideHas(
+            unknown, describing: "the update of round 3", says: name("ministry"), isRemembered: true)
         #expect(mailbox.problems.count == 1)
         #expect(try send(mailbox, "c").seq == own.seq + 1002)
+    }
+
+    /// What the home before it made under the same name alarms nobody, and its numbers are not used again.
+    @Test func whatAFormerHomeMadeIsNoAlarm() throws {
+        let mailbox = try opened(world.hospitalA)
+        try mailbox.otherSideHas(
+            SHA256Hash.digest(of: [1]), describing: "the update of round 3", says: name("ministry"), isRemembered: false
+        )
+        #expect(mailbox.problems.isEmpty)
+        #expect(try send(mailbox, "a").seq > 1000)
     }
 
     @Test func acknowledgementsOfOthersBundlesAreNoSuchSign() throws {

@@ -28,6 +28,9 @@ package struct Decision: Message {
     /// SHA-256 of the session's `plan.json`.
     package var plan: Digest?
 
+    /// To be excluded or readmitted is no fate of a request.
+    package var isOfStanding: Bool { verdict == .excluded || verdict == .readmitted }
+
     package init(
         subject: Subject, about: Digest, verdict: Verdict, reason: String = "", session: RandomID? = nil,
         plan: Digest? = nil

@@ -65,6 +65,8 @@ package struct Enrolment: Message {
     /// Fingerprint of the server's key that the hospital believes: the admin's program sees where that is not its own.
     package var serverKey: String?
     package var federation: RandomID?
+    /// Whether `client init` made it, and no home that goes on under another key.
+    package var isOfNewHome: Bool { federation == nil }
     /// When the key ends, as the hospital wishes; nil for never.
     package var validUntil: Timestamp?
 
