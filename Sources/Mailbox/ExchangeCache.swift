@@ -12,6 +12,10 @@ struct ExchangeCache: Equatable {
     struct Seen: Equatable {
         let size: Int64
         let modified: Int64
+        /// A copy is here, and the file is to go; that failed before.
+        var isToGo = false
+
+        func isSame(as other: Seen) -> Bool { size == other.size && modified == other.modified }
     }
 
     /// A bundle of ours at a path there.
@@ -75,7 +79,10 @@ struct ExchangeCache: Equatable {
                     })),
             "seen": .array(
                 seen.all.sorted { $0.key < $1.key }.map {
-                    ["path": .string($0.key), "size": .integer($0.value.size), "modified": .integer($0.value.modified)]
+                    [
+                        "path": .string($0.key), "size": .integer($0.value.size),
+                        "modified": .integer($0.value.modified), "to_go": .bool($0.value.isToGo),
+                    ]
                 }),
             "delivered": .array(
                 delivered.sorted { $0.key < $1.key }.map {
@@ -102,7 +109,9 @@ struct ExchangeCache: Equatable {
             }
         }
         for var item in try fields.objects("seen").prefix(Self.seenKept) {
-            let file = Seen(size: try item.integer("size"), modified: try item.integer("modified"))
+            let file = Seen(
+                size: try item.integer("size"), modified: try item.integer("modified"),
+                isToGo: try item.optionalBool("to_go") ?? false)
             seen.note(file, at: try item.string("path", maximumLength: 8192))
         }
         for var item in try fields.objects("delivered") {

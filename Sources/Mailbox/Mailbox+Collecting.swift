@@ -127,7 +127,10 @@ extension Mailbox {
     ) throws -> FoundFile? {
         guard let status = try files.status(path), status.kind == .regular else { return nil }
         let seen = ExchangeCache.Seen(size: status.size, modified: status.modified)
-        if pass.cache.seen[path.string] == seen { return nil }
+        if let known = pass.cache.seen[path.string], known.isSame(as: seen) {
+            if known.isToGo { try takeAway(path, name, of: exchange, &pass) }
+            return nil
+        }
         var file = FoundFile(path: path, seen: seen, name: name)
         if pass.settling.isLeft(path.string, size: seen.size, modified: seen.modified, now: now) { return nil }
         guard hasRoom(for: seen.size) else {
@@ -252,11 +255,9 @@ extension Mailbox {
                 let status = try files.status(path), status.kind == .regular, status.size == seen.size,
                 status.modified == seen.modified
             {
-                // Where it may not be removed, it need not be copied again for that.
-                pass.cache.note(seen, at: path)
-                try files.remove(path)
-                pass.cache.seen.remove(path.string)
-                pass.summary.removed.append(file.name)
+                // Where it may not be removed now, it need not be copied again for that.
+                pass.cache.note(ExchangeCache.Seen(size: seen.size, modified: seen.modified, isToGo: true), at: path)
+                try takeAway(path, file.name, of: exchange, &pass)
                 return false
             }
             return true
@@ -264,6 +265,16 @@ extension Mailbox {
             if let cause = error.cause { throw cause }
             return try settle(file, spooled, error, of: exchange, &pass)
         }
+    }
+
+    /// A file of which a copy is here.
+    private func takeAway(
+        _ path: FilePath, _ name: String, of exchange: Exchange, _ pass: inout CollectingPass
+    ) throws(FileError) {
+        guard try exchange.isFolder(path.removingLastComponent(), files) else { return }
+        try files.remove(path)
+        pass.cache.seen.remove(path.string)
+        pass.summary.removed.append(name)
     }
 
     /// What is no bundle waits, or has settled.

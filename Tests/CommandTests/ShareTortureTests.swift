@@ -28,7 +28,7 @@ struct ShareTortureTests {
     }
 
     /// Of each tick and test, in a test run.
-    private static let sample = 2
+    private static let sample = 1
 
     /// At calls into the exchange, and at those that change a home while bundles are under way between the two.
     private func kill(

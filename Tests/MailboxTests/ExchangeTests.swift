@@ -65,6 +65,22 @@ import Wire
         #expect(!String(decoding: (try? content(remembered)) ?? [], as: UTF8.self).contains(request))
     }
 
+    /// A share that refuses a removal in one run need not do so in the next, and the file is not copied again for that.
+    @Test func whatCouldNotBeTakenAwayGoesLater() throws {
+        try QuickFileSystem().makeDirectories(root.appending("hospital-a"))
+        let request = try send(world.hospitalA, "request/1", .request, to: ["ministry"])
+        try deliver(world.hospitalA)
+        let refusing = try Home.open(world.server.root, files: KeepingFileSystem(folder: root))
+        for copied in [[request], []] {
+            let summary = try collect(refusing)
+            #expect(summary.copied == copied && summary.removed.isEmpty && summary.problems.count == 1)
+            #expect(try names(root.appending("hospital-a/inbox")) == [request])
+        }
+        let summary = try collect(world.server)
+        #expect(summary.copied.isEmpty && summary.removed == [request] && summary.problems.isEmpty)
+        #expect(try names(root.appending("hospital-a/inbox")).isEmpty)
+    }
+
     /// Nobody knows who reads what a revoked key's home is sent.
     @Test func aRevokedHospitalGetsNoModelAndWhatLayThereIsTakenBack() throws {
         let global = try send(world.server, "global/1", .global, to: ["hospital-a", "hospital-b"])
@@ -394,5 +410,16 @@ private struct MountedFileSystem: ForwardingFileSystem {
     func volume(of path: FilePath) throws(FileError) -> Volume? {
         let mountPoint = folders.first { path.starts(with: $0) } ?? mountPoint
         return Volume(type: "ext4", mountPoint: mountPoint, isReadOnly: false, available: 1 << 40)
+    }
+}
+
+/// Nothing goes from one folder.
+private struct KeepingFileSystem: ForwardingFileSystem {
+    let base: any FileSystem = QuickFileSystem()
+    let folder: FilePath
+
+    func unlink(_ path: FilePath) throws(FileError) {
+        guard !path.starts(with: folder) else { throw FileError("remove", path, .permissionDenied) }
+        try base.unlink(path)
     }
 }
