@@ -132,7 +132,7 @@ let package = Package(
             dependencies: [
                 "FaultRecords", "consilium", "Bundles", "Tensors", "Files", "Wire", "SupportForTests", systemPackage,
             ],
-            exclude: ["Support/check_export.py"],
+            exclude: ["Support/check_export.py", "Support/faults.c"],
             swiftSettings: unoptimized),
         .testTarget(
             name: "CrashTests",

@@ -21,6 +21,28 @@ named='match($0, /classname="[^"]*"/) { suite = substr($0, RSTART + 11, RLENGTH 
 awk "$named"' /<testcase/ { print test }' "$results" | sort -u >"$work/ran"
 awk "$named"' /<failure/ { print test }' "$results" | sort -u >"$work/failed"
 awk "$named"' /<skipped/ { print test }' "$results" | sort -u >"$work/skipped"
+# What a test's cases needed and this machine does not have, as "SUITE.TEST <tab> WHAT".
+awk -F'\t' '$2 == "skipped" { sub(/:.*/, "", $3); print $1 "\t" $3 }' "$work/points" | sort -u >"$work/missing"
+# The page is of the tree as committed, or says that it is not.
+commit=$(git rev-parse --short=7 HEAD)
+[ -z "$(git status --porcelain -- Package.swift Sources Tests)" ] || commit="$commit and changes to it"
+
+# docs/sweeps.txt as a table: for each suite and kind of fault, what the last sweeps tried of what there is.
+sweeps() {
+    echo "| suite | fault | steps | points tried | points there are | failures | at commit |"
+    echo "|---|---|---|---|---|---|---|"
+    awk -F'\t' '!/^#/ {
+        key = $1 "` | " $3
+        if (!(key in steps)) order[++count] = key
+        steps[key]++; tried[key] += $4; all[key] += $5; failed[key] += $6
+        if (index(" " commits[key] " ", " " $7 " ") == 0) commits[key] = commits[key] (commits[key] ? " " : "") $7
+    } END {
+        for (number = 1; number <= count; number++) {
+            key = order[number]
+            print "| `" key " | " steps[key] " | " tried[key] " | " all[key] " | " failed[key] " | " commits[key] " |"
+        }
+    }' docs/sweeps.txt
+}
 
 {
     cat <<'HEAD'
@@ -37,29 +59,35 @@ every tick of a session where a test run takes a sample.
 HEAD
     rows | while IFS='|' read -r fault expected tests; do
         for test in $tests; do
-            points=$(awk -F'\t' -v test="$test" '$1 == test { sum += $2 } END { print sum ? sum : 1 }' "$work/points")
+            points=$(awk -F'\t' -v test="$test" '$1 == test && $2 != "skipped" { sum += $2; found = 1 }
+                $1 == test && $2 == "skipped" { found = 1 } END { print found ? sum + 0 : 1 }' "$work/points")
+            missing=$(awk -F'\t' -v test="$test" '$1 == test { print $2 }' "$work/missing" | paste -sd'+' | sed 's/+/, /g')
             result="not run"
             if grep -qx "$test" "$work/failed"; then
                 result=FAILED
             elif grep -qx "$test" "$work/skipped"; then
                 result=skipped
                 points=0
+            elif [ -n "$missing" ] && [ "$points" -eq 0 ]; then
+                result=skipped
             elif grep -qx "$test" "$work/ran"; then
-                result=holds
+                result="holds${missing:+, not tried: $missing}"
             fi
             echo "| $fault | $expected | \`$test\` | $points | $result |"
             fault="" expected=""
         done
     done
-    cat <<'TAIL'
+    cat <<TAIL
 
-"skipped" is a test whose tool is missing on the machine that made this page, or may not do there what it does, such as `strace` in a container.
+"skipped" is a test whose tool is missing on the machine that made this page, or may not do there what it does, such as \`strace\` in a container;
+"not tried" are those of a test's cases of which that is true. The page was made at commit $commit.
 
-`Scripts/torture.sh` tried all points of `TortureTests` on an earlier version: 3,658 kills and 22,095 errors of the disk, over 14 ticks; every one
-holds. `CrashTests` have 10,734 power cuts and some 13,600 errors in all, over 21 runs. On the version of this page every point of twelve runs was tried
-(enrolment, requests, a hospital's training, the idle run at the end): 3,888 power cuts and 5,811 errors; on versions just before it every point of seven
-others, and the power cuts of one more. Every one holds; one run's points and another one's errors are left, and no version has seen every one.
+## Full sweeps
+
+What \`Scripts/torture.sh\` tried at its last run over each step, as it wrote it to \`docs/sweeps.txt\`. A step is one command of a session.
+
 TAIL
+    sweeps
 } >docs/FAULTS.md
 printf 'fault-matrix: %s rows, %s points\n' "$(rows | wc -l)" "$(awk -F'|' '/^\|/ { sum += $5 } END { print sum }' docs/FAULTS.md)"
 if grep -e '| FAILED |$' -e '| not run |$' docs/FAULTS.md; then exit 1; fi

@@ -13,17 +13,15 @@ import Wire
 /// flushed. Afterwards the run is repeated on a sound disk, the story goes on, and must come to the same end: the same model
 /// to the byte, nothing counted twice, nothing published that changed, no alarm.
 ///
-/// A test run samples the points. `CONSILIUM_TORTURE=1` tries every one, a larger number so many of each kind.
+/// A test run samples the points of each step. `CONSILIUM_TORTURE=1` tries every one, a larger number so many of each kind.
 /// `CONSILIUM_STEP=20` keeps to one step, counted from 0. To play a story to its end takes half a second, and most of the
 /// points of a step leave one of few states behind once their run is repeated: each state's story is played once.
 @Suite(.serialized) struct CrashTests {
-    /// How many points of each kind are tried.
-    private static let sample: Int = {
-        let wish = ProcessInfo.processInfo.environment["CONSILIUM_TORTURE"].flatMap { Int($0) }
-        return wish == 1 ? .max : wish ?? 10
-    }()
+    /// How many points of each kind are tried in each step; nil: the test run's sample.
+    private static let wish = ProcessInfo.processInfo.environment["CONSILIUM_TORTURE"].flatMap { Int($0) }
+        .map { $0 == 1 ? Int.max : $0 }
 
-    /// Another seed tries other points, and so many seeds as there are samples in all of them try every one once.
+    /// Another seed tries other points.
     private static let seed = ProcessInfo.processInfo.environment["CONSILIUM_SEED"].flatMap { Int($0) } ?? 0
 
     private static let onlyStep = ProcessInfo.processInfo.environment["CONSILIUM_STEP"].flatMap { Int($0) }
@@ -132,25 +130,25 @@ import Wire
         #expect(idle.changes == 0, "\(point): an idle run writes \(idle.changed)")
     }
 
-    /// All points of one kind, or an even sample of them that differs from kind to kind.
-    private func points(_ counts: [Int], offset: Int) -> [(step: Int, operation: Int)] {
-        let all = counts.enumerated().filter { Self.onlyStep == nil || $0.offset == Self.onlyStep }
-            .flatMap { step, count in (0..<count).map { (step: step, operation: $0) } }
-        let stride = max(1, all.count / Self.sample)
-        return Swift.stride(from: (offset + Self.seed % stride) % stride, to: all.count, by: stride).map { all[$0] }
+    /// All points of one kind, or so many of each step, which lie evenly and differ from step to step and kind to kind.
+    private func points(_ counts: [Int], sample: Int, offset: Int) -> [(step: Int, operation: Int)] {
+        counts.enumerated().filter { Self.onlyStep == nil || $0.offset == Self.onlyStep }.flatMap { step, count in
+            let wanted = min(count, Self.wish ?? sample)
+            let first = wanted == count ? 0 : offset + step * 7 + Self.seed
+            return (0..<wanted).map { (step: step, operation: (first + $0 * count / wanted) % count) }
+        }
     }
 
     @Test(arguments: PowerLoss.Way.allCases)
     func aLossOfPowerAnywhereEndsTheSame(way: PowerLoss.Way) throws {
         let reference = try Self.reference.get()
         let offset = way == .nothing ? 3 : way == .everything ? 11 : 23
-        let points = points(reference.changes, offset: offset)
+        let points = points(reference.changes, sample: 1, offset: offset)
         for (index, place) in points.enumerated() {
             let loss = PowerLoss(way, seed: UInt64(index + 1))
             try play(Point(step: place.step, fault: .stop(at: place.operation), loss: loss), reference)
         }
-        report("stops, keeping \(way) of what was not flushed", points.count, reference.changes)
-        FaultRecords.record(points: points.count)
+        report("stops, keeping \(way) of what was not flushed", points, reference.changes)
     }
 
     /// Stopped after it was sent and before it was noted, a request that is repeated is the same one and no second.
@@ -218,18 +216,25 @@ import Wire
         let codes: [Errno] = [
             .noSpace, .ioError, .permissionDenied, .readOnlyFileSystem, .tooManyOpenFiles, .socketNotConnected,
         ]
-        let points = points(reference.operations, offset: 5)
+        let points = points(reference.operations, sample: 2, offset: 5)
         for (index, place) in points.enumerated() {
             let code = codes[index % codes.count]
             try play(Point(step: place.step, fault: .error(at: place.operation, code)), reference)
         }
-        report("single errors (\(codes.count) codes in turn)", points.count, reference.operations)
-        FaultRecords.record(points: points.count)
+        report("single errors (\(codes.count) codes in turn)", points, reference.operations)
     }
 
-    private func report(_ what: String, _ tried: Int, _ counts: [Int]) {
+    private func report(
+        _ kind: String, _ tried: [(step: Int, operation: Int)], _ counts: [Int], test: String = #function
+    ) {
+        for (step, count) in counts.enumerated() where Self.onlyStep == nil || Self.onlyStep == step {
+            FaultRecords.sweep(
+                step: "\(step) \(Story.steps[step].name)", kind: kind, tried: tried.count { $0.step == step },
+                of: count)
+        }
+        FaultRecords.record(points: tried.count, test: test)
         print(
-            "crash points: \(tried) of \(counts.reduce(0, +)) \(what), over \(Story.steps.count) runs; "
+            "crash points: \(tried.count) of \(counts.reduce(0, +)) \(kind), over \(Story.steps.count) runs; "
                 + "\(Self.played.withLock { $0.values.reduce(0) { $0 + $1.count } }) states played to the end so far")
     }
 }

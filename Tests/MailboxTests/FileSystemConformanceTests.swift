@@ -1,4 +1,5 @@
 import Bundles
+import FaultRecords
 import Files
 import Glibc
 import Mailbox
@@ -17,18 +18,13 @@ enum Ground: String, CaseIterable, CustomTestStringConvertible {
     var testDescription: String { rawValue }
 
     /// A new folder there, and the file system that leads to it.
-    /// - Returns: nil where this machine has none; that is said in one line.
-    func prepare(_ scratch: FilePath) throws -> (folder: FilePath, files: any FileSystem)? {
+    /// - Throws: ``Unavailable`` where this machine has none.
+    func prepare(_ scratch: FilePath) throws -> (folder: FilePath, files: any FileSystem) {
         let folder: FilePath
-        do {
-            switch self {
-            case .local, .fat: folder = scratch.appending("share")
-            case .sshfs: folder = FilePath(try LoopbackShare.shared.get().mount).appending(Self.newName())
-            case .exfat: folder = FilePath(try ExFATStick.shared.get().mount).appending(Self.newName())
-            }
-        } catch let reason as Unavailable {
-            print("skipped: \(rawValue): \(reason)")
-            return nil
+        switch self {
+        case .local, .fat: folder = scratch.appending("share")
+        case .sshfs: folder = FilePath(try LoopbackShare.shared.get().mount).appending(Self.newName())
+        case .exfat: folder = FilePath(try ExFATStick.shared.get().mount).appending(Self.newName())
         }
         let files: any FileSystem = self == .fat ? FATFileSystem(stick: folder) : LocalFileSystem()
         try LocalFileSystem().makeDirectories(folder)
@@ -39,13 +35,20 @@ enum Ground: String, CaseIterable, CustomTestStringConvertible {
 }
 
 @Suite struct FileSystemConformanceTests {
-    private func on(_ ground: Ground, _ body: (FilePath, any FileSystem) throws -> Void) throws {
+    private func on(
+        _ ground: Ground, test: String = #function, _ body: (FilePath, any FileSystem) throws -> Void
+    ) throws {
         let scratch = FilePath("/tmp").appending("consilium-ground-\(UInt64.random(in: .min ... .max))")
         try LocalFileSystem().makeDirectories(scratch)
         defer { try? LocalFileSystem().removeTree(scratch) }
-        guard let (folder, files) = try ground.prepare(scratch) else { return }
+        let (folder, files): (FilePath, any FileSystem)
+        do { (folder, files) = try ground.prepare(scratch) } catch let reason as Unavailable {
+            // The other grounds are tried all the same.
+            return FaultRecords.skip("\(ground.rawValue): \(reason)", test: test)
+        }
         defer { try? LocalFileSystem().removeTree(folder) }
         try body(folder, files)
+        FaultRecords.record(points: 1, test: test)
     }
 
     private func code(_ work: () throws(FileError) -> Void) -> Errno? {

@@ -9,13 +9,25 @@ package final class LoopbackShare: Sendable {
     /// The same folder without the mount.
     package let export: String
     private let caretaker: Caretaker
+    private let folder: String
+    private let port: Int
 
     /// One for all tests that leave it as they found it.
     package static let shared = Result { try LoopbackShare() }
 
+    /// Whether this machine can do that. Where it cannot, one line says why.
+    package static let isUsable: Bool = {
+        do { _ = try shared.get() } catch {
+            print("skipped: sshfs: \(error)")
+            return false
+        }
+        return true
+    }()
+
+    /// - Parameter isTraced: the other side serves files under `strace`; see ``mountAgain(tracing:)``.
     /// - Throws: ``Unavailable`` with one line where this machine has no sshd, no sshfs, or no FUSE.
-    package init() throws {
-        let folder = try TestFolder.make()
+    package init(isTraced: Bool = false) throws {
+        folder = try TestFolder.make()
         (mount, export) = (folder + "/mount", folder + "/export")
         for tool in ["sshfs", "fusermount3", "ssh-keygen", "pkill"] where Tool.path(tool) == nil {
             throw Unavailable("\(tool) is not installed")
@@ -32,15 +44,50 @@ package final class LoopbackShare: Sendable {
         for key in ["host", "user"] {
             try Tool.run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", "\(folder)/\(key)"])
         }
-        let port = try Self.freePort()
-        try Self.configuration(folder, port).write(toFile: folder + "/sshd", atomically: true, encoding: .utf8)
+        port = try Self.freePort()
+        let subsystem = isTraced ? try Self.tracedServer(folder) : "internal-sftp"
+        try Self.configuration(folder, port, subsystem).write(
+            toFile: folder + "/sshd", atomically: true, encoding: .utf8)
         caretaker = try Caretaker(
             "\(sshd) -D -e -f \(folder)/sshd & daemon=$!",
             atEnd: "fusermount3 -u -z \(mount); pkill -KILL -P $daemon; kill -KILL $daemon; rm -rf \(folder)")
-        try mountShare(folder, port)
+        try mountShare()
     }
 
-    private func mountShare(_ folder: String, _ port: Int) throws {
+    /// Mounts the share once more, whatever became of the mount. On the other side a new process serves it.
+    ///
+    /// - Parameter options: for `strace`, where the other side is traced; empty: it serves without.
+    package func mountAgain(tracing options: [String] = []) throws {
+        try Tool.run("fusermount3", ["-u", "-z", mount], mustSucceed: false)
+        try? FileManager.default.removeItem(atPath: trace)
+        try options.joined(separator: " ").write(toFile: folder + "/options", atomically: true, encoding: .utf8)
+        try mountShare()
+    }
+
+    /// What `strace` wrote of the calls on the other side since the share was mounted.
+    package var trace: String { folder + "/trace" }
+
+    /// The program that serves files, under `strace` where there are options for it.
+    private static func tracedServer(_ folder: String) throws -> String {
+        guard let strace = Tool.path("strace") else { throw Unavailable("strace is not installed") }
+        let known = ["/usr/lib/openssh", "/usr/libexec/openssh", "/usr/lib/ssh", "/usr/libexec"].map {
+            $0 + "/sftp-server"
+        }
+        guard let server = known.first(where: { access($0, X_OK) == 0 }) else {
+            throw Unavailable("sftp-server is not installed")
+        }
+        let script = folder + "/serve"
+        try """
+        #!/bin/sh
+        [ -s \(folder)/options ] || exec \(server)
+        exec \(strace) -q -s 4096 -o \(folder)/trace $(cat \(folder)/options) \(server)
+
+        """.write(toFile: script, atomically: true, encoding: .utf8)
+        chmod(script, 0o755)
+        return script
+    }
+
+    private func mountShare() throws {
         let options = [
             "IdentityFile=\(folder)/user", "UserKnownHostsFile=/dev/null", "StrictHostKeyChecking=no", "LogLevel=ERROR",
             "BatchMode=yes",
@@ -62,7 +109,7 @@ package final class LoopbackShare: Sendable {
     package func freeze() { for process in Tool.descendants(of: caretaker.process) { kill(process, SIGSTOP) } }
     package func thaw() { for process in Tool.descendants(of: caretaker.process) { kill(process, SIGCONT) } }
 
-    private static func configuration(_ folder: String, _ port: Int) -> String {
+    private static func configuration(_ folder: String, _ port: Int, _ subsystem: String) -> String {
         """
         Port \(port)
         ListenAddress 127.0.0.1
@@ -73,7 +120,7 @@ package final class LoopbackShare: Sendable {
         UsePAM no
         PasswordAuthentication no
         KbdInteractiveAuthentication no
-        Subsystem sftp internal-sftp
+        Subsystem sftp \(subsystem)
 
         """
     }

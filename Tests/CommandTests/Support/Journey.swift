@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Wire
 
 /// The ticks of the smallest federation, one server and one hospital, each with what leads to it and what shows afterwards
 /// that all still works. Prepared once; each disturbed run begins with a copy.
@@ -178,12 +179,18 @@ struct Journey {
     static let stages = Result { () throws -> [String: Stage] in
         let world = try World.empty()
         try world.shell("ln -s '\(try pictures())' pictures")
+        return try play(ticks, in: world)
+    }
+
+    /// Lets each tick run undisturbed, one after the other.
+    static func play(_ ticks: [Tick], in world: World) throws -> [String: Stage] {
         var stages: [String: Stage] = [:]
         for tick in ticks {
             try tick.prepare(world)
             let before = try Scratch.folder()
             try world.shell("cp -a . '\(before)'")
             let twin = try World.copy(of: before)
+            try twin.moveExchangeCaches()
             var said = ""
             for world in [twin, world] {
                 let outcome = try world.run(tick.command)
@@ -230,5 +237,12 @@ extension World {
         try carry("S", to: "a")
         try succeed("client", "run", "--home", "a")
         try #require(!names("a/outbox", "update").isEmpty)
+    }
+}
+
+extension Journey.Stage {
+    /// What two undisturbed runs made alike.
+    var stable: [String: Digest] {
+        after.entries.filter { again.entries[$0.key]?.digest == $0.value.digest }.mapValues(\.digest)
     }
 }

@@ -26,6 +26,14 @@ struct Snapshot: Equatable {
         self.entries = entries
     }
 
+    private init(entries: [String: Entry]) { self.entries = entries }
+
+    /// With what lies in another folder, as if it lay in `folder` here.
+    func with(_ folder: String, _ other: Snapshot) -> Snapshot {
+        let moved = other.entries.map { ("\(folder)/\($0.key)", $0.value) }
+        return Snapshot(entries: entries.merging(moved) { $1 })
+    }
+
     /// What came, went, or was written since, by name.
     func changes(to later: Snapshot) -> [String] {
         Set(entries.keys).union(later.entries.keys).filter { entries[$0] != later.entries[$0] }.sorted()
