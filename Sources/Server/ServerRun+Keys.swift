@@ -131,7 +131,13 @@ extension ServerRun {
     /// Changes with every key and every revocation of this server's own.
     private func introductionKey(_ client: PartyName) -> String {
         let revoked = mailbox.trust.statement(about: home.name).revoked.count
-        return "trust/\(own?.keys.last?.fingerprint ?? "-")/\(revoked)/\(client)"
+        return "trust/\(own?.keys.last?.fingerprint ?? "-")/\(revoked)\(introductionEnd(client))"
+    }
+
+    /// Whoever comes back after the loss of a key, in a new home perhaps, is told again.
+    private func introductionEnd(_ client: PartyName) -> String {
+        let lost = mailbox.trust.signers.entries(of: client).count { mailbox.trust.isRevoked($0.key) }
+        return lost == 0 ? "/\(client)" : "/\(client)/\(lost)"
     }
 
     /// Fingerprint of the server's key that the hospital took from its invite, as its enrolment says.
@@ -161,8 +167,10 @@ extension ServerRun {
     }
 
     private func keyKnown(to client: PartyName) -> SigningKey? {
+        let end = introductionEnd(client)
         let knowsCurrent = mailbox.outgoing.contains {
-            $0.kind == .trust && $0.key.hasPrefix("trust/SHA256:") && $0.acknowledgedBy.contains(client)
+            $0.kind == .trust && $0.key.hasPrefix("trust/SHA256:") && $0.key.hasSuffix(end)
+                && $0.acknowledgedBy.contains(client)
         }
         guard !knowsCurrent, let fingerprint = invitedUnder(client) else { return nil }
         return mailbox.identity.retired.map(\.key).first {

@@ -212,6 +212,24 @@ import Wire
         #expect(try world.history("autumn").first?.fate(of: "hospital-b") == "counted")
     }
 
+    /// The home that is gone knew of the server's coming key; the one that takes its name has to be told too.
+    @Test func aNewHomeIsToldOfARotationThatIsUnderWay() throws {
+        let world = try World.enrolled()
+        let next = try #require(try world.json("key", "rotate", "--home", "S")["fingerprint"].text)
+        try world.visit("b")
+        try world.answer("b")
+        try world.serve()
+        #expect(try world.trusted("ministry", at: "b").contains(next))
+        world.advance(seconds: 60)
+        try world.shell("rm -r b")
+        try world.succeed("client", "init", "--home", "b", "--name", "hospital-b", "--invite", "invite.tar")
+        try world.answer("b")
+        try world.serve()
+        try world.approveEnrolments()
+        #expect(try world.visit("b").output.contains("ministry: new key \(next)"))
+        #expect(try world.trusted("ministry", at: "b").contains(next))
+    }
+
     /// The drill of docs/KEYS.md for the server, step by step.
     @Test func theDrillForAServersKeyInForeignHands() throws {
         let world = try World.enrolled()
