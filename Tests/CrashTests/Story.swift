@@ -11,7 +11,7 @@ import SystemPackage
 import Tensors
 import Wire
 
-/// A federation of a server and two hospitals from enrolment to an accepted model, cut into steps. Each step is one run of
+/// A federation of a server and two hospitals from enrolment to an accepted model and changed keys, cut into steps. Each step is one run of
 /// one home; what people and couriers do happens between them. All homes share one exchange.
 struct Story {
     /// Which home a step's run belongs to.
@@ -100,13 +100,15 @@ struct Story {
 
     // MARK: steps
 
-    static let steps: [Step] = [
+    static let steps = training + changes
+
+    private static let training: [Step] = [
         tick(.alpha, "sends its enrolment"), tick(.beta, "sends its enrolment"),
         tick(.server, "lays enrolments on the desk"),
         tick(.server, "answers the enrolments") { try $0.approveAll(Desk.enrolments, group: nil) },
         tick(.alpha, "learns that it is enrolled"), tick(.beta, "learns that it is enrolled"),
-        Step(name: "alpha asks to train", party: .alpha, run: { try $0.request(.alpha, $1, $2) }),
-        Step(name: "beta asks to train", party: .beta, run: { try $0.request(.beta, $1, $2) }),
+        Step(name: "alpha asks to train", party: .alpha, run: { try $0.request(.alpha, times: 1, $1, $2) }),
+        Step(name: "beta asks to train", party: .beta, run: { try $0.request(.beta, times: 1, $1, $2) }),
         tick(.alpha, "delivers its request"), tick(.beta, "delivers its request"),
         tick(.server, "lays requests on the desk"),
         tick(.server, "starts the session") { try $0.approveAll(Desk.requests, group: "spring") },
@@ -117,7 +119,7 @@ struct Story {
         tick(.alpha, "says so"), tick(.server, "hears it"), tick(.beta, "has nothing to do"),
     ]
 
-    private static func tick(
+    static func tick(
         _ party: Party, _ name: String, before: @escaping @Sendable (Story) throws -> Void = { _ in }
     ) -> Step {
         Step(name: "\(party.rawValue) \(name)", party: party, before: before) { story, files, now in
@@ -135,7 +137,7 @@ struct Story {
     }
 
     /// Tries for a second: a tool that another test starts holds copies of all open locks for a moment, between fork and exec.
-    private static func patiently<Value>(_ party: Party, _ open: () throws -> Value?) throws -> Value {
+    static func patiently<Value>(_ party: Party, _ open: () throws -> Value?) throws -> Value {
         for _ in 0..<1000 {
             if let value = try open() { return value }
             usleep(1000)
@@ -143,7 +145,7 @@ struct Story {
         throw Trouble("\(party.rawValue) is busy")
     }
 
-    private func approveAll(_ desk: (Home) -> Desk, group: String?) throws {
+    func approveAll(_ desk: (Home) -> Desk, group: String?) throws {
         let desk = desk(try home(.server))
         for item in try desk.scan(isAccepted: { _ in true }).items(.pending) {
             try desk.move(item, to: .approved, group: group)
@@ -151,11 +153,12 @@ struct Story {
     }
 
     /// Who asked and does not know whether it was heard looks at the status first, and asks again only if nothing is there.
-    private func request(_ party: Party, _ files: any FileSystem, _ now: Timestamp) throws -> [String] {
+    /// - Parameter times: how many requests there are in the end.
+    func request(_ party: Party, times: Int, _ files: any FileSystem, _ now: Timestamp) throws -> [String] {
         let home = try Home.open(path(party), files: files)
         let run = try Self.patiently(party) { try ClientRun.open(home, now: now) }
         try run.settle()
-        if run.state.requests.isEmpty {
+        if run.state.requests.count < times {
             _ = try run.request(wishes: try PlanWishes(["rounds": 1]), message: "", actor: "test")
         }
         try run.settle()

@@ -17,7 +17,10 @@ struct StoryEnd: Equatable {
     let sessions: Int
     let versions: [Int]
     let enrolled: [String]
-    let requests: [String: Int]
+    /// How each hospital's requests stand.
+    let requests: [String: [String]]
+    /// How many keys each home believes of whom.
+    let keys: [String]
     let offers: [String]
 
     init(_ story: Story) throws {
@@ -38,14 +41,19 @@ struct StoryEnd: Equatable {
             }
         }
         enrolled = try TrustStore.load(from: server).parties.map(\.name.text).sorted()
-        var requests: [String: Int] = [:]
+        var requests: [String: [String]] = [:]
         var offers: [String] = []
         for party in [Story.Party.alpha, .beta] {
             let state = try ClientState.load(from: try story.home(party))
-            requests[party.rawValue] = state.requests.count
+            requests[party.rawValue] = state.requests.map(\.status.rawValue)
             offers += state.offers.map { "\(party.rawValue) \($0.version) \($0.status.rawValue)" }
         }
         self.requests = requests
+        keys = try Story.Party.allCases.flatMap { party in
+            try TrustStore.load(from: try story.home(party)).parties.map {
+                "\(party.rawValue) \($0.name) \($0.keys.count)"
+            }.sorted()
+        }
         self.offers = offers
     }
 }

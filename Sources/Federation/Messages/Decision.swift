@@ -1,6 +1,7 @@
 package import Wire
 
-/// `decision.json`: the server's answer to an enrolment, a request or a withdrawal, and its notice of a drop.
+/// `decision.json`: the server's answer to an enrolment, a request or a withdrawal, and its notice of a drop. About a session
+/// it says who is excluded and readmitted, and with ``Verdict/rejected`` that an update was not taken as it came.
 package struct Decision: Message {
     package static let fileName = "decision.json"
 
