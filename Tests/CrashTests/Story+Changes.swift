@@ -1,5 +1,4 @@
 import Client
-import Configuration
 import Federation
 import Files
 import Mailbox
