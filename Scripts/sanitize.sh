@@ -8,9 +8,9 @@ cd "$(dirname "$0")/.."
 
 address() {
     build_with_address_sanitizer
-    echo "sanitize: Wire, Bundles, the picture readers and the fuzzers' corpora under AddressSanitizer"
+    echo "sanitize: Wire, Bundles and the fuzzers' corpora under AddressSanitizer"
     quietly swift test -c release --skip-build --scratch-path .build-address --sanitize=address \
-        --filter 'WireTests|BundlesTests|FuzzTests|ImagesTests.(Conformance|JPEG|PNG|Orientation|Dataset)Tests'
+        --filter 'WireTests|BundlesTests|FuzzTests'
 }
 
 thread() {

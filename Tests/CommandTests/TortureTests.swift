@@ -12,7 +12,7 @@ struct TortureTests {
     private static let ticks = Torture.named(Journey.ticks)
 
     /// Of each tick and test, in a test run.
-    private static let sample = 10
+    private static let sample = 6
 
     @Test(arguments: ticks) func aKillAtAnyCallIsSurvived(tick: Journey.Tick) throws {
         let stage = try #require(Journey.stages.get()[tick.name])
