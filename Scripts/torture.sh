@@ -27,7 +27,7 @@ commit=$(git rev-parse --short=7 HEAD)
 
 # One process of tests, and what it tried. Each failed expectation is told in a line that names the tick or step.
 sweep() {
-    local name=$1 log=$work/log-$1
+    local name=$1 log=$work/log-$1 suite step kind tried all
     shift
     CONSILIUM_SWEEPS=$work/tried-$name swift test -c release --skip-build --filter "$@" >"$log" 2>&1 || echo "$name" >>"$work/failed"
     grep -ae '✘' -e '^torture: ' -e '^crash points: ' -e '^skipped: ' "$log" || true
