@@ -193,14 +193,16 @@ extension ClientRun {
             try archived.extract("base.safetensors", to: basePath(manifest.session))
         }
         let counted = report.line(of: home.name)?.counted?.update
-        let own = mailbox.outgoing.last {
-            $0.kind == .update && $0.session == manifest.session && $0.round == report.closed
-        }
+        let update =
+            counted
+            ?? mailbox.outgoing.last {
+                $0.kind == .update && $0.session == manifest.session && $0.round == report.closed
+            }?.id
         try say(
             state.apply(
                 global: report, plan: plan, planDigest: SHA256Hash.digest(of: planBytes), session: manifest.session,
                 bundle: delivery.id, hasBase: carriesBase, created: manifest.created, received: now, own: home.name,
-                asksConsent: configuration.consent == .ask), from: delivery, update: counted ?? own?.id)
+                asksConsent: configuration.consent == .ask), from: delivery, update: update)
         try saveState()
         if let counted {
             try mailbox.otherSideHas(

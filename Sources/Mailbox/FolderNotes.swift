@@ -8,48 +8,45 @@ struct FolderNotes<Value: Equatable>: Equatable {
     private let bound: Int
     /// Folders that count for themselves.
     private var own: Set<String> = []
-    private var groups: [String: [String: Value]] = [:]
+    private var folders: [String: [String: Value]] = [:]
     private(set) var count = 0
 
     init(bound: Int) { self.bound = bound }
 
-    subscript(path: String) -> Value? { groups[group(of: path)]?[path] }
+    subscript(path: String) -> Value? { folders[folderName(of: path)]?[path] }
 
     var isEmpty: Bool { count == 0 }
     var all: [String: Value] {
-        groups.values.reduce(into: [:]) { all, notes in all.merge(notes) { first, _ in first } }
+        folders.values.reduce(into: [:]) { all, notes in all.merge(notes) { first, _ in first } }
     }
 
     /// Those of files in one folder.
-    func notes(in folder: String) -> [String: Value] {
-        let group = own.contains(folder) ? folder : ""
-        return (groups[group] ?? [:]).filter { folderName(of: $0.key) == folder }
-    }
+    func notes(in folder: String) -> [String: Value] { folders[folder] ?? [:] }
 
     /// Whether something can be noted at a path without taking away from a folder of which no more is noted.
     func hasRoom(at path: String) -> Bool {
-        let group = group(of: path)
-        guard count >= bound, groups[group]?[path] == nil else { return true }
-        return fullest.count > (groups[group]?.count ?? 0) + 1
+        guard count >= bound, self[path] == nil else { return true }
+        let folder = folderName(of: path)
+        let share = own.contains(folder) ? notes(in: folder).count : strangersCount
+        return fullest.count > share + 1
     }
 
     /// - Returns: whether it is noted now.
     @discardableResult
     mutating func note(_ value: Value, at path: String) -> Bool {
         guard hasRoom(at: path) else { return false }
-        let group = group(of: path)
-        let isNew = groups[group, default: [:]].updateValue(value, forKey: path) == nil
+        let isNew = folders[folderName(of: path), default: [:]].updateValue(value, forKey: path) == nil
         guard isNew else { return true }
         count += 1
-        if count > bound, let victim = groups[fullest.group]?.keys.first { remove(victim) }
+        if count > bound, let victim { remove(victim) }
         return true
     }
 
     mutating func remove(_ path: String) {
-        let group = group(of: path)
-        guard groups[group]?.removeValue(forKey: path) != nil else { return }
+        let folder = folderName(of: path)
+        guard folders[folder]?.removeValue(forKey: path) != nil else { return }
         count -= 1
-        if groups[group]?.isEmpty == true { groups[group] = nil }
+        if folders[folder]?.isEmpty == true { folders[folder] = nil }
     }
 
     mutating func keep(_ isThere: (String) -> Bool) {
@@ -57,22 +54,22 @@ struct FolderNotes<Value: Equatable>: Equatable {
     }
 
     /// - Parameter folders: those that count for themselves from now on.
-    mutating func setOwn(_ folders: Set<String>) {
-        guard folders != own else { return }
-        let notes = all
-        own = folders
-        groups = [:]
-        for (path, value) in notes { groups[group(of: path), default: [:]][path] = value }
+    mutating func setOwn(_ folders: Set<String>) { own = folders }
+
+    private var strangersCount: Int { count - own.reduce(0) { $0 + notes(in: $1).count } }
+
+    /// Of which folder most is noted; nil: of strangers'.
+    private var fullest: (folder: String?, count: Int) {
+        let known = own.map { (folder: $0, count: notes(in: $0).count) }
+            .max { ($0.count, $1.folder) < ($1.count, $0.folder) }
+        guard let known, known.count > strangersCount else { return (nil, strangersCount) }
+        return (known.folder, known.count)
     }
 
-    private var fullest: (group: String, count: Int) {
-        let most = groups.max { ($0.value.count, $1.key) < ($1.value.count, $0.key) }
-        return (most?.key ?? "", most?.value.count ?? 0)
-    }
-
-    private func group(of path: String) -> String {
-        let folder = folderName(of: path)
-        return own.contains(folder) ? folder : ""
+    /// What gives way.
+    private var victim: String? {
+        let folder = fullest.folder.flatMap { folders[$0] } ?? folders.first { !own.contains($0.key) }?.value
+        return folder?.keys.first
     }
 }
 

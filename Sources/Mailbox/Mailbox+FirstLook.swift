@@ -69,19 +69,37 @@ extension Mailbox {
         case bundle(BundlePreview)
     }
 
+    private enum Beginning {
+        case part(PartHeader)
+        case bundle(BundlePreview)
+        /// Encrypted, and not to this home.
+        case forOthers
+        /// The first block of what begins with no bundle.
+        case other([UInt8])
+    }
+
+    private func beginning(of path: FilePath) throws(FileError) -> Beginning {
+        let first = try FirstBlock.read(path, files: files)
+        if let part = PartHeader(first) { return .part(part) }
+        guard FirstBlock.mayBegin(bundle: first) else { return .other(first) }
+        do throws(BundleError) {
+            return .bundle(try BundlePreview(of: path, with: identity.ageIdentities, files: files))
+        } catch {
+            if let cause = error.cause { throw cause }
+            return error.reason == .notForThisIdentity ? .forOthers : .other(first)
+        }
+    }
+
     /// - Parameter name: under which the file is known to `settling`.
     func firstLook(
         at path: FilePath, size: Int64, modified: Int64, as name: String, _ settling: inout Settling
     ) throws(FileError) -> FirstLook {
-        let first = try FirstBlock.read(path, files: files)
-        if let part = PartHeader(first) { return .part(part) }
-        if FirstBlock.mayBegin(bundle: first) {
-            do throws(BundleError) {
-                return .bundle(try BundlePreview(of: path, with: identity.ageIdentities, files: files))
-            } catch {
-                if let cause = error.cause { throw cause }
-                if error.reason == .notForThisIdentity { return .forOthers }
-            }
+        let first: [UInt8]
+        switch try beginning(of: path) {
+        case .part(let part): return .part(part)
+        case .bundle(let preview): return .bundle(preview)
+        case .forOthers: return .forOthers
+        case .other(let block): first = block
         }
         let look = FirstBlock.digest(of: first, modified: modified)
         let hasSettled = settling.observe(name, size: size, digest: look, now: now)
@@ -100,16 +118,10 @@ extension Mailbox {
 
     /// What need not be copied to be seen through: a flood of small files costs a short look at each.
     func smallLook(at path: FilePath) throws(FileError) -> SmallLook {
-        let first = try FirstBlock.read(path, files: files)
-        if PartHeader(first) != nil { return .candidate }
-        if FirstBlock.mayBegin(bundle: first) {
-            do throws(BundleError) {
-                _ = try BundlePreview(of: path, with: identity.ageIdentities, files: files)
-                return .candidate
-            } catch {
-                if let cause = error.cause { throw cause }
-                if error.reason == .notForThisIdentity { return .forOthers }
-            }
+        switch try beginning(of: path) {
+        case .part, .bundle: return .candidate
+        case .forOthers: return .forOthers
+        case .other: break
         }
         let file = try files.openForReading(path)
         let size = try file.status().size

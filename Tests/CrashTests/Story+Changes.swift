@@ -48,13 +48,9 @@ extension Story {
     }
 
     private func withdraw(_ party: Party, _ files: any FileSystem, _ now: Timestamp) throws -> [String] {
-        let home = try Home.open(path(party), files: files)
-        let run = try Self.patiently(party) { try ClientRun.open(home, now: now) }
-        try run.settle()
-        if let own = run.state.openRequests.first {
+        try act(party, files, now) { run in
+            guard let own = run.state.openRequests.first else { return }
             try run.withdraw(request: own, reason: "a scanner is broken", actor: "test")
         }
-        try run.settle()
-        return run.report.attention
     }
 }

@@ -152,25 +152,31 @@ struct Story {
         }
     }
 
-    /// Who asked and does not know whether it was heard looks at the status first, and asks again only if nothing is there.
-    /// - Parameter times: how many requests there are in the end.
-    func request(_ party: Party, times: Int, _ files: any FileSystem, _ now: Timestamp) throws -> [String] {
+    /// What a person does at a hospital, who looks first at how things stand.
+    func act(
+        _ party: Party, _ files: any FileSystem, _ now: Timestamp, _ work: (ClientRun) throws -> Void
+    ) throws -> [String] {
         let home = try Home.open(path(party), files: files)
         let run = try Self.patiently(party) { try ClientRun.open(home, now: now) }
         try run.settle()
-        if run.state.requests.count < times {
-            _ = try run.request(wishes: try PlanWishes(["rounds": 1]), message: "", actor: "test")
-        }
+        try work(run)
         try run.settle()
         return run.report.attention
     }
 
+    /// Who asked and does not know whether it was heard looks at the status first, and asks again only if nothing is there.
+    /// - Parameter times: how many requests there are in the end.
+    func request(_ party: Party, times: Int, _ files: any FileSystem, _ now: Timestamp) throws -> [String] {
+        try act(party, files, now) { run in
+            guard run.state.requests.count < times else { return }
+            _ = try run.request(wishes: try PlanWishes(["rounds": 1]), message: "", actor: "test")
+        }
+    }
+
     private func accept(_ party: Party, _ files: any FileSystem, _ now: Timestamp) throws -> [String] {
-        let home = try Home.open(path(party), files: files)
-        let run = try Self.patiently(party) { try ClientRun.open(home, now: now) }
-        try run.settle()
-        if run.state.offer(version: 1)?.status == .pending { try run.accept(version: 1, actor: "test") }
-        try run.settle()
-        return run.report.attention
+        try act(party, files, now) { run in
+            guard run.state.offer(version: 1)?.status == .pending else { return }
+            try run.accept(version: 1, actor: "test")
+        }
     }
 }
