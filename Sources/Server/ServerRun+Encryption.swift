@@ -10,7 +10,8 @@ extension ServerRun {
         "it came in the clear, which this server does not take: remove 'encrypt: false' from consilium.yaml, and the next "
         + "'client run' sends the same update encrypted"
 
-    /// The hospital hears of it at once, and keeps the update, since it is not acknowledged. The bundle may come again.
+    /// The hospital hears of it at once, once in a round, and keeps the update, since it is not acknowledged. The bundle may
+    /// come again.
     func refuseInTheClear(_ delivery: VerifiedDelivery) throws {
         let (client, session) = (delivery.sender, delivery.manifest.session)
         let isNew = !mailbox.isRejected(delivery.id)
@@ -27,7 +28,7 @@ extension ServerRun {
         try send(
             Decision(
                 subject: .session, about: delivery.id, verdict: .rejected, reason: Self.advice, session: session),
-            key: "not-encrypted/\(delivery.id)", to: client)
+            key: "not-encrypted/\(client)/\(session)/\(delivery.manifest.round)", to: client)
         try mailbox.commit(delivery, .rejected(reason), as: .notEncrypted)
     }
 }

@@ -185,7 +185,6 @@ extension ServerRun {
         guard !unreadable.contains(manifest.session) else {
             return try mailbox.commit(delivery, .held("its session's state cannot be read now"))
         }
-        if delivery.cameInTheClear, configuration.requireEncryption { return try refuseInTheClear(delivery) }
         let session = session(manifest.session)
         switch Freshness.judge(update: Envelope(delivery), session: session) {
         case .accept: break
@@ -202,6 +201,8 @@ extension ServerRun {
             detail("session \(session.name): \(effect)")
             return try mailbox.commit(delivery, .ignored)
         }
+        // After the rules of the session: what counts for nothing anyway gets no answer of its own.
+        if delivery.cameInTheClear, configuration.requireEncryption { return try refuseInTheClear(delivery) }
         do {
             let update = try read(delivery, session: session)
             // The session refers to the archived bundle, so that has to be there first.

@@ -104,6 +104,38 @@ private let hasAge = ["age", "ssh-keygen", "tar"].allSatisfy { Program.has($0) }
         try world.succeed("server", "verify", "spring", "--home", "S")
     }
 
+    /// However many updates a member sends in the clear, it is answered once in a round, and what counts for nothing anyway is
+    /// not answered: nobody fills the server's outbox so.
+    @Test func updatesInTheClearAreAnsweredOnceInARound() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        for home in ["a", "b"] { try world.visit(home) }
+        let decisions = Set(world.names("S/outbox", "decision"))
+        let answers = { world.names("S/outbox", "decision").filter { !decisions.contains($0) }.count }
+        let clear = try world.opened(try world.update("a"))
+        let forge = { (name: String, seq: Int64, change: @escaping (inout Manifest) -> Void) in
+            try world.forge(clear, key: try world.key(of: "a"), to: "S/inbox/\(name).tar") { manifest, _ in
+                manifest.seq += seq
+                change(&manifest)
+            }
+        }
+        try forge("wrong-base", 1) { $0.base = $0.request }
+        try forge("later-round", 2) { $0.round += 1 }
+        let worthless = try world.serve()
+        #expect(worthless.output.contains("update of hospital-a refused: wrong base"), "\(worthless)")
+        #expect(answers() == 0)
+        for seq in 3..<6 { try forge("made-up-\(seq)", Int64(seq)) { _ in } }
+        let told = try world.serve()
+        #expect(
+            told.output.split(separator: "\n").count { $0.contains("update of hospital-a refused: not-encrypted") }
+                == 3, "\(told)")
+        #expect(answers() == 1)
+        for home in ["a", "b"] { try world.answer(home) }
+        try world.serve()
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
+    }
+
     /// The copy in the clear and the encrypted one in one run, in whichever order: it came encrypted.
     @Test(arguments: ["0.tar", "z.tar"])
     func theSameUpdateInTheClearBesideItTakesNothingAway(name: String) throws {
