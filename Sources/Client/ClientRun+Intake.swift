@@ -125,14 +125,13 @@ extension ClientRun {
     private func takeDecision(_ delivery: VerifiedDelivery) throws {
         let decision = try Decision(
             decoding: try delivery.bundle.payload(Decision.fileName, limit: FederationLimits.messageBytes))
-        if try !takeKeyDecision(decision, delivery) {
-            let notices = state.apply(
-                decision, sequence: delivery.manifest.seq, server: delivery.sender, enrolment: currentEnrolment,
-                asksConsent: configuration.consent == .ask)
-            for case .planWaits(let session) in notices { try clearPlans(of: session.id) }
-            try say(notices, from: delivery)
-            try saveState()
-        }
+        try takeKeyDecision(decision, delivery)
+        let notices = state.apply(
+            decision, sequence: delivery.manifest.seq, server: delivery.sender, enrolment: currentEnrolment,
+            asksConsent: configuration.consent == .ask)
+        for case .planWaits(let session) in notices { try clearPlans(of: session.id) }
+        try say(notices, from: delivery)
+        try saveState()
         try mailbox.commit(delivery, .accepted)
     }
 

@@ -293,29 +293,27 @@ extension ClientRun {
             key: Self.enrolmentKey(key.publicKey), kind: .enrol, to: [server], signedBy: key, payload: payload)
     }
 
-    /// The admin's answer about the key that is to follow.
-    ///
-    /// - Returns: whether the decision was about that.
-    func takeKeyDecision(_ decision: Decision, _ delivery: VerifiedDelivery) throws -> Bool {
+    /// The admin's answer about the key that is to follow. The change of the identity comes last: by the next key a run that
+    /// comes after a kill sees that all of this is still to do.
+    func takeKeyDecision(_ decision: Decision, _ delivery: VerifiedDelivery) throws {
         guard decision.subject == .enrolment, let next = mailbox.identity.next?.publicKey,
             mailbox.sent(key: Self.enrolmentKey(next))?.id == decision.about
-        else { return false }
+        else { return }
         let old = mailbox.identity.signing.publicKey
         let (name, until) = (home.name, now.adding(days: KeyRotation.overlapDays))
         let source = "; decision \(delivery.id) from \(delivery.sender)"
         if decision.verdict == .approved {
             try audit("key-in-use", subject: next.fingerprint, detail: "follows \(old.fingerprint)\(source)")
-            try mailbox.promoteNextKey(keepingOldUntil: until)
             try mailbox.updateTrust { (trust) throws(MailboxError) in trust.end(old, of: name, at: until) }
+            try mailbox.promoteNextKey(keepingOldUntil: until)
             attention("\(server) has taken this hospital's new key \(next.fingerprint); it signs from now on")
         } else {
             try audit("key-rejected", subject: next.fingerprint, detail: "\(decision.reason)\(source)")
-            try mailbox.dropNextKey()
             try mailbox.updateTrust { (trust) throws(MailboxError) in trust.remove(key: next, of: name) }
+            try mailbox.dropNextKey()
             let reason = decision.reason.isEmpty ? "" : ": \(decision.reason)"
             attention("\(server) did not take the new key \(next.fingerprint)\(reason); the old one goes on")
         }
-        return true
     }
 
     // MARK: ends

@@ -70,7 +70,7 @@ extension Mailbox {
         try settleKeyFiles()
     }
 
-    /// Finishes what a kill left of a promotion, and forgets keys whose last day is over.
+    /// Finishes what a kill left of a new key or a promotion, and forgets keys whose last day is over.
     package func settleKeyFiles() throws(MailboxError) {
         // A file's key took the place of an agent's, whose public half was still to go.
         let isReplaced = identity.retired.contains { $0.key.publicKey == identity.signing.publicKey }
@@ -78,7 +78,9 @@ extension Mailbox {
             try onDisk { () throws(FileError) in try files.remove(Identity.agentPath(home)) }
             try reloadIdentity()
         }
-        if identity.next == nil, try exists(Identity.publicPath(home, Identity.nextSuffix)) {
+        if let next = identity.next {
+            if !next.isInAgent { try writePublic(next.publicKey, to: Identity.publicPath(home, Identity.nextSuffix)) }
+        } else if try exists(Identity.publicPath(home, Identity.nextSuffix)) {
             try onDisk { () throws(FileError) in try files.remove(Identity.publicPath(home, Identity.nextSuffix)) }
         }
         try writePublic(identity.signing.publicKey, to: Identity.publicPath(home))

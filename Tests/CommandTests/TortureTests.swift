@@ -9,13 +9,18 @@ import Wire
 /// an undisturbed run; the next bundle works. `Scripts/torture.sh` tries every point, each test run a sample.
 @Suite(.enabled(if: Strace.isUsable, "strace is missing or may not trace here"))
 struct TortureTests {
-    private static let ticks = Torture.named(Journey.ticks)
+    private static let ticks = Torture.named(Journey.ticks + JourneyOfChanges.ticks)
+
+    private func stage(of tick: Journey.Tick) throws -> Journey.Stage {
+        let isOfChanges = JourneyOfChanges.ticks.contains { $0.name == tick.name }
+        return try #require((isOfChanges ? JourneyOfChanges.stages : Journey.stages).get()[tick.name])
+    }
 
     /// Of each tick and test, in a test run.
-    private static let sample = 6
+    private static let sample = 3
 
     @Test(arguments: ticks) func aKillAtAnyCallIsSurvived(tick: Journey.Tick) throws {
-        let stage = try #require(Journey.stages.get()[tick.name])
+        let stage = try stage(of: tick)
         let counts = try Strace.count(
             Strace.writing, of: tick.command, home: tick.home, in: try World.copy(of: stage.before, isPassing: true))
         let points = Strace.writing.flatMap { call in
@@ -34,7 +39,7 @@ struct TortureTests {
     }
 
     @Test(arguments: ticks) func anErrorOfTheDiskAtAnyCallIsSurvived(tick: Journey.Tick) throws {
-        let stage = try #require(Journey.stages.get()[tick.name])
+        let stage = try stage(of: tick)
         let counts = try Strace.count(
             Set(Strace.writing + Strace.reading).sorted(), of: tick.command, home: tick.home,
             in: try World.copy(of: stage.before, isPassing: true))
@@ -81,6 +86,24 @@ struct TortureTests {
             #expect(status["enrolled"] == true, "openat \(number) of a/mailbox")
         }
         #expect(number > 3)
+        FaultRecords.record(points: number - 1)
+    }
+
+    /// Whatever is left undone when the new key begins to sign, nobody does later: the key before it would have no end.
+    @Test(arguments: ["identity", "trust"]) func aKilledChangeOfKeysIsDoneByTheNextRun(folder: String) throws {
+        let tick = try #require(JourneyOfChanges.ticks.first { $0.name == "key in use" })
+        let stage = try stage(of: tick)
+        var number = 0
+        while true {
+            number += 1
+            let world = try World.copy(of: stage.before, isPassing: true)
+            let point = Strace.Point(call: "openat", number: number, fault: .kill)
+            let (outcome, isHit) = try Strace.run(
+                tick.command, injecting: point, at: [world.path("a/\(folder)")], in: world)
+            guard isHit else { break }
+            try Disturbance(tick, stage, "\(point) of \(folder)", outcome).converges(world)
+        }
+        #expect(number > 1)
         FaultRecords.record(points: number - 1)
     }
 

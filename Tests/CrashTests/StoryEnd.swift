@@ -19,7 +19,7 @@ struct StoryEnd: Equatable {
     let enrolled: [String]
     /// How each hospital's requests stand.
     let requests: [String: [String]]
-    /// How many keys each home believes of whom.
+    /// How many keys each home believes of whom, how many of those have an end, and which files its own keys are in.
     let keys: [String]
     let offers: [String]
 
@@ -50,9 +50,14 @@ struct StoryEnd: Equatable {
         }
         self.requests = requests
         keys = try Story.Party.allCases.flatMap { party in
-            try TrustStore.load(from: try story.home(party)).parties.map {
-                "\(party.rawValue) \($0.name) \($0.keys.count)"
-            }.sorted()
+            let home = try story.home(party)
+            let trust = try TrustStore.load(from: home)
+            let believed = trust.parties.map { known in
+                let ends = trust.signers.entries(of: known.name).count { $0.validBefore != nil }
+                return "\(party.rawValue) \(known.name) \(known.keys.count), \(ends)"
+            }
+            let own = try files.list(home.identity).map { $0.name.replacing(/[0-9]{8}/, with: "DAY") }.sorted()
+            return believed.sorted() + ["\(party.rawValue) \(own.joined(separator: " "))"]
         }
         self.offers = offers
     }
