@@ -28,7 +28,10 @@ extension Mailbox {
     ///
     /// - Parameter agentKey: the public half of a key that the agent of `SSH_AUTH_SOCK` holds; nil for a new one in a file.
     package func makeNextKey(agentKey: PublicKey?) throws(MailboxError) -> SigningKey {
-        if let next = identity.next { return next }
+        if let next = identity.next {
+            try writePublicOfNext()
+            return next
+        }
         if let agentKey {
             let key = SigningKey(publicKey: agentKey, agent: .ofEnvironment())
             do { try key.requireUsable() } catch { throw MailboxError(.identity, error) }
@@ -39,9 +42,9 @@ extension Mailbox {
             try onDisk { () throws(FileError) in
                 try files.writeFile(path, key.openSSHPrivateKey(comment: home.name.text), permissions: 0o600)
             }
-            try writePublic(key.publicKey, to: Identity.publicPath(home, Identity.nextSuffix))
         }
         try reloadIdentity()
+        try writePublicOfNext()
         guard let next = identity.next else {
             throw MailboxError(.identity, "the new key was written and is not there")
         }
@@ -78,9 +81,8 @@ extension Mailbox {
             try onDisk { () throws(FileError) in try files.remove(Identity.agentPath(home)) }
             try reloadIdentity()
         }
-        if let next = identity.next {
-            if !next.isInAgent { try writePublic(next.publicKey, to: Identity.publicPath(home, Identity.nextSuffix)) }
-        } else if try exists(Identity.publicPath(home, Identity.nextSuffix)) {
+        try writePublicOfNext()
+        if identity.next == nil, try exists(Identity.publicPath(home, Identity.nextSuffix)) {
             try onDisk { () throws(FileError) in try files.remove(Identity.publicPath(home, Identity.nextSuffix)) }
         }
         try writePublic(identity.signing.publicKey, to: Identity.publicPath(home))
@@ -164,6 +166,12 @@ extension Mailbox {
                 try files.remove(path(home, suffix))
             }
         }
+    }
+
+    /// An agent's next key has no other file.
+    private func writePublicOfNext() throws(MailboxError) {
+        guard let next = identity.next, !next.isInAgent else { return }
+        try writePublic(next.publicKey, to: Identity.publicPath(home, Identity.nextSuffix))
     }
 
     private func writePublic(_ key: PublicKey, to path: FilePath) throws(MailboxError) {

@@ -27,6 +27,15 @@ struct ShareTortureTests {
         try fail(in: tick, on: LoopbackShare.shared.get(), "errors of an exchange over SSH")
     }
 
+    /// A stick that is pulled out, or a mount whose other side has died: nothing that follows works either.
+    @Test(arguments: ticks) func aShareThatGoesAwayAtAnyCallIsSurvived(tick: Journey.Tick) throws {
+        let stage = try #require(ShareJourney.stages.get()[tick.name])
+        let points = try calls(of: tick, stage, on: nil, besides: false).map {
+            Interposer.Point(number: $0.number, call: $0.name, name: $0.file, error: ENOTCONN, isLasting: true)
+        }
+        try disturb(tick, stage, points, on: nil, besides: false, "departures of an exchange", #function)
+    }
+
     /// Of each tick and test, in a test run.
     private static let sample = 1
 

@@ -12,10 +12,12 @@ enum Interposer {
         let name: String
         /// nil: the process is killed.
         let error: Int32?
+        /// Whether all calls that follow fail in the same way.
+        var isLasting = false
 
         var description: String {
             let fault = error.map { String(cString: strerror($0)).lowercased() } ?? "killed"
-            return "call \(number): \(call) \(name): \(fault)"
+            return "call \(number): \(call) \(name): \(fault)\(isLasting ? " from there on" : "")"
         }
         var isPermissionDenied: Bool { error == EACCES }
     }
@@ -52,6 +54,7 @@ enum Interposer {
     ) throws -> (outcome: Outcome, isHit: Bool) {
         var faults = ["FAULTS_AT": "\(point.number)"]
         faults["FAULTS_ERROR"] = point.error.map { "\($0)" }
+        faults["FAULTS_LASTING"] = point.isLasting ? "1" : nil
         let (outcome, log) = try run(arguments, under: folders, faults, in: world)
         return (outcome, log.hasPrefix("HIT "))
     }

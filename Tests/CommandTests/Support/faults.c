@@ -5,6 +5,7 @@
 //   FAULTS_LOG     gets a line 'CALL PATH' for each call, or, with FAULTS_AT, 'HIT CALL PATH' for that one
 //   FAULTS_AT      the number, from 1, of the call that goes wrong
 //   FAULTS_ERROR   errno; without it the process is killed before the call is made
+//   FAULTS_LASTING all calls after that one fail too, as on a share that has gone away
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -23,6 +24,7 @@
 static const char *under;
 static long at;
 static int error_number;
+static int is_lasting;
 static int log_descriptor = -1;
 static atomic_long calls;
 
@@ -32,6 +34,7 @@ __attribute__((constructor)) static void begin(void) {
     const char *number = getenv("FAULTS_AT"), *error = getenv("FAULTS_ERROR");
     at = number ? atol(number) : 0;
     error_number = error ? atoi(error) : 0;
+    is_lasting = getenv("FAULTS_LASTING") != NULL;
     log_descriptor =
         (int)syscall(SYS_openat, AT_FDCWD, getenv("FAULTS_LOG"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     under = getenv("FAULTS_UNDER");
@@ -50,6 +53,10 @@ static int is_below(const char *path) {
 static int fails(const char *call, const char *path) {
     if (!under || !path || !is_below(path)) return 0;
     long number = atomic_fetch_add(&calls, 1) + 1;
+    if (at && number > at && is_lasting) {
+        errno = error_number;
+        return 1;
+    }
     if (at && number != at) return 0;
     char line[4200];
     int length = snprintf(line, sizeof line, "%s%s %s\n", at ? "HIT " : "", call, path);
