@@ -18,6 +18,8 @@ package struct TrainingWatch {
     package var progress: (_ round: Int, _ rounds: Int, TrainingProgress) -> Void
     /// Told while the frozen layers' features are computed: pictures done, and all.
     package var features: (_ done: Int, _ of: Int) -> Void = { _, _ in }
+    /// Told before hours of training begin, with what the run has found out: whoever is killed in them has marked that as said.
+    package var found: (RunReport) -> Void = { _ in }
     /// Told before the memory is taken.
     package var planned: (PlannedWork) -> Void = { _ in }
 
@@ -64,6 +66,8 @@ extension ClientRun {
             return
         }
         state.announced.forget("untrained")
+        reportProblems()
+        watch.found(report)
         let began = monotonicSeconds()
         let budget = configuration.timeBudget ?? .max
         for session in state.sessions where session.roundToTrain != nil {

@@ -81,6 +81,15 @@ extension WritableFile {
 /// What somebody wants of the names in a folder, however many there are: it bounds its own memory.
 package protocol NameSelection: Sendable {
     mutating func offer(_ entry: DirectoryEntry)
+    /// Whether it wants no more names.
+    var isDone: Bool { get }
+    /// The folder may hold more names than were offered.
+    mutating func breakOff()
+}
+
+extension NameSelection {
+    package var isDone: Bool { false }
+    package mutating func breakOff() {}
 }
 
 /// The primitive operations that everything on disk is built from: few, so that a test can let each of them fail in turn
@@ -100,7 +109,8 @@ package protocol FileSystem: Sendable {
     func removeDirectory(_ path: FilePath) throws(FileError)
     /// The names in a folder in no order, at most `limit` of them.
     func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry]
-    /// Offers the names in a folder, in no order and at most `limit` of them, one after the other.
+    /// Offers the names in a folder, in no order and at most `limit` of them, one after the other, and says where those were
+    /// not all.
     func select<Selection: NameSelection>(
         from folder: FilePath, limit: Int, _ selection: Selection
     ) throws(FileError) -> Selection
@@ -123,7 +133,9 @@ extension FileSystem {
         from folder: FilePath, limit: Int, _ selection: Selection
     ) throws(FileError) -> Selection {
         var selection = selection
-        for entry in try entries(folder, limit: limit) { selection.offer(entry) }
+        let entries = try entries(folder, limit: limit)
+        for entry in entries { selection.offer(entry) }
+        if entries.count >= limit { selection.breakOff() }
         return selection
     }
 }

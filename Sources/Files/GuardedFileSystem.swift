@@ -54,8 +54,10 @@ package struct GuardedFileSystem: FileSystem {
     package func select<Selection: NameSelection>(
         from folder: FilePath, limit: Int, _ selection: Selection
     ) throws(FileError) -> Selection {
-        try watched(folder) { [base] () throws(FileError) in
-            try base.select(from: folder, limit: limit, selection)
+        guard let share = share(of: folder) else { return try base.select(from: folder, limit: limit, selection) }
+        let progress = ShareGuard.Progress()
+        return try share.run(watching: progress) { [base] () throws(FileError) in
+            try base.select(from: folder, limit: limit, WatchedSelection(selection, progress)).selection
         }
     }
 
@@ -84,6 +86,25 @@ package struct GuardedFileSystem: FileSystem {
     }
 
     private func share(of path: FilePath) -> ShareGuard? { guards.first { path.starts(with: $0.root) } }
+}
+
+/// Whoever fills a folder with names must not make the share look dead: as long as they come, it is not.
+private struct WatchedSelection<Selection: NameSelection>: NameSelection {
+    var selection: Selection
+    private let progress: ShareGuard.Progress
+
+    init(_ selection: Selection, _ progress: ShareGuard.Progress) {
+        (self.selection, self.progress) = (selection, progress)
+    }
+
+    var isDone: Bool { progress.isToEnd || selection.isDone }
+
+    mutating func offer(_ entry: DirectoryEntry) {
+        progress.advance()
+        selection.offer(entry)
+    }
+
+    mutating func breakOff() { selection.breakOff() }
 }
 
 /// Reads into memory of its own: a call that was left behind may still write there when the caller's is long gone.

@@ -47,7 +47,10 @@ package struct LocalFileSystem: FileSystem {
 
     package func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
         var entries: [DirectoryEntry] = []
-        try visit(folder, limit: limit) { entries.append($0) }
+        _ = try visit(folder, limit: limit) {
+            entries.append($0)
+            return true
+        }
         return entries
     }
 
@@ -55,13 +58,19 @@ package struct LocalFileSystem: FileSystem {
         from folder: FilePath, limit: Int, _ selection: Selection
     ) throws(FileError) -> Selection {
         var selection = selection
-        try visit(folder, limit: limit) { selection.offer($0) }
+        let isWhole = try visit(folder, limit: limit) {
+            selection.offer($0)
+            return !selection.isDone
+        }
+        if !isWhole { selection.breakOff() }
         return selection
     }
 
+    /// - Parameter visitor: says whether it wants more.
+    /// - Returns: whether those were all.
     private func visit(
-        _ folder: FilePath, limit: Int, _ visitor: (DirectoryEntry) -> Void
-    ) throws(FileError) {
+        _ folder: FilePath, limit: Int, _ visitor: (DirectoryEntry) -> Bool
+    ) throws(FileError) -> Bool {
         guard let stream = folder.withPlatformString({ opendir($0) }) else { throw lastError("list", folder) }
         defer { closedir(stream) }
         var visits = 0
@@ -69,7 +78,7 @@ package struct LocalFileSystem: FileSystem {
             errno = 0
             guard let entry = readdir(stream) else {
                 if errno != 0 { throw lastError("list", folder) }
-                break
+                return true
             }
             let name = withUnsafePointer(to: &entry.pointee.d_name) { field in
                 field.withMemoryRebound(to: CChar.self, capacity: 256) { FilePath.Component(platformString: $0) }
@@ -84,9 +93,10 @@ package struct LocalFileSystem: FileSystem {
             case Int(DT_UNKNOWN): kind = try status(folder.appending(name))?.kind ?? .other
             default: kind = .other
             }
-            visitor(DirectoryEntry(component: name, kind: kind))
             visits += 1
+            guard visitor(DirectoryEntry(component: name, kind: kind)) else { return false }
         }
+        return false
     }
 
     package func status(_ path: FilePath) throws(FileError) -> FileStatus? {

@@ -6,7 +6,8 @@ package import SystemPackage
 /// program can end a call of its own that the kernel does not give back.
 ///
 /// 1. Each operation runs on a thread of its own. When it has not ended in time, it is left behind, and the caller gets an
-///    error that is the same for every operation: what a run says of it, it says once.
+///    error that is the same for every operation: what a run says of it, it says once. An operation of many steps that goes
+///    on when its time is over is asked to come to an end, and has the same time for that.
 /// 2. From then on every operation on this share fails at once: nothing more is left behind.
 /// 3. What a thread that was left behind uses (buffers, open files) stays its own.
 /// 4. While such a thread lives, so does the lock of `lockPath`, even after the process was told to end: a call that ignores
@@ -42,9 +43,10 @@ package final class ShareGuard: Sendable {
 
     /// - Parameters:
     ///   - bytes: how much the operation may have to move.
+    ///   - progress: of work that consists of many steps.
     ///   - work: must own everything that it uses.
     func run<Value>(
-        moving bytes: Int64 = 0, _ work: @escaping () throws(FileError) -> Value
+        moving bytes: Int64 = 0, watching progress: Progress? = nil, _ work: @escaping () throws(FileError) -> Value
     ) throws(FileError) -> Value {
         guard !hangs.load(ordering: .acquiring) else { throw silence }
         try takeLock()
@@ -57,11 +59,29 @@ package final class ShareGuard: Sendable {
         guard call.start() else {
             throw FileError.unreachable(root, .resourceTemporarilyUnavailable, hint: "no thread could be started")
         }
-        guard call.wait(patience + .seconds(bytes / Self.slowestRate)), let result = outcome.value else {
+        var hasEnded = call.wait(patience + .seconds(bytes / Self.slowestRate))
+        if !hasEnded, let progress, progress.end() { hasEnded = call.wait(patience) }
+        guard hasEnded, let result = outcome.value else {
             hangs.store(true, ordering: .releasing)
             throw silence
         }
         return try result.get()
+    }
+
+    /// How work of many steps goes on.
+    final class Progress: Sendable {
+        private let steps = Atomic<Int>(0)
+        private let ends = Atomic<Bool>(false)
+
+        func advance() { steps.add(1, ordering: .relaxed) }
+        var isToEnd: Bool { ends.load(ordering: .relaxed) }
+
+        /// Asks for an end.
+        /// - Returns: whether any step was made.
+        func end() -> Bool {
+            ends.store(true, ordering: .relaxed)
+            return steps.load(ordering: .relaxed) > 0
+        }
     }
 
     /// Lets go of an open file, whose closing may take its time or hang as well. On a share that hangs it stays open.

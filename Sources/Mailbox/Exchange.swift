@@ -140,6 +140,11 @@ package struct ExchangeSummary: Equatable, Sendable {
 
     init(_ way: Way) { self.way = way }
 
+    /// Whether an error is about one file, and not about its folder or the share.
+    func isOf(_ file: FilePath, _ error: FileError, of exchange: Exchange) -> Bool {
+        !error.isUnreachable && error.aboutItsPlace(in: exchange.root).path == file
+    }
+
     /// One folder that cannot be used is met once for each bundle, and a share that is full once for each folder.
     mutating func add(_ error: FileError, of exchange: Exchange) {
         let error = error.aboutItsPlace(in: exchange.root)

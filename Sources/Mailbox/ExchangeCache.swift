@@ -153,7 +153,9 @@ extension Mailbox {
         do {
             var found = try Exchange.detect(root, home: home)
             try cache.check(found, files)
-            if home.role == .server { found.unmounted = cache.checkFolders(of: found, files) }
+            if home.role == .server {
+                found.unmounted = cache.checkFolders(of: found, trust.parties.map(\.name), files)
+            }
             exchange = found
             // A share that does not answer may still have its folder's state in the system's memory.
             if !cache.isSilent { cache.trouble = nil }
@@ -206,14 +208,18 @@ extension ExchangeCache {
     }
 
     /// What was laid below one client's mount point would reach nobody, and count as delivered.
+    /// - Parameter known: the parties that this home knows, whose folders count whatever else lies beside them.
     /// - Returns: the clients' folders whose mounts are away.
-    fileprivate mutating func checkFolders(of exchange: Exchange, _ files: any FileSystem) -> Set<FilePath> {
+    fileprivate mutating func checkFolders(
+        of exchange: Exchange, _ known: [PartyName], _ files: any FileSystem
+    ) -> Set<FilePath> {
         guard exchange.layout == .perClient, let whole = (try? files.volume(of: exchange.root))??.mountPoint,
             let entries = try? files.list(exchange.root, limit: Mailbox.namesPerRun)
         else { return [] }
         var away: Set<FilePath> = []
-        for entry in entries where entry.kind == .directory && PartyName(entry.name) != nil {
-            let folder = exchange.root.appending(entry.component)
+        let others = entries.filter { $0.kind == .directory }.compactMap { PartyName($0.name) }
+        for name in Set(known).union(others).sorted() {
+            let folder = exchange.root.appending(name.text)
             guard let found = (try? files.volume(of: folder))??.mountPoint else { continue }
             // Compared with each other: the way to the root may lead over a link, and mount points are told without one.
             if found != whole {

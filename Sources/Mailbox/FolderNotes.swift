@@ -49,9 +49,20 @@ struct FolderNotes<Value: Equatable>: Equatable {
         if folders[folder]?.isEmpty == true { folders[folder] = nil }
     }
 
-    mutating func keep(_ isThere: (String) -> Bool) {
-        for path in all.keys where !isThere(path) { remove(path) }
+    /// Keeps of one folder's what is still there.
+    mutating func keep(in folder: String, _ isThere: (String) -> Bool) {
+        guard let kept = folders[folder]?.filter({ isThere($0.key) }) else { return }
+        count -= notes(in: folder).count - kept.count
+        folders[folder] = kept.isEmpty ? nil : kept
     }
+
+    /// Keeps the folders that are still there.
+    mutating func keepFolders(_ isThere: (String) -> Bool) {
+        for folder in folders.keys where !isThere(folder) { keep(in: folder) { _ in false } }
+    }
+
+    /// The folders of which anything is noted.
+    var folderNames: Set<String> { Set(folders.keys) }
 
     /// - Parameter folders: those that count for themselves from now on.
     mutating func setOwn(_ folders: Set<String>) { own = folders }

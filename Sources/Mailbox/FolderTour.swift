@@ -29,10 +29,19 @@ struct FolderTour: Equatable {
         (named, others) = (words[2], words[3])
     }
 
+    /// Names in the order in which they have their turn, where all are in one round.
+    func order(_ names: [String]) -> [String] {
+        names.map { (distance: distance(of: $0, isNamed: false), name: $0) }.sorted { $0.distance < $1.distance }
+            .map(\.name)
+    }
+
+    /// Goes on behind a name.
+    mutating func advance(behind name: String) { others &+= distance(of: name, isNamed: false) &+ 1 }
+
     /// How far a name lies ahead in its round.
-    fileprivate func distance(of entry: DirectoryEntry, isNamed: Bool) -> UInt64 {
+    fileprivate func distance(of name: String, isNamed: Bool) -> UInt64 {
         // What was looked at last comes last.
-        SipHash(key: key).hash(entry.name.utf8) &- (isNamed ? named : others) &- 1
+        SipHash(key: key).hash(name.utf8) &- (isNamed ? named : others) &- 1
     }
 
     fileprivate mutating func advance(_ turn: FolderSelection.Turn) {
@@ -66,6 +75,8 @@ struct FolderSelection: NameSelection {
     private(set) var count = 0
     /// What is no file.
     private(set) var odd: [DirectoryEntry] = []
+    /// Whether all names of the folder were met.
+    private(set) var isWhole = true
     private var named = Nearest()
     private var others = Nearest()
 
@@ -88,9 +99,11 @@ struct FolderSelection: NameSelection {
         }
         count += 1
         let isNamed = entry.isNamedAsABundle
-        let turn = Turn(entry: entry, isNamed: isNamed, distance: tour.distance(of: entry, isNamed: isNamed))
+        let turn = Turn(entry: entry, isNamed: isNamed, distance: tour.distance(of: entry.name, isNamed: isNamed))
         if isNamed { named.offer(turn, limit) } else { others.offer(turn, limit) }
     }
+
+    mutating func breakOff() { isWhole = false }
 
     /// The visits of this run.
     /// - Parameters:

@@ -17,21 +17,23 @@ extension Mailbox {
             settling: Settling.load(from: home.exchangeSettlingPath, files: files))
         pass.known = Set(
             trust.parties.map { exchange.towardsServer($0.name).string } + [exchange.fromServer(home.name).string])
-        pass.settling.setOwn(pass.known)
-        pass.cache.seen.setOwn(pass.known)
+        // What is noted of another exchange does not give way to what strangers lay down in this one.
+        let elsewhere = pass.settling.folderNames.union(pass.cache.seen.folderNames).filter {
+            !FilePath($0).starts(with: exchange.root)
+        }
+        pass.settling.setOwn(pass.known.union(elsewhere))
+        pass.cache.seen.setOwn(pass.known.union(elsewhere))
         let before = (pass.cache, pass.settling)
         // Whoever is believed now may have signed what was left where it lay.
         let believed = trust.digest
         if pass.cache.leftUnder != nil, pass.cache.leftUnder != believed { pass.settling.forgetLeft() }
-        for source in try sources(in: exchange, only: only, &pass.summary) {
-            // Whoever made folders for parties that do not exist would have as many budgets.
-            pass.budget = source.isOwn ? CollectingBudget() : pass.sharedBudget
-            try collect(source.folder, of: exchange, &pass)
-            if !source.isOwn { pass.sharedBudget = pass.budget }
+        for folder in try ownFolders(in: exchange, only: only) {
+            pass.budget = CollectingBudget()
+            try collect(folder, of: exchange, &pass)
         }
-        let all = pass
-        pass.settling.keep { all.mayBeThere($0, in: exchange) }
-        pass.settling.keepTours { all.known.union(all.listed).union(all.passedBy).contains($0) }
+        // Whoever makes folders for parties that do not exist has no more budgets by that.
+        pass.budget = CollectingBudget()
+        try collectFromStrangers(in: exchange, only: only, &pass)
         if !pass.settling.left.isEmpty { pass.cache.leftUnder = believed }
         if pass.cache != before.0 { try pass.cache.save(to: home) }
         if pass.settling != before.1 { try pass.settling.save(to: home.exchangeSettlingPath, files: files) }
@@ -57,35 +59,56 @@ extension Mailbox {
                 ?? (names.isEmpty ? "nobody is enrolled yet" : "known are \(names.sorted().joined(separator: ", "))"))
     }
 
-    /// The folders to look into, those of known parties first, and whether what is looked at there is bounded for each folder.
-    private func sources(
-        in exchange: Exchange, only: PartyName?, _ summary: inout ExchangeSummary
-    ) throws(MailboxError) -> [(folder: FilePath, isOwn: Bool)] {
-        guard home.role == .server else { return [(exchange.fromServer(home.name), true)] }
-        if let only { return [(exchange.towardsServer(only), true)] }
-        if exchange.layout == .flat { return [(exchange.root.appending("inbox"), true)] }
+    /// The folders of which each has a budget of its own. Those of known parties are found by their names, however many
+    /// others somebody makes beside them.
+    private func ownFolders(in exchange: Exchange, only: PartyName?) throws(MailboxError) -> [FilePath] {
+        guard home.role == .server else { return [exchange.fromServer(home.name)] }
+        if let only { return [exchange.towardsServer(only)] }
+        if exchange.layout == .flat { return [exchange.root.appending("inbox")] }
+        return trust.parties.map(\.name).filter { $0 != home.name }.sorted().map(exchange.towardsServer)
+    }
+
+    /// Of folders whose names nobody here knows, round and round in a secret order: who makes many keeps nobody waiting for
+    /// ever. What is noted of those that are gone is forgotten first, so that it takes no room from the others.
+    private func collectFromStrangers(
+        in exchange: Exchange, only: PartyName?, _ pass: inout CollectingPass
+    ) throws(MailboxError) {
+        let root = exchange.root.string
+        guard home.role == .server, exchange.layout == .perClient, only == nil else { return }
+        let names: [PartyName]
         do {
-            // Links are among them so that they are complained about instead of passed over.
-            let names = try files.list(exchange.root, limit: Self.namesPerRun)
-                .filter { $0.kind == .directory || $0.kind == .symlink }.compactMap { PartyName($0.name) }
             let known = Set(trust.parties.map(\.name))
-            return names.filter(known.contains).map { (exchange.towardsServer($0), true) }
-                + mixed(names.filter { !known.contains($0) }, by: \.text).map { (exchange.towardsServer($0), false) }
+            // Links are among them so that they are complained about instead of passed over.
+            names = try files.list(exchange.root, limit: Self.namesPerRun)
+                .filter { $0.kind == .directory || $0.kind == .symlink }.compactMap { PartyName($0.name) }
+                .filter { !known.contains($0) }
         } catch {
-            summary.add(error, of: exchange)
-            return []
+            return pass.summary.add(error, of: exchange)
         }
+        var tour = pass.settling.tour(of: root) ?? FolderTour()
+        let inOrder = tour.order(names.map(\.text)).compactMap { PartyName($0) }
+        pass.passedBy = Set(inOrder.map { exchange.towardsServer($0).string })
+        let before = pass
+        pass.settling.keepFolders { before.mayBeThere($0, in: exchange) }
+        pass.cache.seen.keepFolders { before.mayBeThere($0, in: exchange) }
+        var last: PartyName?
+        for name in inOrder where pass.budget.looks.isOpen {
+            pass.budget.looks.lookIntoFolder()
+            let folder = exchange.towardsServer(name)
+            pass.passedBy.remove(folder.string)
+            try collect(folder, of: exchange, &pass)
+            last = name
+        }
+        if let last { tour.advance(behind: last.text) }
+        pass.settling.setTour(pass.passedBy.isEmpty ? nil : tour, of: root)
     }
 
     private func collect(
         _ folder: FilePath, of exchange: Exchange, _ pass: inout CollectingPass
     ) throws(MailboxError) {
-        // Of strangers' folders some have no turn; what is noted of them stays.
-        guard pass.budget.looks.isOpen else {
-            pass.passedBy.insert(folder.string)
-            return
-        }
-        let name = { (path: String) in String(path.dropFirst(folder.string.count + 1)) }
+        let begin = folder.string.utf8.count + 1
+        // By bytes: a name may begin with a mark that makes one character with the slash.
+        let name = { (path: String) in String(Substring(path.utf8.dropFirst(begin))) }
         let noted = pass.settling.noted(in: folder.string).union(pass.cache.seen.notes(in: folder.string).keys)
         let selection: FolderSelection
         do {
@@ -94,8 +117,14 @@ extension Mailbox {
         } catch {
             return pass.summary.add(error, of: exchange)
         }
-        pass.present.formUnion(selection.met.values.map { folder.appending($0.component).string })
-        pass.listed.insert(folder.string)
+        var present = Set(selection.met.values.map { folder.appending($0.component).string })
+        if selection.isWhole {
+            pass.listed.insert(folder.string)
+        } else {
+            pass.passedBy.insert(folder.string)
+            pass.summary.problems.append(
+                "\(folder) holds more names than can be listed in one run: not every file in it has its turn")
+        }
         let due = due(in: folder.string, pass.settling).map(name)
         // As in the inbox: whoever floods a folder does not choose who waits.
         var visits = selection.visits(due: due, isMixed: exchange.layout == .flat)
@@ -103,7 +132,7 @@ extension Mailbox {
         while pass.budget.looks.isOpen, let entry = visits.next() {
             pass.budget.looks.look()
             let path = folder.appending(entry.component)
-            pass.present.insert(path.string)
+            present.insert(path.string)
             try pass.trying(path, in: exchange) {
                 guard let file = try lookAt(path, entry.name, of: exchange, &$0) else { return }
                 found.append(file)
@@ -111,14 +140,15 @@ extension Mailbox {
             }
         }
         pass.settling.setTour(visits.nextTour, of: folder.string)
-        for file in found.filter(\.isBelieved) + found.filter({ !$0.isBelieved }) {
+        for file in found.filter({ $0.believedSigner != nil }) + found.filter({ $0.believedSigner == nil }) {
             try pass.trying(file.path, in: exchange) {
                 if try fetch(file, of: exchange, &$0) { $0.cache.note(file.seen, at: file.path) }
             }
         }
-        knownProblems += pass.tellOddities(of: folder)
-        let present = pass.present
-        pass.cache.seen.keep { folderName(of: $0) != folder.string || present.contains($0) }
+        knownProblems += pass.tellLines(of: folder)
+        guard selection.isWhole else { return }
+        pass.cache.seen.keep(in: folder.string, present.contains)
+        pass.settling.keep(in: folder.string, present.contains)
     }
 
     /// - Returns: nil where nothing is to be fetched now.
@@ -134,19 +164,21 @@ extension Mailbox {
         var file = FoundFile(path: path, seen: seen, name: name)
         if pass.settling.isLeft(path.string, size: seen.size, modified: seen.modified, now: now) { return nil }
         guard hasRoom(for: seen.size) else {
-            pass.tell(file, Self.noRoom(for: seen.size))
+            pass.tell(file, Self.noRoom(for: seen.size), .left)
             return nil
         }
         guard seen.size > Self.smallBytes else { return try lookAtSmall(file, of: exchange, &pass) }
         switch try firstLook(at: path, size: seen.size, modified: seen.modified, as: path.string, &pass.settling) {
         case .part(let part):
-            pass.summary.problems.append(file.told("is \(part): 'consilium bundle join' makes the file again"))
+            pass.tell(file, Self.told(part), .part)
+            return nil
         case .growing: return nil
         case .blank(let hasSettled):
             pass.noteZeros(file, hasSettled: hasSettled)
             return nil
         case .junk where !Quarantine(home: home).hasRoom(for: seen.size):
-            pass.summary.problems.append(file.told("is not a bundle, and too large for quarantine/"))
+            pass.leave(file, "is not a bundle, and too large for quarantine/", now: now)
+            return nil
         case .junk:
             file.isJunk = true
             return file
@@ -158,7 +190,7 @@ extension Mailbox {
             guard preview.manifest.recipients.contains(home.name) else { break }
             switch rules.judge(preview.manifest, id: preview.id, signer: preview.signer) {
             case .deliver, .duplicate, .equivocation:
-                file.isBelieved = believes(preview, &pass.believed)
+                if believes(preview, &pass.believed) { file.believedSigner = preview.signer }
                 return file
             case .discard: break
             // It would lie here in the exchange's place, and where there is no room for it, for ever.
@@ -168,7 +200,7 @@ extension Mailbox {
             // What somebody known has signed is put on record and away, as from the inbox.
             case .refuse(_, let reason):
                 if isKnown(preview.signer) { return file }
-                pass.leave(file, reason, now: now)
+                pass.leave(file, "is not fetched: \(reason)", now: now)
                 return nil
             }
         }
@@ -184,6 +216,9 @@ extension Mailbox {
         pass.budget.looks.read(file.seen.size)
         switch try smallLook(at: file.path) {
         case .candidate: return file
+        case .part(let part):
+            pass.tell(file, Self.told(part), .part)
+            return nil
         case .forOthers:
             guard home.role == .client, exchange.layout == .flat else { return file }
             pass.cache.note(file.seen, at: file.path)
@@ -202,7 +237,7 @@ extension Mailbox {
         guard let (claim, reason) = file.claim,
             let obstacle = try holdObstacle(to: claim, besides: pass.strangers, isFetched: false)
         else { return true }
-        pass.leave(file, "\(reason), and \(obstacle)", now: now)
+        pass.leave(file, "is not fetched: \(reason), and \(obstacle)", now: now)
         return false
     }
 
@@ -210,16 +245,17 @@ extension Mailbox {
     private func fetch(_ file: FoundFile, of exchange: Exchange, _ pass: inout CollectingPass) throws -> Bool {
         let (path, seen) = (file.path, file.seen)
         guard try mayWait(file, &pass) else { return false }
-        guard file.isBelieved || pass.budget.copies.allows(seen.size) else {
+        let isBelieved = pass.disappointing.believes(file.believedSigner)
+        guard isBelieved || pass.budget.copies.allows(seen.size) else {
             let runs = pass.settling.wait(path.string)
-            if runs == Settling.patience { pass.summary.problems.append(file.told(Self.waited(runs))) }
+            if runs == Settling.patience { pass.tellNow(file, Self.waited(runs), .waiting) }
             return false
         }
         if seen.size > Self.smallBytes {
             let largest = try pass.largestInInbox ?? largestInInbox()
             pass.largestInInbox = largest
             guard hasInboxRoom(for: seen.size, beside: largest) else {
-                pass.tell(file, Self.noInboxRoom(for: seen.size, beside: largest))
+                pass.tell(file, Self.noInboxRoom(for: seen.size, beside: largest), .left)
                 return false
             }
         }
@@ -248,7 +284,7 @@ extension Mailbox {
                 // Not before it has shown to be whole: anybody can lay down a beginning that says how much is to follow.
                 if let waiting = file.claim { pass.strangers.append(waiting.claim) }
                 pass.largestInInbox = pass.largestInInbox.map { max($0, seen.size) }
-                if file.isBelieved { pass.budget.copies = budget }
+                if isBelieved { pass.budget.copies = budget }
             }
             // Looked at again, since the folder may have become a link while the file was copied, and the file another one.
             if home.role == .server, try exchange.isFolder(path.removingLastComponent(), files),
@@ -263,6 +299,7 @@ extension Mailbox {
             return true
         } catch let error as BundleError {
             if let cause = error.cause { throw cause }
+            if isBelieved, let signer = file.believedSigner { pass.disappointing.insert(signer) }
             return try settle(file, spooled, error, of: exchange, &pass)
         }
     }
@@ -284,10 +321,6 @@ extension Mailbox {
     ) throws -> Bool {
         // In a folder that all share, most of what is encrypted is for others.
         if error.reason == .notForThisIdentity, home.role == .client, exchange.layout == .flat { return true }
-        if let part = try PartHeader.read(spooled, files: files) {
-            pass.summary.problems.append(file.told("is \(part): 'consilium bundle join' makes the file again"))
-            return true
-        }
         let content = try SHA256Hash.digest(of: spooled, files: files)
         if !file.isJunk,
             !pass.settling.observe(file.path.string, size: content.size, digest: content.digest, now: now)
@@ -295,9 +328,9 @@ extension Mailbox {
             return false
         }
         guard Quarantine(home: home).hasRoom(for: content.size) else {
-            pass.summary.problems.append(
-                file.told("is no bundle for here (\(error.reason.rawValue)), and too large for quarantine/"))
-            return true
+            pass.leave(
+                file, "is no bundle for here (\(error.reason.rawValue)), and too large for quarantine/", now: now)
+            return false
         }
         guard pass.cache.seen.hasRoom(at: file.path.string) else {
             pass.noteMore(file)
@@ -308,7 +341,7 @@ extension Mailbox {
         try putAway(
             spooled, name: file.name, digest: content.digest, reason: error.reason.rawValue, detail: detail)
         pass.settling.forget(file.path.string)
-        pass.notePutAway(file, detail)
+        pass.tellNow(file, "is not a bundle: \(detail); a copy is in quarantine/", .junk)
         return true
     }
 
@@ -322,6 +355,10 @@ extension Mailbox {
             if size > largest, size <= Self.largestFile, hasRoom(for: size) { largest = size }
         }
         return largest
+    }
+
+    private static func told(_ part: PartHeader) -> String {
+        "is \(part): 'consilium bundle join' makes the file again"
     }
 
     private func isKnown(_ key: PublicKey) -> Bool {

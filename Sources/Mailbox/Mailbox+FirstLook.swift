@@ -17,6 +17,10 @@ extension Mailbox {
     static let unverifiedBytesPerRun: Int64 = 4 << 30
     /// How much of small files one run reads to look at them, in bytes.
     static let smallBytesPerRun: Int64 = 1 << 30
+    /// How long one run goes on looking at files where they lie, in seconds: a share may be slow, and headers dear to open.
+    static let lookSecondsPerRun: Double = 60
+    /// As how many looks a stranger's folder counts, whatever is in it.
+    static let looksPerFolder = 10
 
     /// Whether a file can be copied here, and decrypted into a second copy, so that others still find room after it. What one
     /// sender lays down must not end the run before it comes to the others.
@@ -108,6 +112,7 @@ extension Mailbox {
     }
 
     enum SmallLook {
+        case part(PartHeader)
         /// Perhaps a bundle, or one that was damaged on its way: the copy shows.
         case candidate
         /// Not now; it may be growing.
@@ -119,7 +124,8 @@ extension Mailbox {
     /// What need not be copied to be seen through: a flood of small files costs a short look at each.
     func smallLook(at path: FilePath) throws(FileError) -> SmallLook {
         switch try beginning(of: path) {
-        case .part, .bundle: return .candidate
+        case .part(let part): return .part(part)
+        case .bundle: return .candidate
         case .forOthers: return .forOthers
         case .other: break
         }
@@ -153,6 +159,17 @@ struct CopyBudget {
     }
 }
 
+/// Those of whom a large file that began well turned out to be no bundle in this run: holes cost their maker nothing, so that
+/// whatever else begins so has its turn with what nobody known has signed.
+struct Disappointing {
+    private var signers: Set<PublicKey> = []
+
+    mutating func insert(_ signer: PublicKey) { signers.insert(signer) }
+
+    /// - Parameter signer: nil where nobody is believed.
+    func believes(_ signer: PublicKey?) -> Bool { signer.map { !signers.contains($0) } ?? false }
+}
+
 /// What is left of a run's looks into one folder.
 struct LookBudget {
     /// How many files had their turn, and how much of the small ones was read.
@@ -161,36 +178,28 @@ struct LookBudget {
     /// How many of them are to be copied, or to be told of.
     private var files = 0
 
+    /// When the first look was.
+    private var begin: Double?
+
     var isOpen: Bool {
         looks < Mailbox.looksPerRun && files < Mailbox.filesPerRun && bytes < Mailbox.smallBytesPerRun
+            && (begin.map { MonotonicClock.seconds() - $0 < Mailbox.lookSecondsPerRun } ?? true)
     }
 
-    mutating func look() { looks += 1 }
+    mutating func look() {
+        looks += 1
+        begin = begin ?? MonotonicClock.seconds()
+    }
+
+    /// Of a folder that anybody can make, or many.
+    mutating func lookIntoFolder() {
+        look()
+        looks += Mailbox.looksPerFolder - 1
+    }
+
+    mutating func close() { looks = Mailbox.looksPerRun }
 
     mutating func read(_ size: Int64) { bytes += size }
 
     mutating func take() { files += 1 }
-}
-
-/// Files of a folder that begin with zeros: however many there are, a person is told in one line.
-struct ZeroCount {
-    private var (newOnes, knownOnes) = (0, 0)
-
-    /// - Parameter isNew: nil where it may still be growing.
-    mutating func note(isNew: Bool?) {
-        switch isNew {
-        case true?: newOnes += 1
-        case false?: knownOnes += 1
-        case nil: break
-        }
-    }
-
-    func new(in folder: String) -> [String] { line(newOnes, folder) }
-    func known(in folder: String) -> [String] { line(knownOnes, folder) }
-
-    private func line(_ count: Int, _ folder: String) -> [String] {
-        guard count > 0 else { return [] }
-        let files = counted(count, "file in \(folder) begins", "files in \(folder) begin")
-        return ["\(files) with zeros only, so far, and \(count == 1 ? "is" : "are") left there"]
-    }
 }

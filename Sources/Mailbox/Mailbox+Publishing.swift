@@ -143,7 +143,7 @@ extension Mailbox {
         hasLookedForForeignHand = true
         let known = Set(ledger.outgoing.values.map(\.name))
         // So few are opened that a folder full of them holds up no run; those that bear this home's name first.
-        let foreign = mixed(Array(present.subtracting(known).filter(Self.isBundleName)), by: \.self)
+        let foreign = FolderTour().order(present.subtracting(known).filter(Self.isBundleName).sorted())
         let own = foreign.filter { $0.contains("-\(home.name)-") }
         let others = foreign.filter { !$0.contains("-\(home.name)-") }
         for name in (own + others).prefix(Self.foreignFilesPerRun) {

@@ -37,7 +37,7 @@ extension Mailbox {
         var (small, large) = ([InboxFile](), [LargeFile]())
         while pass.looks.isOpen, let entry = visits.next() {
             pass.looks.look()
-            guard let file = try lookAt(entry), !pass.settling.isLeft(file, now: now) else { continue }
+            guard let file = try lookAt(entry, &pass), !pass.settling.isLeft(file, now: now) else { continue }
             if file.size <= Self.smallBytes {
                 guard try isCandidate(file, &pass) else { continue }
                 small.append(file)
@@ -57,7 +57,7 @@ extension Mailbox {
         pass.received.remaining = visits.left
         for file in small { try take(file, &pass) }
         for file in inOrderOfBelief(large) { try take(file, &pass) }
-        tellBlanks(pass)
+        tellLines(&pass)
 
         try note(pass.received.refusals)
         let changes = pass.changes
@@ -81,9 +81,9 @@ extension Mailbox {
         let selection = try onDisk { () throws(FileError) in
             try select(from: home.inbox, noted: pass.settling.noted(in: ""), pass.settling.tour(of: ""))
         }
-        pass.settling.keep { selection.met[$0] != nil }
-        for entry in selection.odd where pass.settling.report(entry.name) {
-            problems.append("inbox/\(Quarantine.printable(entry.name)) is not a plain file and was not opened")
+        if selection.isWhole { pass.settling.keep(in: "") { selection.met[$0] != nil } }
+        for entry in selection.odd {
+            tell("is not a plain file and was not opened", .odd, of: entry.name, &pass)
         }
         return selection.visits(due: due(in: "", pass.settling), isMixed: false)
     }
@@ -106,49 +106,58 @@ extension Mailbox {
         let path = home.inbox.appending(file.component)
         pass.looks.read(file.size)
         do {
-            guard case .noBundle(let digest, let size) = try smallLook(at: path) else { return true }
-            if pass.settling.observe(file.name, size: size, digest: digest, now: now) { return true }
-            pass.received.settling += 1
-            return false
+            switch try smallLook(at: path) {
+            case .candidate, .forOthers: return true
+            case .part(let part):
+                tell(part, file, &pass)
+                return false
+            case .noBundle(let digest, let size):
+                if pass.settling.observe(file.name, size: size, digest: digest, now: now) { return true }
+                pass.received.settling += 1
+                return false
+            }
         } catch {
-            try tell(error, of: path)
+            try tell(error, of: file, &pass)
             return false
         }
     }
 
-    func mixed<Item>(_ items: [Item], by name: (Item) -> String) -> [Item] {
-        let salt = Array("\(now.seconds)/".utf8)
-        return items.map { (SHA256Hash.digest(of: salt + Array(name($0).utf8)), $0) }.sorted { $0.0 < $1.0 }.map(\.1)
-    }
-
     /// - Returns: nil where there is no plain file now.
-    private func lookAt(_ entry: DirectoryEntry) throws(MailboxError) -> InboxFile? {
+    private func lookAt(_ entry: DirectoryEntry, _ pass: inout ReceivingPass) throws(MailboxError) -> InboxFile? {
         let path = home.inbox.appending(entry.component)
         do {
             guard let status = try files.status(path), status.kind == .regular else { return nil }
             return InboxFile(
                 component: entry.component, size: status.size, modified: status.modified, inode: status.inode)
         } catch {
-            try tell(error, of: path)
+            try tell(error, of: path, entry.name, &pass)
             return nil
         }
     }
 
+    private func tell(
+        _ error: FileError, of file: InboxFile, _ pass: inout ReceivingPass
+    ) throws(MailboxError) {
+        try tell(error, of: home.inbox.appending(file.component), file.name, &pass)
+    }
+
     /// Trouble with this one file must not keep the others waiting; trouble with our own disk stops the run.
-    private func tell(_ error: FileError, of path: FilePath) throws(MailboxError) {
+    private func tell(
+        _ error: FileError, of path: FilePath, _ name: String, _ pass: inout ReceivingPass
+    ) throws(MailboxError) {
         guard error.path == path else { throw MailboxError(error) }
-        if !error.isMissing { problems.append(error.description) }
+        if !error.isMissing { pass.lines.tell(error.description, .unreadable, of: name, &pass.settling) }
     }
 
     /// - Returns: nil where nothing is to be done with it now.
     private func lookInto(_ file: InboxFile, _ pass: inout ReceivingPass) throws(MailboxError) -> FirstLook? {
         let path = home.inbox.appending(file.component)
         guard file.size <= Self.largestFile else {
-            report(file, "has more than \(Self.largestFile) bytes and was not read", &pass)
+            tell("has more than \(Self.largestFile) bytes and was not read", .left, of: file.name, &pass)
             return nil
         }
         guard hasRoom(for: file.size) else {
-            report(file, Self.noRoom(for: file.size), &pass)
+            tell(Self.noRoom(for: file.size), .left, of: file.name, &pass)
             return nil
         }
         do {
@@ -156,11 +165,11 @@ extension Mailbox {
                 at: path, size: file.size, modified: file.modified, as: file.name, &pass.settling)
             // Looked at in each run, which costs little: a copy may be filled in under the same time and size.
             if case .blank(let hasSettled) = look {
-                pass.zeros.note(isNew: hasSettled ? pass.settling.report(file.name) : nil)
+                pass.lines.noteZeros(of: file.name, hasSettled: hasSettled, &pass.settling)
             }
             return look
         } catch {
-            try tell(error, of: path)
+            try tell(error, of: file, &pass)
             return nil
         }
     }
@@ -169,59 +178,71 @@ extension Mailbox {
     private func inOrderOfBelief(_ files: [LargeFile]) -> [LargeFile] {
         var ids: Set<Digest> = []
         var (believed, others) = ([LargeFile](), [LargeFile]())
-        for var file in mixed(files, by: \.file.name) {
-            if case .bundle(let preview) = file.look { file.isBelieved = believes(preview, &ids) }
-            if file.isBelieved { believed.append(file) } else { others.append(file) }
+        for var file in files {
+            if case .bundle(let preview) = file.look, believes(preview, &ids) { file.believedSigner = preview.signer }
+            if file.believedSigner != nil { believed.append(file) } else { others.append(file) }
         }
-        return believed + others
+        let total = others.reduce(0) { $0 + $1.file.size }
+        return believed + (total > Self.unverifiedBytesPerRun ? others.shuffled() : others)
     }
 
-    private func tellBlanks(_ pass: ReceivingPass) {
-        problems += pass.zeros.new(in: "inbox/")
-        knownProblems += pass.zeros.known(in: "inbox/")
+    private func tellLines(_ pass: inout ReceivingPass) {
+        problems += pass.lines.new(in: "inbox/")
+        knownProblems += pass.lines.known(in: "inbox/")
+        let isNew = pass.settling.reportOverflow(pass.lines.isOverflowing)
+        guard pass.lines.isOverflowing else { return }
+        if isNew { problems.append(FileLines.overflow(in: "inbox/")) }
+        if !isNew { knownProblems.append(FileLines.overflow(in: "inbox/")) }
     }
 
     private func take(_ large: LargeFile, _ pass: inout ReceivingPass) throws(MailboxError) {
         let file = large.file
         switch large.look {
-        case .part(let part): return report(part, file, &pass)
+        case .part(let part): return tell(part, file, &pass)
         case .junk where !Quarantine(home: home).hasRoom(for: file.size):
             return leave(file, Self.tooLarge("not a bundle"), &pass)
         case .blank, .growing, .junk, .forOthers, .bundle: break
         }
-        guard hasRoom(for: file.size) else { return report(file, Self.noRoom(for: file.size), &pass) }
-        guard large.isBelieved || pass.budget.allows(file.size) else {
+        guard hasRoom(for: file.size) else {
+            return tell(Self.noRoom(for: file.size), .left, of: file.name, &pass)
+        }
+        let isBelieved = pass.disappointing.believes(large.believedSigner)
+        guard isBelieved || pass.budget.allows(file.size) else {
             pass.received.remaining += 1
             let runs = pass.settling.wait(file.name)
-            if runs == Settling.patience {
-                problems.append("inbox/\(Quarantine.printable(file.name)) \(Self.waited(runs))")
-            }
+            if runs == Settling.patience { pass.lines.tell(Self.told(file.name, Self.waited(runs)), .waiting) }
             return
         }
-        if !large.isBelieved { pass.budget.spend(file.size) }
+        if !isBelieved { pass.budget.spend(file.size) }
         // What cannot be a bundle is copied once, to be put away, and not in each run in which it might still grow.
         let isJunk = if case .junk = large.look { true } else { false }
-        try take(file, hasSettled: isJunk, isBelieved: large.isBelieved, &pass)
+        try take(file, hasSettled: isJunk, believed: isBelieved ? large.believedSigner : nil, &pass)
     }
 
+    /// - Parameter signer: who is believed to have signed it; nil where the budget has paid for it.
     private func take(
-        _ file: InboxFile, hasSettled: Bool = false, isBelieved: Bool = false, _ pass: inout ReceivingPass
+        _ file: InboxFile, hasSettled: Bool = false, believed signer: PublicKey? = nil, _ pass: inout ReceivingPass
     ) throws(MailboxError) {
         let path = home.inbox.appending(file.component)
         let spooled = spoolPath()
         do {
             guard try copy(path, to: spooled, size: file.size) else { return pass.received.settling += 1 }
         } catch {
-            return try tell(error, of: path)
+            return try tell(error, of: file, &pass)
         }
         var archive = spooled
         do {
             archive = try signedArchive(in: spooled)
             let unverified = try BundleReader.open(archive, files: files)
-            try sort(unverified, manifest: try unverified.manifest(), from: file, original: spooled, &pass)
+            let manifest = try unverified.manifest()
+            pass.settling.forget(file.name)
+            try sort(unverified, manifest: manifest, from: file, original: spooled, &pass)
         } catch let error as BundleError {
             if let cause = error.cause { throw MailboxError(cause) }
-            if isBelieved { pass.budget.spend(file.size) }
+            if let signer {
+                pass.budget.spend(file.size)
+                pass.disappointing.insert(signer)
+            }
             try settle(file, spooled, error, hasSettled: hasSettled, &pass)
         } catch let error as MailboxError {
             throw error
@@ -241,9 +262,6 @@ extension Mailbox {
     private func settle(
         _ file: InboxFile, _ spooled: FilePath, _ error: BundleError, hasSettled: Bool, _ pass: inout ReceivingPass
     ) throws(MailboxError) {
-        if let part = try onDisk({ () throws(FileError) in try PartHeader.read(spooled, files: files) }) {
-            return report(part, file, &pass)
-        }
         let content = try onDisk { () throws(FileError) in try SHA256Hash.digest(of: spooled, files: files) }
         let isForOthers = error.reason == .notForThisIdentity
         if !isForOthers, !hasSettled {
@@ -271,20 +289,23 @@ extension Mailbox {
         pass.finished.append(file)
     }
 
-    /// Says something about a file in the inbox, once.
-    private func report(_ file: InboxFile, _ what: String, _ pass: inout ReceivingPass) {
-        let line = "inbox/\(Quarantine.printable(file.name)) \(what)"
-        if pass.settling.report(file.name) { problems.append(line) } else { knownProblems.append(line) }
+    private static func told(_ name: String, _ what: String) -> String {
+        "inbox/\(Quarantine.printable(name)) \(what)"
     }
 
-    private func report(_ part: PartHeader, _ file: InboxFile, _ pass: inout ReceivingPass) {
-        report(
-            file, "is \(part): 'consilium bundle join \(home.inbox)' makes the file again; remove the parts then", &pass
-        )
+    /// Says something about an entry in the inbox, once.
+    private func tell(_ what: String, _ sort: FileLines.Sort, of name: String, _ pass: inout ReceivingPass) {
+        pass.lines.tell(Self.told(name, what), sort, of: name, &pass.settling)
+    }
+
+    private func tell(_ part: PartHeader, _ file: InboxFile, _ pass: inout ReceivingPass) {
+        tell(
+            "is \(part): 'consilium bundle join \(home.inbox)' makes the file again; remove the parts then", .part,
+            of: file.name, &pass)
     }
 
     private func leave(_ file: InboxFile, _ what: String, _ pass: inout ReceivingPass) {
-        report(file, what, &pass)
+        tell(what, .left, of: file.name, &pass)
         pass.settling.leave(file, now: now)
     }
 
@@ -304,7 +325,9 @@ struct ReceivingPass {
     var settling: Settling
     var budget = CopyBudget()
     var looks = LookBudget()
-    var zeros = ZeroCount()
+    var lines = FileLines()
+    /// Whose large files are copied under the budget from now on.
+    var disappointing = Disappointing()
     /// What is held since this pass began.
     var claims: [HoldingClaim] = []
     var changes: [(inout Ledger) -> Void] = []
@@ -324,5 +347,6 @@ struct ReceivingPass {
 private struct LargeFile {
     let file: InboxFile
     let look: Mailbox.FirstLook
-    var isBelieved = false
+    /// Who signed its beginning, where this home believes him.
+    var believedSigner: PublicKey?
 }

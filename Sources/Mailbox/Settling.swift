@@ -25,8 +25,12 @@ struct Settling: Equatable {
     }
 
     private var observations = FolderNotes<Observation>(bound: kept)
-    /// Entries that are no files, and were reported once.
+    /// Files and other entries of which something was told, once.
     private var oddities = FolderNotes<Bool>(bound: kept)
+    /// Files of zeros that were told, once; apart, since they cost their maker nothing.
+    private var zeros = FolderNotes<Bool>(bound: kept)
+    /// Whether it was told that more is odd in the inbox than can be noted.
+    private(set) var isOverflowTold = false
     /// In how many runs files had to wait for others.
     private var waits = FolderNotes<Int64>(bound: kept)
     /// After how many of them a person is told.
@@ -60,7 +64,7 @@ struct Settling: Equatable {
     /// that stay where they are, or wait for room, would take the turns of others in each run.
     func due(in folder: String, now: Timestamp, limit: Int) -> [String] {
         let due = observations.notes(in: folder).filter {
-            $0.value.isDue(now) && oddities[$0.key] == nil && waits[$0.key] == nil
+            $0.value.isDue(now) && !hasReported($0.key) && waits[$0.key] == nil
         }
         return due.sorted { ($0.value.since, $0.key) < ($1.value.since, $1.key) }.prefix(limit).map(\.key)
     }
@@ -68,20 +72,44 @@ struct Settling: Equatable {
     /// The files in a folder of which anything is noted.
     func noted(in folder: String) -> Set<String> {
         Set(observations.notes(in: folder).keys).union(oddities.notes(in: folder).keys)
-            .union(waits.notes(in: folder).keys).union(left.notes(in: folder).keys)
+            .union(zeros.notes(in: folder).keys).union(waits.notes(in: folder).keys)
+            .union(left.notes(in: folder).keys)
+    }
+
+    /// What becomes of something that is to be told of a file.
+    enum Report {
+        case isNew
+        /// It was told before.
+        case isKnown
+        /// It would be told in each run, since nobody can note that it was.
+        case isOneTooMany
+    }
+
+    mutating func report(_ name: String) -> Report {
+        if oddities[name] != nil { return .isKnown }
+        return oddities.note(true, at: name) ? .isNew : .isOneTooMany
     }
 
     /// - Returns: whether it is new.
-    mutating func report(_ name: String) -> Bool { oddities[name] == nil && oddities.note(true, at: name) }
+    mutating func reportZeros(_ name: String) -> Bool { zeros[name] == nil && zeros.note(true, at: name) }
 
     /// Whether nothing new would be said of it.
-    func hasReported(_ name: String) -> Bool { oddities[name] != nil }
+    func hasReported(_ name: String) -> Bool { oddities[name] != nil || zeros[name] != nil }
+
+    /// - Returns: whether that is to be told now.
+    mutating func reportOverflow(_ isOverflowing: Bool) -> Bool {
+        defer { isOverflowTold = isOverflowing }
+        return isOverflowing && !isOverflowTold
+    }
 
     /// Whether it is not copied as long as nobody does anything about it, and a person knows.
     func isSetAside(_ name: String) -> Bool { hasReported(name) || left[name] != nil }
 
+    /// Of a file that has been taken, or put away, or whose notes are of no use.
     mutating func forget(_ name: String) {
         observations.remove(name)
+        oddities.remove(name)
+        zeros.remove(name)
         waits.remove(name)
     }
 
@@ -97,12 +125,11 @@ struct Settling: Equatable {
         if tour == nil || tours[folder] != nil || tours.count < Self.toursKept { tours[folder] = tour }
     }
 
-    mutating func keepTours(_ isThere: (String) -> Bool) { tours = tours.filter { isThere($0.key) } }
-
     /// - Parameter folders: those of which each has its own part of what can be noted.
     mutating func setOwn(_ folders: Set<String>) {
         observations.setOwn(folders)
         oddities.setOwn(folders)
+        zeros.setOwn(folders)
         waits.setOwn(folders)
         left.setOwn(folders)
     }
@@ -128,14 +155,31 @@ struct Settling: Equatable {
     }
 
     /// Looks at all of them again.
-    mutating func forgetLeft() { left.keep { _ in false } }
+    mutating func forgetLeft() { left.keepFolders { _ in false } }
 
-    /// Forgets what is no longer there.
-    mutating func keep(_ isThere: (String) -> Bool) {
-        observations.keep(isThere)
-        oddities.keep(isThere)
-        left.keep(isThere)
-        waits.keep(isThere)
+    /// Forgets what is no longer in a folder.
+    mutating func keep(in folder: String, _ isThere: (String) -> Bool) {
+        observations.keep(in: folder, isThere)
+        oddities.keep(in: folder, isThere)
+        zeros.keep(in: folder, isThere)
+        left.keep(in: folder, isThere)
+        waits.keep(in: folder, isThere)
+    }
+
+    /// Forgets folders that are no longer there, and their tours.
+    mutating func keepFolders(_ isThere: (String) -> Bool) {
+        observations.keepFolders(isThere)
+        oddities.keepFolders(isThere)
+        zeros.keepFolders(isThere)
+        left.keepFolders(isThere)
+        waits.keepFolders(isThere)
+        tours = tours.filter { isThere($0.key) }
+    }
+
+    /// The folders of which anything is noted.
+    var folderNames: Set<String> {
+        observations.folderNames.union(oddities.folderNames).union(zeros.folderNames).union(left.folderNames)
+            .union(waits.folderNames)
     }
 
     // MARK: file
@@ -156,6 +200,10 @@ struct Settling: Equatable {
                 Observation(size: size, digest: digest, since: Timestamp(seconds: since)), at: name)
         }
         for case .string(let name) in oddities { settling.oddities.note(true, at: name) }
+        if case .array(let names) = fields["zeros"] {
+            for case .string(let name) in names { settling.zeros.note(true, at: name) }
+        }
+        if case .bool(let isTold) = fields["overflow"] { settling.isOverflowTold = isTold }
         if case .array(let items) = fields["left"] {
             for item in items {
                 guard var reader = try? ObjectReader(item, context: "settling.json"),
@@ -197,6 +245,7 @@ struct Settling: Equatable {
         }
         let json: JSONValue = [
             "files": .array(items), "oddities": .array(oddities.all.keys.sorted().map { .string($0) }),
+            "zeros": .array(zeros.all.keys.sorted().map { .string($0) }), "overflow": .bool(isOverflowTold),
             "left": .array(left),
             "waits": .object(waits.all.mapValues { .integer($0) }),
             "tours": .object(tours.mapValues { .array($0.numbers.map { .integer($0) }) }),

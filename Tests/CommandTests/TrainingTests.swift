@@ -56,7 +56,9 @@ import Wire
     @Test(arguments: [SIGTERM, SIGINT, SIGKILL])
     func aKilledTrainingGoesOnToTheSameBytes(signal: Int32) throws {
         let world = try Self.longRound()
+        try world.shell("mkdir a/inbox/odd")
         let ended = try Self.interrupt(world, "a", with: signal)
+        #expect(ended.output.split(separator: "\n").count { $0.contains("odd is not a plain file") } == 1, "\(ended)")
         #expect(world.names("a/outbox", "update").isEmpty, "the round was over before the signal: \(ended)")
         let folder = try #require(Self.sessionFolder(world, "a"))
         if signal == SIGKILL {

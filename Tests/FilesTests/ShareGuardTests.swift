@@ -62,6 +62,42 @@ import Testing
         }
     }
 
+    /// Whoever fills a folder does not make the share look dead: the look at it is brought to an end.
+    @Test func aFolderThatTakesLongToListIsNotTheSharesEnd() throws {
+        try withTemporaryFolder { folder in
+            let files = World.guarded(folder, folder.appending("lock"), SlowFolder())
+            var names = Names()
+            names = try files.select(from: folder, limit: 1_000_000, names)
+            #expect(names.count > 0 && names.count < 1_000_000 && !names.isWhole)
+            #expect(try files.status(folder) != nil)
+            #expect(try files.select(from: folder, limit: 3, Names()) == Names(count: 3, isWhole: false))
+        }
+    }
+
+    private struct Names: NameSelection, Equatable {
+        var count = 0
+        var isWhole = true
+        mutating func offer(_ entry: DirectoryEntry) { count += 1 }
+        mutating func breakOff() { isWhole = false }
+    }
+
+    /// A name in a millisecond, without end.
+    private final class SlowFolder: ForwardingFileSystem {
+        let base: any FileSystem = LocalFileSystem()
+
+        func select<Selection: NameSelection>(
+            from folder: FilePath, limit: Int, _ selection: Selection
+        ) throws(FileError) -> Selection {
+            var selection = selection
+            for _ in 0..<limit where !selection.isDone {
+                usleep(1000)
+                selection.offer(DirectoryEntry(component: "name", kind: .regular))
+            }
+            selection.breakOff()
+            return selection
+        }
+    }
+
     @Test func anOperationThatDoesNotEndIsLeftBehindAndTheNextIsNotTried() throws {
         try withTemporaryFolder { folder in
             let world = try World(folder)

@@ -83,14 +83,61 @@ import Wire
 
     /// It was looked at while it was growing: it need not wait for a whole round.
     @Test func whatGrewInACrowdedInboxIsTakenSoon() throws {
-        let home = try Home.open(server.root, files: PhantomFolder(server.inbox, count: 40_000))
-        let path = server.inbox.appending("request-hospital-a-0123abcd.tar")
-        try world.lay(world.manifest(), as: "request-hospital-a-0123abcd.tar")
+        // All have their turn in the first run. In the second one, among so many others, it would hardly have one.
+        let home = try Home.open(server.root, files: PhantomFolder(server.inbox, count: 4000))
+        let others = try Home.open(
+            server.root, files: PhantomFolder(server.inbox, count: 200_000, named: { "other-\($0).pdf" }))
+        let path = server.inbox.appending("from the courier.tar")
+        try world.lay(world.manifest(), as: "from the courier.tar")
         let whole = try content(path)
         try QuickFileSystem().writeFile(path, Array(whole.prefix(700)))
         #expect(try run(home, minute: 0).received.deliveries.isEmpty)
         try QuickFileSystem().writeFile(path, whole)
-        #expect(try run(home, minute: 1).received.deliveries.count == 1)
+        #expect(try run(others, minute: 1).received.deliveries.count == 1)
+    }
+
+    // MARK: what is told
+
+    enum Junk: CaseIterable { case parts, unreadable, zeros }
+
+    /// Whatever lies in a folder in great numbers, the mail is a few lines in the first runs, and none at all later.
+    @Test(arguments: Junk.allCases, [false, true])
+    func aCrowdOfAnySortIsAFewLines(junk: Junk, isInExchange: Bool) throws {
+        let folder = isInExchange ? try folder("hospital-a") : server.inbox
+        let content: PhantomFolder.Content =
+            switch junk {
+            case .parts: .bytes(try part())
+            case .unreadable: .withheld
+            case .zeros: .bytes([UInt8](repeating: 0, count: 1100 << 10))
+            }
+        let home = try Home.open(server.root, files: PhantomFolder(folder, count: 6000, content: content))
+        for minute in 0..<9 {
+            let lines =
+                isInExchange ? try collect(home, minute: minute).lines : try run(home, minute: minute).problems
+            #expect(lines.count <= 5, "\(lines)")
+            #expect(minute < 7 || lines.isEmpty, "\(minute): \(lines)")
+        }
+    }
+
+    /// The first block of a part, as somebody makes who has no bundle.
+    private func part() throws -> [UInt8] {
+        let source = world.root.appending("whole.bin")
+        try QuickFileSystem().writeFile(source, [UInt8](repeating: 7, count: 5000))
+        let target = world.root.appending("parts")
+        try QuickFileSystem().makeDirectories(target)
+        let parts = try FileSplitter.split(source, into: target, partSize: 2048, files: QuickFileSystem())
+        return try content(try #require(parts.first))
+    }
+
+    /// Zeros cost nothing; what is told of other files has its own place.
+    @Test func zerosSilenceNothingElse() throws {
+        let zeros = PhantomFolder(
+            server.inbox, count: 6000, content: .bytes([UInt8](repeating: 0, count: 1100 << 10)))
+        let home = try Home.open(server.root, files: zeros)
+        for minute in 0..<4 { _ = try run(home, minute: minute) }
+        try QuickFileSystem().writeFile(server.inbox.appending("a part"), try part())
+        let told = try run(home, minute: 4).problems
+        #expect(told.contains { $0.contains("'consilium bundle join") }, "\(told)")
     }
 
     // MARK: the exchange
@@ -146,6 +193,36 @@ import Wire
         try QuickFileSystem().remove(path)
         _ = try collect(server, minute: 1, only: name("hospital-a"))
         #expect(!String(decoding: try content(notes), as: UTF8.self).contains("torn.tar"))
+    }
+
+    /// A folder that somebody made and took away leaves nothing behind that silences others.
+    @Test func aStrangersFolderThatIsGoneSilencesNoOther() throws {
+        let crowd = PhantomFolder(try folder("ghost"), count: 5600)
+        let home = try Home.open(server.root, files: crowd)
+        for minute in 0..<8 { _ = try collect(home, minute: minute) }
+        try QuickFileSystem().removeTree(root.appending("ghost"))
+        try write("broken", try folder("newcomer").appending("request.tar"))
+        _ = try collect(home, minute: 8)
+        let told = try collect(home, minute: 9).lines
+        #expect(told.count == 1 && told[0].contains("request.tar in the exchange is not a bundle"), "\(told)")
+    }
+
+    /// Whoever may write in the root of an exchange makes as many entries there as he likes.
+    @Test func aKnownHospitalsFolderIsFoundInACrowdedRoot() throws {
+        try QuickFileSystem().makeDirectories(root)
+        try world.lay(world.manifest(), as: "request.tar", in: try folder("hospital-a"))
+        let home = try Home.open(server.root, files: CrowdedRoot(root))
+        #expect(try collect(home, minute: 0).copied.count == 1)
+    }
+
+    /// In Swift a slash and a mark that follows it are one character.
+    @Test func namesThatBeginWithAMarkAreNotedToo() throws {
+        let crowd = PhantomFolder(try folder("hospital-a"), count: 1500, named: { "\u{301}j\($0)" })
+        let home = try Home.open(server.root, files: crowd)
+        for minute in 0..<4 { _ = try collect(home, minute: minute) }
+        let kept = try tree(server.quarantine)
+        for minute in 4..<9 { #expect(try collect(home, minute: minute).lines.isEmpty) }
+        #expect(try tree(server.quarantine) == kept)
     }
 
     // MARK: names

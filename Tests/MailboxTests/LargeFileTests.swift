@@ -106,6 +106,23 @@ import Wire
         #expect(received.remaining == (received.deliveries.isEmpty ? 4 : 3))
     }
 
+    /// Whoever has a key signs as many beginnings as he likes, and holes cost him nothing.
+    @Test(arguments: [false, true])
+    func whoDisappointsOnceIsBelievedNoMoreInThatRun(isInExchange: Bool) throws {
+        let copies = Copies()
+        let home = try Home.open(server.root, files: SizedFiles(large: 3 << 30, copies: copies))
+        let folder = isInExchange ? try folder("hospital-a") : home.inbox
+        for number in 1...6 {
+            try layLarge(Int64(number), in: folder)
+            let path = folder.appending("update-\(number).tar")
+            var damaged = try QuickFileSystem().readFile(path, limit: 1 << 26)
+            damaged[damaged.count - 2000] = 1
+            try QuickFileSystem().writeFile(path, damaged)
+        }
+        if isInExchange { _ = try collect(home) } else { _ = try run(home) }
+        #expect(copies.count <= 2, "one that is believed, one of the budget: \(copies.count)")
+    }
+
     // MARK: room
 
     @Test func whatIsRefusedAndTooLargeForQuarantineLeavesANote() throws {
@@ -133,7 +150,7 @@ import Wire
         for number in 1...6 { try layLarge(Int64(number), in: folder, key: key, federation: session("e")) }
         let first = try collect()
         #expect(first.summary.copied.isEmpty && first.summary.problems.count == 4, "\(first.summary.problems)")
-        #expect(first.summary.problems.last?.contains("3 more large bundles") == true, "\(first.summary.problems)")
+        #expect(first.summary.problems.last?.contains("3 more large files") == true, "\(first.summary.problems)")
         #expect(try names(server.inbox).isEmpty && names(server.quarantine).isEmpty)
         let log = OpenLog()
         let watched = try Home.open(server.root, files: WatchingFileSystem(log: log))

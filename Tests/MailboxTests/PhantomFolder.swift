@@ -10,10 +10,22 @@ final class PhantomFolder: ForwardingFileSystem {
     private let folder: FilePath
     private let count: Int
     private let pattern: @Sendable (Int) -> String
+    private let kind: Content
     private let gone = Mutex<Set<String>>([])
 
-    init(_ folder: FilePath, count: Int, named pattern: @escaping @Sendable (Int) -> String = { "scan-\($0).pdf" }) {
-        (self.folder, self.count, self.pattern) = (folder, count, pattern)
+    enum Content {
+        /// Each has another one.
+        case junk
+        case bytes([UInt8])
+        /// None may be opened.
+        case withheld
+    }
+
+    init(
+        _ folder: FilePath, count: Int, content: Content = .junk,
+        named pattern: @escaping @Sendable (Int) -> String = { "scan-\($0).pdf" }
+    ) {
+        (self.folder, self.count, kind, self.pattern) = (folder, count, content, pattern)
     }
 
     /// How many of the phantoms are left.
@@ -39,6 +51,7 @@ final class PhantomFolder: ForwardingFileSystem {
 
     func openForReading(_ path: FilePath) throws(FileError) -> any ReadableFile {
         guard let content = content(path) else { return try base.openForReading(path) }
+        if case .withheld = kind { throw FileError("open", path, .permissionDenied) }
         return content
     }
 
@@ -52,7 +65,26 @@ final class PhantomFolder: ForwardingFileSystem {
             let number = Int(name.filter(\.isNumber)), number < count, name == pattern(number),
             !gone.withLock({ $0.contains(name) })
         else { return nil }
-        return PhantomFile(Array("junk of \(name)".utf8), inode: UInt64(number))
+        let bytes =
+            switch kind {
+            case .junk, .withheld: Array("junk of \(name)".utf8)
+            case .bytes(let bytes): bytes
+            }
+        return PhantomFile(bytes, inode: UInt64(number))
+    }
+}
+
+/// A folder of which the system lists only what others have laid beside what is there.
+final class CrowdedRoot: ForwardingFileSystem {
+    let base: any FileSystem = QuickFileSystem()
+    private let root: FilePath
+
+    init(_ root: FilePath) { self.root = root }
+
+    func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
+        guard folder == root else { return try base.entries(folder, limit: limit) }
+        return (0..<limit).compactMap { FilePath.Component("x\($0)") }
+            .map { DirectoryEntry(component: $0, kind: .regular) }
     }
 }
 

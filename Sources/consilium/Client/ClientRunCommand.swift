@@ -29,6 +29,7 @@ struct ClientRunCommand: ParsableCommand, UsesShares {
         var watch = TrainingWatch(
             shouldStop: { StopSignal.isReceived },
             progress: { line.update(round: $0, rounds: $1, $2) })
+        watch.found = { printer.showSoFar(attention: $0.attention) }
         watch.planned = { line.announce($0) }
         watch.features = { line.update(features: $0, of: $1) }
         let report = try ClientRun.tick(

@@ -7,12 +7,23 @@ import Server
 import Wire
 
 /// What a run says: under cron only what a person has to know, with `--verbose` everything, with `--json` one document.
-struct TickOutput {
-    let options: OutputOptions
+final class TickOutput {
+    private let options: OutputOptions
+    /// How many lines are printed already.
+    private var shown = 0
+
+    init(options: OutputOptions) { self.options = options }
+
+    /// What a person has to know so far: the rest follows at the end, which a kill may prevent.
+    func showSoFar(attention: [String]) {
+        guard !options.json else { return }
+        for line in attention.dropFirst(shown) { Console.print(line) }
+        shown = attention.count
+    }
 
     func show(attention: [String], details: [String]) {
         if options.json { return printJSON(attention: attention, details: details, isBusy: false) }
-        for line in attention { Console.print(line) }
+        showSoFar(attention: attention)
         if options.verbose {
             for line in details { Console.print(line) }
         }

@@ -1,0 +1,114 @@
+import Wire
+
+/// What one run tells of single files in a folder: of each sort the first ones one by one, and the number of the others.
+/// However many files somebody lays down, a person reads a few lines.
+struct FileLines {
+    /// How many of a sort are told one by one.
+    private static let each = 3
+
+    enum Sort: CaseIterable {
+        /// Large, and not wanted here or without room.
+        case left
+        case junk
+        case part
+        case waiting
+        case unreadable
+        /// No file.
+        case odd
+
+        /// Of those that are not told one by one.
+        fileprivate func more(_ count: Int, in folder: String) -> String {
+            let (what, one, many) =
+                switch self {
+                case .left: ("more large file", "is left where it is", "are left where they are")
+                case .junk:
+                    (
+                        "more file", "is not a bundle; a copy is in quarantine/",
+                        "are not bundles; copies are in quarantine/"
+                    )
+                case .part: ("more file", "is a part of another one", "are parts of others")
+                case .waiting: ("more large file", "has waited as long", "have waited as long")
+                case .unreadable: ("more file", "cannot be read", "cannot be read")
+                case .odd: ("more entry", "is not a plain file", "are not plain files")
+                }
+            let plural = self == .odd ? "more entries" : nil
+            return "\(counted(count, what, plural)) in \(folder) \(count == 1 ? one : many)"
+        }
+    }
+
+    private struct Lines {
+        var first: [String] = []
+        var count = 0
+
+        mutating func add(_ line: String) {
+            count += 1
+            if first.count < FileLines.each { first.append(line) }
+        }
+    }
+
+    private var new: [Sort: Lines] = [:]
+    private var known: [Sort: Lines] = [:]
+    private var zeros = ZeroCount()
+    /// Whether there is more than can be noted.
+    private(set) var isOverflowing = false
+
+    /// Tells something of a file, once as long as the file is there.
+    mutating func tell(_ line: String, _ sort: Sort, of name: String, _ settling: inout Settling) {
+        switch settling.report(name) {
+        case .isNew: new[sort, default: Lines()].add(line)
+        case .isKnown: known[sort, default: Lines()].add(line)
+        case .isOneTooMany: isOverflowing = true
+        }
+    }
+
+    /// Tells something that will not come again.
+    mutating func tell(_ line: String, _ sort: Sort) { new[sort, default: Lines()].add(line) }
+
+    mutating func tellOfNoOther() { isOverflowing = true }
+
+    /// - Parameter hasSettled: whether it may not be growing any more.
+    mutating func noteZeros(of name: String, hasSettled: Bool, _ settling: inout Settling) {
+        zeros.note(isNew: hasSettled ? settling.reportZeros(name) : nil)
+    }
+
+    func new(in folder: String) -> [String] { lines(new, folder) + zeros.new(in: folder) }
+
+    /// What is so still.
+    func known(in folder: String) -> [String] { lines(known, folder) + zeros.known(in: folder) }
+
+    /// The same words in each run.
+    static func overflow(in folder: String) -> String {
+        "so many files in \(folder) are no bundles that of others nobody is told until those are removed"
+    }
+
+    private func lines(_ lines: [Sort: Lines], _ folder: String) -> [String] {
+        Sort.allCases.flatMap { sort -> [String] in
+            guard let told = lines[sort] else { return [] }
+            let more = told.count - told.first.count
+            return told.first + (more > 0 ? [sort.more(more, in: folder)] : [])
+        }
+    }
+}
+
+/// Files of a folder that begin with zeros: however many there are, a person is told in one line.
+private struct ZeroCount {
+    private var (newOnes, knownOnes) = (0, 0)
+
+    /// - Parameter isNew: nil where it may still be growing.
+    mutating func note(isNew: Bool?) {
+        switch isNew {
+        case true?: newOnes += 1
+        case false?: knownOnes += 1
+        case nil: break
+        }
+    }
+
+    func new(in folder: String) -> [String] { line(newOnes, folder) }
+    func known(in folder: String) -> [String] { line(knownOnes, folder) }
+
+    private func line(_ count: Int, _ folder: String) -> [String] {
+        guard count > 0 else { return [] }
+        let files = counted(count, "file in \(folder) begins", "files in \(folder) begin")
+        return ["\(files) with zeros only, so far, and \(count == 1 ? "is" : "are") left there"]
+    }
+}
