@@ -32,8 +32,6 @@ struct CollectingPass {
     var summary = ExchangeSummary(.collecting)
     /// Of the folder that is looked into.
     var budget = CollectingBudget()
-    /// Of all folders that are nobody's.
-    var sharedBudget = CollectingBudget()
     /// What was laid into the inbox to wait for an enrolment.
     var strangers: [HoldingClaim] = []
     /// Bundles that were recognised by their beginnings.
@@ -42,10 +40,9 @@ struct CollectingPass {
     var largestInInbox: Int64?
     /// Whose large files are copied under the budget from now on.
     var disappointing = Disappointing()
-    /// Folders of which all names were met, those for which there was no turn, and those of known parties.
-    var listed: Set<String> = []
-    var passedBy: Set<String> = []
+    /// Folders of known parties, and strangers' for which there was no turn yet.
     var known: Set<String> = []
+    var passedBy: Set<String> = []
     /// Of the folder that is looked into.
     private var lines = FileLines()
 
@@ -79,8 +76,8 @@ struct CollectingPass {
     /// Of a known party's folder that is away nobody knows, nor of another exchange. Folders that others make and take away
     /// leave nothing behind.
     func mayBeThere(_ folder: String, in exchange: Exchange) -> Bool {
-        only != nil || known.contains(folder) || passedBy.contains(folder) || listed.contains(folder)
-            || folder == exchange.root.string || !FilePath(folder).starts(with: exchange.root)
+        known.contains(folder) || passedBy.contains(folder) || folder == exchange.root.string
+            || !FilePath(folder).starts(with: exchange.root)
     }
 
     /// Says something of a file, once.

@@ -197,8 +197,6 @@ struct LookBudget {
         looks += Mailbox.looksPerFolder - 1
     }
 
-    mutating func close() { looks = Mailbox.looksPerRun }
-
     mutating func read(_ size: Int64) { bytes += size }
 
     mutating func take() { files += 1 }

@@ -234,9 +234,8 @@ extension Mailbox {
         do {
             archive = try signedArchive(in: spooled)
             let unverified = try BundleReader.open(archive, files: files)
-            let manifest = try unverified.manifest()
+            try sort(unverified, manifest: try unverified.manifest(), from: file, original: spooled, &pass)
             pass.settling.forget(file.name)
-            try sort(unverified, manifest: manifest, from: file, original: spooled, &pass)
         } catch let error as BundleError {
             if let cause = error.cause { throw MailboxError(cause) }
             if let signer {
