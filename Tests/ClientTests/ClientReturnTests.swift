@@ -96,7 +96,8 @@ import Wire
     ) throws {
         let decision = Decision(subject: subject, about: try digest(about), verdict: verdict, session: session)
         _ = state.apply(
-            decision, sequence: number, server: try #require(server), enrolment: nil, asksConsent: true)
+            decision, sequence: number, server: try #require(server), signer: "SHA256:key", enrolment: nil,
+            asksConsent: true)
     }
 
     private static func orders(_ events: [Event]) -> [[Event]] {
