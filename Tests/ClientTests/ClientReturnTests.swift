@@ -189,6 +189,13 @@ import Wire
         }
     }
 
+    @Test("a drop that comes alone, of a request that was approved after the one that is known here, ends the session")
+    func lastDropAlone() throws {
+        // The drop of the second request and the approval of the first are overtaken, and not said again.
+        let outcome = try outcome([.approval(2, 1), .global(1), .drop(1, 12)])
+        #expect(outcome.toTrain == nil && outcome.ended == Self.dropped && outcome.open == 0)
+    }
+
     @Test("to be excluded and readmitted hides no approval, whichever comes first")
     func readmitted() throws {
         for order in Self.orders([.approval(1, 1), .global(1), .exclusion(1, 2), .readmission(1, 3)]) {

@@ -29,6 +29,56 @@ import Wire
         world.names("S/outbox", "decision").filter { $0.contains("-to-hospital-\(home)-") }
     }
 
+    // MARK: enrolments
+
+    /// A rejection by mistake did not arrive; the approval that followed it did, and stays the last word under every key.
+    @Test(arguments: [false, true])
+    func aRejectionThatWasTakenBackIsNotSaidAgain(wasKeptByAnEarlierVersion: Bool) throws {
+        let world = try World.initialised()
+        for home in World.everybody { try world.answer(home) }
+        try world.serve()
+        try world.shell("mv S/enrolments/pending/*hospital-a* S/enrolments/rejected/")
+        try world.approveEnrolments()
+        try world.shell("rm S/outbox/decision-*-to-hospital-a-* && cp -a S/mailbox/outgoing kept")
+        try world.shell("mv S/enrolments/rejected/*hospital-a* S/enrolments/approved/")
+        try world.serve()
+        try world.visit("a")
+        try world.answer("a")
+        try world.serve()
+        if wasKeptByAnEarlierVersion {
+            let ledger = try world.text("S/mailbox/ledger.json")
+            let kept = ledger.replacing(/(\/rejected"[^}]*"retired":)true/) { "\($0.output.1)false" }
+            try #require(kept != ledger)
+            try world.write(kept, to: "S/mailbox/ledger.json")
+            try world.shell("cp -n kept/* S/mailbox/outgoing/")
+        }
+        world.advance(seconds: 60)
+        try world.succeed("key", "rotate", "--compromised", "--home", "S")
+        #expect(decisions(to: "a", in: world).isEmpty)
+        try believeNewKey(at: ["a"], in: world)
+        let visit = try world.visit("a")
+        #expect(!visit.output.contains("enrolment rejected"), "\(visit)")
+        try world.succeed("client", "request", "--home", "a", "--rounds", "1")
+    }
+
+    /// It was said again under a new key before the mistake was seen: what takes it back goes out alone.
+    @Test func onlyTheLastDecisionAboutAnEnrolmentGoesOut() throws {
+        let world = try World.initialised()
+        for home in World.everybody { try world.answer(home) }
+        try world.serve()
+        try world.shell("mv S/enrolments/pending/*hospital-a* S/enrolments/rejected/")
+        try world.approveEnrolments()
+        world.advance(seconds: 60)
+        try world.succeed("key", "rotate", "--compromised", "--home", "S")
+        #expect(decisions(to: "a", in: world).count == 1)
+        try world.shell("mv S/enrolments/rejected/*hospital-a* S/enrolments/approved/")
+        try world.serve()
+        #expect(decisions(to: "a", in: world).count == 1)
+        try believeNewKey(at: ["a"], in: world)
+        let visit = try world.visit("a")
+        #expect(visit.output.contains("enrolment approved") && !visit.output.contains("rejected"), "\(visit)")
+    }
+
     // MARK: the server's key
 
     /// With the stolen key a thief refuses an enrolment under a high number: what the next key says counts all the same.
@@ -71,5 +121,53 @@ import Wire
         let visit = try world.visit("a")
         #expect(visit.output.contains("enrolment rejected"), "\(visit)")
         #expect(try world.run("client", "request", "--home", "a", "--rounds", "1").status == 77)
+    }
+
+    /// What became of an earlier request did not arrive; the approval of the one that followed did, and the hospital trains.
+    @Test(arguments: ["drop", "withdrawal"])
+    func anEndBeforeTheStandingRequestEndsNothingUnderTheNewKey(way: String) throws {
+        let world = try World.enrolled()
+        try world.configure("S", "quorum: 2")
+        try world.startSession("spring", ["a", "b"], rounds: 2)
+        try world.shell("mkdir lost && mv S/outbox/decision-*-to-hospital-a-* lost/")
+        if way == "drop" {
+            try world.succeed("server", "drop", "spring", "hospital-a", "--home", "S")
+        } else {
+            try world.succeed("client", "withdraw", "--home", "a")
+            try world.answer("a")
+        }
+        // The session has too few hospitals now.
+        _ = try world.run("server", "run", "--home", "S")
+        try world.shell("mv S/outbox/decision-*-to-hospital-a-* lost/")
+        try world.request(["a"], rounds: 2)
+        try world.approveAll("spring")
+        try world.visit("a")
+        try world.answer("a")
+        try world.serve()
+        world.advance(seconds: 60)
+        try world.succeed("key", "rotate", "--compromised", "--home", "S")
+        try believeNewKey(at: World.everybody, in: world)
+        let visit = try world.visit("a")
+        #expect(!visit.output.contains("is over"), "\(visit)")
+        for _ in 1...2 { try world.journey(["a", "b"]) }
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.history("spring").map { $0.fate(of: "hospital-a") } == ["counted", "counted"])
+    }
+
+    /// What cannot be said again stays where it is, and is not counted with what left.
+    @Test func onlyWhatLeftTheOutboxIsCounted() throws {
+        let world = try World.enrolled()
+        try world.request(["a", "b"])
+        for (number, home) in [(1, "a"), (2, "b")] {
+            try world.succeed(
+                "server", "reject", "REQ-\(number)", "--reason", "no ethics approval at \(home)", "--home", "S")
+        }
+        try world.serve()
+        try world.shell("sed -i 's/no ethics approval at b/no ethixx approval at b/' S/mailbox/outgoing/*.tar")
+        world.advance(seconds: 60)
+        let made = try world.succeed("key", "rotate", "--compromised", "--home", "S", "--verbose")
+        let told = try world.serve()
+        #expect(told.output.contains("decision for hospital-b: "), "\(told)")
+        #expect(!told.output.contains("left the outbox"), "\(made) \(told)")
     }
 }
