@@ -31,6 +31,29 @@ import Wire
 
     // MARK: enrolments
 
+    /// The file of the home that is gone is moved about by mistake: nothing leaves the outbox, at no tick.
+    @Test func anOldEnrolmentThatCannotBeApprovedTakesNothingFromTheNewHome() throws {
+        let world = try World.enrolled()
+        try makeNewHome("b", 2, in: world)
+        try world.serve()
+        try world.approveEnrolments()
+        try world.visit("b")
+        try world.startSession("spring", ["a", "b"])
+        try world.shell("mv S/enrolments/approved/ENR-2-* S/enrolments/rejected/")
+        try world.serve()
+        let outbox = world.names("S/outbox")
+        #expect(outbox.contains { $0.hasPrefix("global-") } && !decisions(to: "b", in: world).isEmpty)
+        try world.shell("mv S/enrolments/rejected/ENR-2-* S/enrolments/approved/")
+        let told = try world.serve()
+        #expect(told.output.contains("ENR-2-hospital-b.tar cannot be approved: the key"), "\(told)")
+        #expect(!told.output.contains("is issued again"), "\(told)")
+        #expect(world.names("S/outbox") == outbox)
+        try world.serve()
+        #expect(world.names("S/outbox") == outbox)
+        try world.journey(["a", "b"])
+        #expect(try world.session("spring")["state"].text == "finished")
+    }
+
     /// A rejection by mistake did not arrive; the approval that followed it did, and stays the last word under every key.
     @Test(arguments: [false, true])
     func aRejectionThatWasTakenBackIsNotSaidAgain(wasKeptByAnEarlierVersion: Bool) throws {
@@ -77,6 +100,62 @@ import Wire
         try believeNewKey(at: ["a"], in: world)
         let visit = try world.visit("a")
         #expect(visit.output.contains("enrolment approved") && !visit.output.contains("rejected"), "\(visit)")
+    }
+
+    /// Of a hospital whose enrolment is refused no model stays where it could be read, as after a revocation.
+    @Test func whoIsEnrolledNoMoreGetsNoModel() throws {
+        let world = try World.enrolled()
+        try world.shell("mkdir X")
+        try world.configure("S", "exchange: \(world.path("X"))")
+        try world.startSession()
+        try world.succeed("server", "reissue", "spring", "hospital-b", "--home", "S")
+        try world.serve()
+        let models = { (home: String) in world.names("X/hospital-\(home)/outbox", "global").count }
+        try #require(models("a") == 1 && models("b") == 2)
+        try world.shell("mv S/enrolments/approved/ENR-2-* S/enrolments/rejected/")
+        let told = try world.serve()
+        #expect(told.output.contains("hospital-b is enrolled no more"), "\(told)")
+        #expect(models("a") == 1 && models("b") == 0)
+        #expect(world.names("S/outbox", "global").allSatisfy { !$0.contains("-to-hospital-b-") })
+        #expect(world.names("X/hospital-b/outbox", "decision").count >= 2, "what tells it so goes out")
+        world.advance(days: 2)
+        try world.serve()
+        #expect(models("a") == 1 && models("b") == 0)
+    }
+
+    /// The name of a hospital that was enrolled stays taken, and what was made for its home is not for the next one.
+    @Test(arguments: [true, false])
+    func theNameOfWhoIsEnrolledNoMoreIsTaken(wasRevoked: Bool) throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        try world.journey(["a", "b"])
+        world.advance(days: 1)
+        if wasRevoked { try world.succeed("server", "revoke", "hospital-b", "--home", "S") }
+        try world.shell("mv S/enrolments/approved/ENR-2-* S/enrolments/rejected/")
+        try world.serve()
+        world.advance(seconds: 60)
+        try makeNewHome("b", 2, in: world)
+        let desk = try world.serve()
+        #expect(desk.output.contains("!! THE NAME hospital-b IS TAKEN"), "\(desk)")
+        #expect(desk.output.contains("!!   old key  revoked, over, or taken out"), "\(desk)")
+        #expect(desk.output.contains("NOBODY VOUCHES FOR THE NEW KEY"), "\(desk)")
+        try world.approveEnrolments()
+        let visit = try world.visit("b")
+        #expect(!visit.output.contains("old age recipient"), "\(visit)")
+        #expect(visit.output.contains("enrolment approved"), "\(visit)")
+        try world.startSession("autumn", ["b", "c"])
+        try world.journey(["b", "c"])
+        #expect(try world.session("autumn")["state"].text == "finished")
+        // Whoever was never enrolled takes no name.
+        try world.succeed("client", "init", "--home", "d", "--name", "hospital-d", "--invite", "invite.tar")
+        try world.answer("d")
+        try world.serve()
+        try world.shell("mv S/enrolments/pending/* S/enrolments/rejected/")
+        try world.serve()
+        try world.shell("rm -r d")
+        try world.succeed("client", "init", "--home", "d", "--name", "hospital-d", "--invite", "invite.tar")
+        try world.answer("d")
+        #expect(try !world.serve().output.contains("IS TAKEN"))
     }
 
     // MARK: the server's key
