@@ -11,16 +11,17 @@ extension ClientState {
     /// A signed decision of the server.
     ///
     /// - Parameters:
+    ///   - signer: fingerprint of the server's key that signed it.
     ///   - enrolment: the bundle of this hospital's own enrolment. A decision about another one, which somebody sent in this
     ///     hospital's name, says nothing about this hospital.
     ///   - asksConsent: the configuration says `consent: ask`.
     package mutating func apply(
-        _ decision: Decision, sequence: Int64, server: PartyName, enrolment: Digest?, asksConsent: Bool
+        _ decision: Decision, sequence: Int64, server: PartyName, signer: String, enrolment: Digest?, asksConsent: Bool
     ) -> [ClientNotice] {
         if decision.subject == .enrolment, decision.about != enrolment { return [] }
-        let subject = "\(decision.about) \(decision.session?.hex ?? "-")" + (decision.isOfStanding ? " standing" : "")
-        guard sequence > newestDecision[subject] ?? 0 else { return [] }
-        newestDecision[subject] = sequence
+        let subject = Self.subject(of: decision)
+        guard sequence > newestNumber(about: subject) else { return [] }
+        newestDecision[Self.entry(subject, by: signer)] = sequence
         if decision.subject == .enrolment {
             let approved = decision.verdict == .approved
             enrolled = approved
@@ -31,7 +32,7 @@ extension ClientState {
         switch decision.verdict {
         case .approved:
             impliesEnrolment()
-            notices = approve(decision, sequence)
+            notices = approve(decision, sequence, signer)
         case .rejected:
             if decision.subject == .session, let session = decision.session {
                 return [.updateRefused(session, reason: decision.reason)]
@@ -42,7 +43,7 @@ extension ClientState {
             notices =
                 withdrawnRequest(by: decision).map { conclude($0.id, as: .withdrawn, decision) } ?? false
                 ? [.requestWithdrawn] : []
-        case .dropped: return drop(decision, sequence, asksConsent: asksConsent)
+        case .dropped: return drop(decision, sequence, signer, asksConsent: asksConsent)
         case .excluded: return decision.session.map { [.excluded($0, reason: decision.reason)] } ?? []
         case .readmitted: return decision.session.map { [.readmitted($0)] } ?? []
         }
@@ -90,13 +91,13 @@ extension ClientState {
     // MARK: requests
 
     /// A request that was taken back meanwhile stays so: the session is only noted, and opens as left.
-    private mutating func approve(_ decision: Decision, _ sequence: Int64) -> [ClientNotice] {
+    private mutating func approve(_ decision: Decision, _ sequence: Int64, _ signer: String) -> [ClientNotice] {
         guard let session = decision.session, let own = request(decision.about) else { return [] }
         change(request: own.id) { own in
             own.session = session
             // A server that has forgotten sending its decisions sends all of them again, with higher numbers: those of a
             // request that stands must not stay behind those of one before it. One that is over does not become the newest.
-            if own.approval == 0 || own.status == .approved { own.approval = sequence }
+            if own.approval == 0 || own.status == .approved { (own.approval, own.approver) = (sequence, signer) }
         }
         guard own.status == .sent else { return [] }
         if let reason = over[session.hex] {
@@ -107,7 +108,9 @@ extension ClientState {
         return [.requestApproved(session)]
     }
 
-    private mutating func drop(_ decision: Decision, _ sequence: Int64, asksConsent: Bool) -> [ClientNotice] {
+    private mutating func drop(
+        _ decision: Decision, _ sequence: Int64, _ signer: String, asksConsent: Bool
+    ) -> [ClientNotice] {
         guard let id = decision.session else { return [] }
         let reason = suffixed(Self.dropped, decision.reason)
         let before = request(decision.about)
@@ -120,8 +123,9 @@ extension ClientState {
         let wasStanding = standing(in: id)?.id == decision.about
         change(request: decision.about) { own in
             own.session = id
-            // It was approved before that, whether or not this hospital has heard of it.
-            if own.approval == 0 { own.approval = sequence }
+            // It was approved before that, whether or not this hospital has heard of it, and whoever was approved before it had
+            // left by then: the server says no drop anew, under a later number, once another request has its place.
+            if own.approval == 0 { (own.approval, own.approver) = (sequence, signer) }
             if own.status != .withdrawn { (own.status, own.reason) = (.rejected, reason) }
         }
         let notices = settle(id, asksConsent: asksConsent)
@@ -157,7 +161,7 @@ extension ClientState {
 
     /// The one that was approved last.
     func newestRequest(in id: RandomID) -> OwnRequest? {
-        requests.filter { $0.session == id }.max { $0.approval < $1.approval }
+        requests.filter { $0.session == id }.max { $0.order < $1.order }
     }
 
     /// The request that took the place of an approved one.

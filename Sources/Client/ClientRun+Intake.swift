@@ -126,9 +126,11 @@ extension ClientRun {
         let decision = try Decision(
             decoding: try delivery.bundle.payload(Decision.fileName, limit: FederationLimits.messageBytes))
         try takeKeyDecision(decision, delivery)
+        // Revoked by what this very run brought.
+        forgetRevoked()
         let notices = state.apply(
-            decision, sequence: delivery.manifest.seq, server: delivery.sender, enrolment: currentEnrolment,
-            asksConsent: configuration.consent == .ask)
+            decision, sequence: delivery.manifest.seq, server: delivery.sender, signer: delivery.signer.fingerprint,
+            enrolment: currentEnrolment, asksConsent: configuration.consent == .ask)
         for case .planWaits(let session) in notices { try clearPlans(of: session.id) }
         try say(notices, from: delivery)
         try saveState()

@@ -69,6 +69,14 @@ package final class ClientRun: ClientReading, HomeRun {
         self.context = context
         state = try ClientState.load(from: home)
         savedState = state
+        forgetRevoked()
+    }
+
+    /// What revoked keys of the server said under whatever numbers keeps nothing back that another key says.
+    func forgetRevoked() {
+        let keys = mailbox.trust.signers.entries(of: server).map(\.key)
+        state.forgetNumbers(
+            of: Set(keys.filter { mailbox.trust.isRevoked($0) }.map(\.fingerprint)), enrolment: currentEnrolment)
     }
 
     func saveState() throws {

@@ -40,7 +40,7 @@ extension ClientState {
         over = over.filter { !Self.isDeparture($0.value) }
         for own in requests where own.approval == 0 {
             guard let id = own.session else { continue }
-            let number = newestDecision["\(own.id) \(id.hex)"] ?? 0
+            let number = newestNumber(about: Self.subject(about: own.id, in: id))
             let departure = session(id)?.ended.flatMap { Self.isDeparture($0) ? $0 : nil }
             change(request: own.id) { own in
                 own.approval = number
@@ -78,6 +78,7 @@ extension ClientState.OwnRequest {
             "id": .string(id.hex), "created": .string(created.rfc3339), "request": request.json,
             "status": .string(status.rawValue), "reason": .string(reason),
             "session": session.map { .string($0.hex) } ?? .null, "approval": .integer(approval),
+            "approved_by": approver.map { .string($0) } ?? .null,
             "withdrawal": withdrawal.map { .string($0.hex) } ?? .null,
         ]
     }
@@ -89,8 +90,9 @@ extension ClientState.OwnRequest {
         status = try entry.word("status")
         reason = try entry.string("reason")
         session = try entry.optionalRandomID("session")
-        // Both are noted since hospitals may come back into a session.
+        // Noted since hospitals may come back into a session, and who approved it since each key has numbers of its own.
         if entry.has("approval") { approval = try entry.integer("approval") }
+        if entry.has("approved_by") { approver = try entry.optionalString("approved_by") }
         if entry.has("withdrawal") { withdrawal = try entry.optionalDigest("withdrawal") }
     }
 }

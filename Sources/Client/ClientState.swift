@@ -22,10 +22,15 @@ package struct ClientState: Equatable, Sendable {
         package internal(set) var status: RequestStatus
         package internal(set) var reason: String
         package internal(set) var session: RandomID?
-        /// The number of the decision that approved it; later ones have higher numbers.
+        /// The number of the decision that approved it; later ones have higher numbers. Below zero where the key that signed it
+        /// is revoked by now; zero where none has come.
         var approval: Int64 = 0
+        /// Fingerprint of the key that signed that decision; nil where none has come, or it was not noted.
+        var approver: String?
         /// The bundle that takes it back.
         var withdrawal: Digest?
+        /// Among those of one session: the one with the highest was approved last.
+        var order: Int64 { approval == 0 ? .min : approval }
     }
 
     package internal(set) var requests: [OwnRequest] = []
@@ -39,7 +44,7 @@ package struct ClientState: Equatable, Sendable {
     package internal(set) var announced = Announcements()
     /// Sessions that ended before a global of them came, and why; by identifier.
     var over: [String: String] = [:]
-    /// Highest sequence number of a decision, by what it is about and in which session.
+    /// Highest sequence number of a decision, by what it is about, in which session, and whose key signed it.
     var newestDecision: [String: Int64] = [:]
 
     package init() {}

@@ -31,6 +31,9 @@ package struct DeskRecords: Equatable, Sendable {
         /// How many decisions there were: each is answered.
         package internal(set) var decisions = 0
 
+        /// Whether it was approved once: only what was approved is decided about again, and only what is rejected approved again.
+        package var wasApproved: Bool { status == .approved || decisions > 1 }
+
         package var deskName: DeskName { DeskName(prefix: "ENR", number: number, party: name) }
     }
 

@@ -39,11 +39,10 @@ extension ServerRun {
     /// What the admin has to know of an enrolment, beside its key.
     func lines(of item: DeskItem, _ record: DeskRecords.EnrolmentRecord) throws -> [String] {
         var lines: [String] = []
-        let present = mailbox.trust.signers.entries(of: record.name).map(\.key).filter { $0 != item.bundle.signer }
-        if present.isEmpty {
-            lines.append("wants to be enrolled; compare the key's fingerprint by telephone")
-        } else {
+        if isTaken(record.name, beside: item.bundle.signer) {
             lines += try linesOfTakenName(item, record)
+        } else {
+            lines.append("wants to be enrolled; compare the key's fingerprint by telephone")
         }
         if !record.contact.isEmpty { lines.append("contact: \(record.contact)") }
         let own = mailbox.ownKeys.filter { !mailbox.trust.isRevoked($0) }.map(\.fingerprint)
@@ -54,6 +53,14 @@ extension ServerRun {
             lines.append("!! or under a key that is revoked; do not approve before that is understood")
         }
         return lines
+    }
+
+    /// Whether another key than this one is or was that party's, though its enrolment may be rejected by now.
+    private func isTaken(_ name: PartyName, beside key: PublicKey) -> Bool {
+        mailbox.trust.signers.entries(of: name).contains { $0.key != key }
+            || records.enrolments.contains {
+                $0.name == name && $0.wasApproved && $0.fingerprint != key.fingerprint
+            }
     }
 
     private func linesOfTakenName(_ item: DeskItem, _ record: DeskRecords.EnrolmentRecord) throws -> [String] {
@@ -74,7 +81,7 @@ extension ServerRun {
             "!! THE NAME \(name) IS TAKEN: approving this REPLACES ITS KEY, and the old one is revoked at once"
         ]
         lines += old.map { "!!   old key  \($0)" }
-        if old.isEmpty { lines.append("!!   old key  revoked or over already") }
+        if old.isEmpty { lines.append("!!   old key  revoked, over, or taken out with its enrolment") }
         lines.append("!!   new key  \(record.fingerprint)")
         if case .worthless(let key) = vouching {
             lines.append("!! it is signed by \(key.fingerprint), which is not believed")
@@ -96,20 +103,25 @@ extension ServerRun {
         let known = mailbox.trust.signers.entries(of: name).map(\.key).filter { $0 != key }
         let old = known.filter { !mailbox.trust.isRevoked($0) }
         let isVouched = if case .trusted = try vouching(in: item.bundle, for: enrolment) { true } else { false }
+        let isTaken = isTaken(name, beside: key)
         let end = now.adding(days: KeyRotation.overlapDays)
         let begin = known.isEmpty ? nil : item.manifest.created
-        // Before the key is believed, and so before anything is made for it.
-        if !known.isEmpty, !isVouched, enrolment.isOfNewHome, mailbox.trust.signers.entries(for: key).isEmpty {
-            try replaceWhatIsForFormerHome(of: name)
-        }
-        try mailbox.updateTrust { (trust) throws(MailboxError) in
+        func change(_ trust: inout TrustStore) throws(MailboxError) {
             try trust.add(
                 name, role: .client, key: key, ageRecipient: recipient, validFrom: begin,
                 validUntil: enrolment.validUntil)
             for other in old {
                 if isVouched { trust.end(other, of: name, at: end) } else { trust.revoke(other) }
             }
-        } noting: { () throws(MailboxError) in
+        }
+        // On a copy first: what cannot be believed takes nothing from the home that is.
+        var copy = mailbox.trust
+        try change(&copy)
+        // Before the key is believed, and so before anything is made for it.
+        if isTaken, !isVouched, enrolment.isOfNewHome, mailbox.trust.signers.entries(for: key).isEmpty {
+            try replaceWhatIsForFormerHome(of: name)
+        }
+        try mailbox.updateTrust(change) { () throws(MailboxError) in
             for other in old {
                 try audit(
                     isVouched ? "key-rotated" : "key-revoked", subject: other.fingerprint,
@@ -118,7 +130,7 @@ extension ServerRun {
         }
         let fate = isVouched ? "ends on \(end.rfc3339)" : "is revoked"
         for other in old { detail("the key \(other.fingerprint) of \(name) \(fate)") }
-        guard !known.isEmpty, !isVouched else { return }
+        guard isTaken, !isVouched else { return }
         for session in sessions where !session.isOver {
             switch session[name]?.standing {
             case .active:

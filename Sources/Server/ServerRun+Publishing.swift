@@ -36,8 +36,22 @@ extension ServerRun {
         let decision = Decision(
             subject: .enrolment, about: record.id, verdict: record.status == .approved ? .approved : .rejected,
             reason: record.reason)
-        let again = record.decisions > 1 ? "/\(record.decisions)" : ""
-        try send(decision, key: "enrolment/\(record.id)/\(record.status.rawValue)\(again)", to: record.name)
+        let (prefix, key) = (Self.decisionPrefix(record), Self.decisionKey(record))
+        try send(decision, key: key, to: record.name)
+        // What was decided before and has not arrived is not to arrive any more.
+        guard record.decisions > 1 else { return }
+        try mailbox.withdraw {
+            let original = Self.originalKey($0.key)
+            return original.hasPrefix(prefix) && original != key
+        }
+    }
+
+    /// What the keys of all decisions about an enrolment begin with.
+    static func decisionPrefix(_ record: DeskRecords.EnrolmentRecord) -> String { "enrolment/\(record.id)/" }
+
+    /// The key of the newest one.
+    static func decisionKey(_ record: DeskRecords.EnrolmentRecord) -> String {
+        decisionPrefix(record) + record.status.rawValue + (record.decisions > 1 ? "/\(record.decisions)" : "")
     }
 
     private func publish(_ record: DeskRecords.RequestRecord) throws {

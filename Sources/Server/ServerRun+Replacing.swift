@@ -22,11 +22,11 @@ extension ServerRun {
     func replaceWhatRevokedKeysSigned() throws {
         let gone = mailbox.outgoingOfRevokedKeys()
         guard !gone.isEmpty else { return }
-        try replace(gone, because: home.name) { record in
+        let count = try replace(gone, because: home.name) { record in
             let waiting = waiting(for: record)
             return waiting.isEmpty ? [:] : ["": waiting]
         }
-        detail("\(counted(gone.count, "bundle")) of a revoked key left the outbox")
+        if count > 0 { detail("\(counted(count, "bundle")) of a revoked key left the outbox") }
     }
 
     /// What was made for a home that is gone, before another one takes its name: it can open none of that, and would take it for
@@ -46,9 +46,11 @@ extension ServerRun {
     /// - Parameters:
     ///   - party: whose keys were revoked or are about to be: as many as there are, as many times this may happen.
     ///   - audiences: who is to get a bundle once more: one bundle for each group, which its name tells from the others.
+    /// - Returns: how many left the outbox; what could not be said again stays for the next run.
+    @discardableResult
     private func replace(
         _ gone: [OutgoingRecord], because party: PartyName, for audiences: (OutgoingRecord) -> [String: [PartyName]]
-    ) throws {
+    ) throws -> Int {
         let turn = mailbox.trust.signers.entries(of: party).count { mailbox.trust.isRevoked($0.key) }
         var replaced: Set<String> = []
         for record in gone {
@@ -64,6 +66,7 @@ extension ServerRun {
             }
         }
         try mailbox.withdraw { replaced.contains($0.key) }
+        return replaced.count
     }
 
     /// Whether a bundle says how things stand.
@@ -81,8 +84,12 @@ extension ServerRun {
     }
 
     /// Of several decisions about one thing the hospital believes the one that was numbered last, and that one may have arrived.
+    /// One that another has overtaken must not get a number after it.
     private func isLastWord(_ record: OutgoingRecord) -> Bool {
         let key = Self.originalKey(record.key)
+        if let enrolment = records.enrolments.first(where: { key.hasPrefix(Self.decisionPrefix($0)) }) {
+            return key == Self.decisionKey(enrolment)
+        }
         let all = session(record.session)?.wishes.compactMap { wish -> (key: String, decision: Decision)? in
             guard case .decision(let key, let client, let decision) = wish, record.recipients == [client] else {
                 return nil
@@ -91,9 +98,10 @@ extension ServerRun {
         }
         guard let all, let index = all.firstIndex(where: { $0.key == key }) else { return true }
         let own = all[index].decision
-        return !all[(index + 1)...].contains {
-            $0.decision.about == own.about && $0.decision.isOfStanding == own.isOfStanding
-        }
+        // A hospital has one request at a time in a session: what is decided of a later one is the last word about its part in
+        // that, also of what was decided of those before. That one was taken back remains so beside it.
+        guard own.verdict != .withdrawn else { return true }
+        return !all[(index + 1)...].contains { !$0.decision.isOfStanding || own.isOfStanding }
     }
 
     private func sayAgain(_ record: OutgoingRecord, to audience: [PartyName], as key: String) throws {

@@ -96,7 +96,8 @@ import Wire
     ) throws {
         let decision = Decision(subject: subject, about: try digest(about), verdict: verdict, session: session)
         _ = state.apply(
-            decision, sequence: number, server: try #require(server), enrolment: nil, asksConsent: true)
+            decision, sequence: number, server: try #require(server), signer: "SHA256:key", enrolment: nil,
+            asksConsent: true)
     }
 
     private static func orders(_ events: [Event]) -> [[Event]] {
@@ -186,6 +187,13 @@ import Wire
             #expect(try outcome.request == digest(2) && outcome.ended == nil && outcome.toTrain == 1, "\(order)")
             #expect(outcome.requests == ["rejected \(Self.dropped)", "approved "], "\(order)")
         }
+    }
+
+    @Test("a drop that comes alone, of a request that was approved after the one that is known here, ends the session")
+    func lastDropAlone() throws {
+        // The drop of the second request and the approval of the first are overtaken, and not said again.
+        let outcome = try outcome([.approval(2, 1), .global(1), .drop(1, 12)])
+        #expect(outcome.toTrain == nil && outcome.ended == Self.dropped && outcome.open == 0)
     }
 
     @Test("to be excluded and readmitted hides no approval, whichever comes first")

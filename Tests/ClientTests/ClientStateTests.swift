@@ -35,7 +35,8 @@ import Wire
         let decision = Decision(
             subject: .request, about: try digest(1), verdict: .approved, session: try session())
         return state.apply(
-            decision, sequence: sequence, server: try #require(server), enrolment: nil, asksConsent: true)
+            decision, sequence: sequence, server: try #require(server), signer: "SHA256:key", enrolment: nil,
+            asksConsent: true)
     }
 
     private func global(
@@ -144,9 +145,10 @@ import Wire
         let reason = "the server dropped this hospital: broken"
         var state = try requested()
         #expect(
-            state.apply(dropped, sequence: 7, server: party, enrolment: nil, asksConsent: true) == [
-                .requestRejected(reason)
-            ])
+            state.apply(dropped, sequence: 7, server: party, signer: "SHA256:key", enrolment: nil, asksConsent: true)
+                == [
+                    .requestRejected(reason)
+                ])
         #expect(try approve(&state, sequence: 5).isEmpty)
         #expect(state.requests[0].status == .rejected && state.openRequests.isEmpty)
 
@@ -162,21 +164,24 @@ import Wire
         state = try requested()
         _ = try approve(&state)
         _ = try global(&state, round: 2, plan: plan, bundle: 20)
-        _ = state.apply(dropped, sequence: 7, server: party, enrolment: nil, asksConsent: true)
+        _ = state.apply(dropped, sequence: 7, server: party, signer: "SHA256:key", enrolment: nil, asksConsent: true)
         #expect(state.session(try session())?.roundToTrain == nil)
         state.sent(
             request: TrainingRequest(wishes: try PlanWishes([:]), pictures: ["a": 10]), id: try digest(2), created: now)
         let again = Decision(subject: .request, about: try digest(2), verdict: .approved, session: try session())
-        let taken = state.apply(again, sequence: 9, server: party, enrolment: nil, asksConsent: true)
+        let taken = state.apply(
+            again, sequence: 9, server: party, signer: "SHA256:key", enrolment: nil, asksConsent: true)
         #expect(taken == [.requestApproved(try session()), .sessionResumed(try session())])
         #expect(state.session(try session())?.roundToTrain == 2)
         #expect(state.session(try session())?.request == (try digest(2)))
         let withdrawn = Decision(
             subject: .withdrawal, about: try digest(8), verdict: .withdrawn, session: try session())
-        _ = state.apply(withdrawn, sequence: 6, server: party, enrolment: nil, asksConsent: true)
+        _ = state.apply(withdrawn, sequence: 6, server: party, signer: "SHA256:key", enrolment: nil, asksConsent: true)
         #expect(state.session(try session())?.roundToTrain == 2)
         // What the server had said of the first request, overtaken on the way, ends nothing any more.
-        #expect(state.apply(dropped, sequence: 8, server: party, enrolment: nil, asksConsent: true).isEmpty)
+        #expect(
+            state.apply(dropped, sequence: 8, server: party, signer: "SHA256:key", enrolment: nil, asksConsent: true)
+                .isEmpty)
         #expect(state.session(try session())?.roundToTrain == 2)
     }
 
@@ -188,7 +193,9 @@ import Wire
         var state = try requested()
         _ = try approve(&state)
         _ = try global(&state, round: 1, plan: try plan(["rounds": 5]), bundle: 20)
-        #expect(!state.apply(dropped, sequence: 7, server: party, enrolment: nil, asksConsent: true).isEmpty)
+        #expect(
+            !state.apply(dropped, sequence: 7, server: party, signer: "SHA256:key", enrolment: nil, asksConsent: true)
+                .isEmpty)
         let after = state
         #expect(try approve(&state, sequence: 3).isEmpty)
         #expect(state == after)
@@ -200,9 +207,15 @@ import Wire
         var state = ClientState()
         let rejected = Decision(subject: .enrolment, about: try digest(5), verdict: .rejected)
         let party = try #require(server)
-        #expect(state.apply(rejected, sequence: 1, server: party, enrolment: try digest(6), asksConsent: true).isEmpty)
+        #expect(
+            state.apply(
+                rejected, sequence: 1, server: party, signer: "SHA256:key", enrolment: try digest(6), asksConsent: true
+            ).isEmpty)
         #expect(state.enrolled == nil)
-        #expect(!state.apply(rejected, sequence: 1, server: party, enrolment: try digest(5), asksConsent: true).isEmpty)
+        #expect(
+            !state.apply(
+                rejected, sequence: 1, server: party, signer: "SHA256:key", enrolment: try digest(5), asksConsent: true
+            ).isEmpty)
         #expect(state.enrolled == false)
     }
 
@@ -218,7 +231,8 @@ import Wire
         // What the server says of the enrolment itself counts for more.
         let party = try #require(server)
         let rejected = Decision(subject: .enrolment, about: try digest(5), verdict: .rejected)
-        _ = state.apply(rejected, sequence: 9, server: party, enrolment: try digest(5), asksConsent: true)
+        _ = state.apply(
+            rejected, sequence: 9, server: party, signer: "SHA256:key", enrolment: try digest(5), asksConsent: true)
         _ = try global(&state, round: 2, plan: try plan(["rounds": 5]), bundle: 21)
         #expect(state.enrolled == false)
     }
@@ -227,7 +241,9 @@ import Wire
     func rejectedRequest() throws {
         var state = try requested()
         let rejected = Decision(subject: .request, about: try digest(1), verdict: .rejected)
-        _ = state.apply(rejected, sequence: 1, server: try #require(server), enrolment: nil, asksConsent: true)
+        _ = state.apply(
+            rejected, sequence: 1, server: try #require(server), signer: "SHA256:key", enrolment: nil, asksConsent: true
+        )
         #expect(state.enrolled == nil)
     }
 
@@ -265,12 +281,12 @@ import Wire
         _ = try approve(&state)
         _ = try global(&state, round: 1, plan: try plan(["rounds": 5]), bundle: 20)
         let dropped = Decision(subject: .request, about: try digest(1), verdict: .dropped, session: try session())
-        _ = state.apply(dropped, sequence: 2, server: party, enrolment: nil, asksConsent: true)
+        _ = state.apply(dropped, sequence: 2, server: party, signer: "SHA256:key", enrolment: nil, asksConsent: true)
         state.sent(
             request: TrainingRequest(wishes: try PlanWishes(["rounds": 5]), pictures: ["a": 10]), id: try digest(2),
             created: now)
         let again = Decision(subject: .request, about: try digest(2), verdict: .approved, session: try session())
-        _ = state.apply(again, sequence: 3, server: party, enrolment: nil, asksConsent: true)
+        _ = state.apply(again, sequence: 3, server: party, signer: "SHA256:key", enrolment: nil, asksConsent: true)
         // As it was written: both approved, without numbers, and the drop of another session's request in `over`.
         guard case .object(var fields) = state.json, case .array(let requests) = fields["requests"] else { return }
         fields["requests"] = .array(
@@ -293,7 +309,8 @@ import Wire
             request: TrainingRequest(wishes: try PlanWishes(["rounds": 5]), pictures: ["a": 10]), id: try digest(3),
             created: now)
         let third = Decision(subject: .request, about: try digest(3), verdict: .approved, session: other)
-        let taken = read.apply(third, sequence: 4, server: party, enrolment: nil, asksConsent: true)
+        let taken = read.apply(
+            third, sequence: 4, server: party, signer: "SHA256:key", enrolment: nil, asksConsent: true)
         #expect(taken == [.requestApproved(other)])
     }
 }
