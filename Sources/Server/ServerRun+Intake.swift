@@ -183,12 +183,12 @@ extension ServerRun {
     private func takeUpdate(_ delivery: VerifiedDelivery) throws {
         let manifest = delivery.manifest
         guard !unreadable.contains(manifest.session) else {
-            return try mailbox.commit(delivery, .held("its session's state cannot be read now"))
+            return try hold(delivery, "its session's state cannot be read now")
         }
         let session = session(manifest.session)
         switch Freshness.judge(update: Envelope(delivery), session: session) {
         case .accept: break
-        case .hold(let reason): return try mailbox.commit(delivery, .held(reason.rawValue))
+        case .hold(let reason): return try hold(delivery, reason.rawValue)
         case .reject(.sessionOver):
             detail("update of \(manifest.sender) came after its session had ended")
             return try mailbox.commit(delivery, .ignored)
@@ -202,12 +202,13 @@ extension ServerRun {
             return try mailbox.commit(delivery, .ignored)
         }
         // After the rules of the session: what counts for nothing anyway gets no answer of its own.
-        if delivery.cameInTheClear, configuration.requireEncryption { return try refuseInTheClear(delivery) }
+        if isToComeEncrypted(delivery) { return try refuseInTheClear(delivery, session: session) }
         do {
             let update = try read(delivery, session: session)
             // The session refers to the archived bundle, so that has to be there first.
             try mailbox.archive(delivery)
             try apply(.update(update), to: session.id)
+            try withdrawAnswersInTheClear(in: session.id, to: manifest.sender, upTo: manifest.round)
             try mailbox.commit(delivery, .accepted)
         } catch {
             guard isFaultOfContent(error) else { throw error }
