@@ -60,6 +60,12 @@ struct IncomingRecord: Equatable {
     var owesAck: Bool
     /// When it was last told.
     var acknowledged: Timestamp?
+
+    /// Whether its sender, who offers it still, seems not to have got the last acknowledgement.
+    func isToBeToldAgain(now: Timestamp) -> Bool {
+        guard let acknowledged else { return false }
+        return now.seconds - acknowledged.seconds >= Ledger.repeatedAckAfter
+    }
 }
 
 /// A verified bundle that waits in the home: for its sender's enrolment, or for the session that it belongs to.

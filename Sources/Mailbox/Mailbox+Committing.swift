@@ -50,7 +50,8 @@ extension Mailbox {
         case .ignored:
             outcome = .ignored
         }
-        try record(delivery, outcome, verdict, isAcknowledged: isAcknowledged)
+        try record(
+            delivery, outcome, verdict, isAcknowledged: isAcknowledged, hasCome: !pending.sources.isEmpty)
         open[delivery.id] = nil
         if outcome == .ignored { return ignored.append(pending) }
         clean(pending.sources)
@@ -89,12 +90,15 @@ extension Mailbox {
         return .rejected("the early bundles of \(delivery.sender) would take \(bytes) bytes")
     }
 
+    /// - Parameter hasCome: its file lay in the inbox, as against what waited here and is only judged anew.
     private func record(
-        _ delivery: VerifiedDelivery, _ outcome: IncomingRecord.Outcome, _ verdict: Verdict, isAcknowledged: Bool
+        _ delivery: VerifiedDelivery, _ outcome: IncomingRecord.Outcome, _ verdict: Verdict, isAcknowledged: Bool,
+        hasCome: Bool
     ) throws(MailboxError) {
         let manifest = delivery.manifest
         let previous = ledger.incoming[delivery.id]
-        let isOwed = previous.map { $0.owesAck || $0.acknowledged == nil } ?? true
+        let isOwed =
+            previous.map { $0.owesAck || $0.acknowledged == nil || hasCome && $0.isToBeToldAgain(now: now) } ?? true
         let entry = IncomingRecord(
             id: delivery.id, kind: manifest.kind, sender: delivery.sender, signer: delivery.signer.fingerprint,
             session: manifest.session, round: manifest.round, seq: manifest.seq, received: previous?.received ?? now,

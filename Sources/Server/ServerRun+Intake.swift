@@ -66,8 +66,11 @@ extension ServerRun {
     /// - Parameter record: what the audit says of the reason, where that is less than people are told.
     private func refuse(_ delivery: VerifiedDelivery, _ reason: String, record: String? = nil) throws {
         let reason = Reason(reason).reason
-        if !delivery.isSelfSigned || mailbox.tellsOfStranger(isNew: true) {
-            attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
+        // It comes again until the acknowledgement has found its way.
+        let isNew = !mailbox.isRejectedAndAcknowledged(delivery.id)
+        if !delivery.isSelfSigned || mailbox.tellsOfStranger(isNew: isNew) {
+            let line = "\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)"
+            if isNew { attention(line) } else { detail(line) }
             try audit(
                 "refused", subject: delivery.id.hex,
                 detail: "\(delivery.manifest.kind.rawValue) of \(delivery.sender): \(record ?? reason)")
