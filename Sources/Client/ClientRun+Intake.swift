@@ -115,7 +115,9 @@ extension ClientRun {
     /// - Parameter record: what the audit says of the reason, where that is less than people are told.
     private func refuse(_ delivery: VerifiedDelivery, _ reason: String, record: String? = nil) throws {
         let reason = Reason(reason).reason
-        attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
+        let line = "\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)"
+        // It comes again until the acknowledgement has found its way.
+        if mailbox.isRejectedAndAcknowledged(delivery.id) { detail(line) } else { attention(line) }
         try audit(
             "refused", subject: delivery.id.hex,
             detail: "\(delivery.manifest.kind.rawValue) of \(delivery.sender): \(record ?? reason)")

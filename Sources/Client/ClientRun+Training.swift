@@ -214,9 +214,10 @@ extension ClientRun {
         // First, since a run that is stopped on the way comes here again, and no more once the state has the round.
         try files.remove(checkpointPath(id))
         try files.remove(updatePath(id))
-        // A newer update makes the earlier ones useless.
+        // A newer update makes the earlier ones useless. One that was signed anew with another key is the same update.
         let newest = state.session(id).map { updateKey($0, round) }
-        try mailbox.withdraw { $0.kind == .update && $0.session == id && $0.round <= round && $0.key != newest }
+        let isNewest = { (key: String) in newest.map { key == $0 || key.hasPrefix($0 + "/") } ?? false }
+        try mailbox.withdraw { $0.kind == .update && $0.session == id && $0.round <= round && !isNewest($0.key) }
         state.change(session: id) { $0.answeredRound = max($0.answeredRound, round) }
         state.announced.forget(Self.untrained(id))
         try saveState()

@@ -103,8 +103,8 @@ struct Ledger: Equatable {
 
     /// A known bundle came once more: its sender may not know that it arrived.
     mutating func sawAgain(_ id: Digest, now: Timestamp) {
-        guard let record = incoming[id], record.kind != .receipt, let told = record.acknowledged else { return }
-        if now.seconds - told.seconds >= Self.repeatedAckAfter { incoming[id]?.owesAck = true }
+        guard let record = incoming[id], record.kind != .receipt, record.isToBeToldAgain(now: now) else { return }
+        incoming[id]?.owesAck = true
     }
 
     /// What is still to be acknowledged to these parties, in byte order, at most `limit`. What was signed with a key that is

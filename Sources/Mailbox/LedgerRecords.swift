@@ -17,13 +17,16 @@ package struct OutgoingRecord: Equatable, Sendable {
     package internal(set) var name: String
     package let retention: Retention
     package internal(set) var acknowledgedBy: Set<PartyName> = []
-    /// When it was last laid into the outbox; nil while that is still to be done.
+    /// When it was last laid into the outbox; nil while that is still to be done, or it is kept back.
     package internal(set) var published: Timestamp?
     /// Superseded, withdrawn, acknowledged by all or expired: gone from the outbox, known only to keep its key taken.
     package internal(set) var isRetired = false
 
     /// Whether what lies in the outbox is encrypted. Decided when the bundle is made; see ``Mailbox/seal(_:)``.
     package var isEncrypted: Bool { name.hasSuffix(AgeFile.suffix) }
+    /// Whether it is an update in the clear that is offered to nobody now; see ``Mailbox/seal(_:)``. In the record, since not
+    /// every command that carries bundles reads the configuration.
+    var isKeptBack: Bool { kind == .update && !isEncrypted && published == nil }
     /// Whether every recipient is known to have received it.
     package var isAcknowledged: Bool { !recipients.isEmpty && recipients.allSatisfy(acknowledgedBy.contains) }
 }
@@ -57,6 +60,12 @@ struct IncomingRecord: Equatable {
     var owesAck: Bool
     /// When it was last told.
     var acknowledged: Timestamp?
+
+    /// Whether its sender, who offers it still, seems not to have got the last acknowledgement.
+    func isToBeToldAgain(now: Timestamp) -> Bool {
+        guard let acknowledged else { return false }
+        return now.seconds - acknowledged.seconds >= Ledger.repeatedAckAfter
+    }
 }
 
 /// A verified bundle that waits in the home: for its sender's enrolment, or for the session that it belongs to.

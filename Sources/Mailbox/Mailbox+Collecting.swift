@@ -271,8 +271,10 @@ extension Mailbox {
             if let only = pass.only, bundle.manifest.sender != only { return false }
             guard bundle.manifest.recipients.contains(home.name) else { return true }
             let inboxName = bundle.manifest.outboxName + (isEncrypted ? AgeFile.suffix : "")
-            let isHeld = ledger.held[bundle.id]?.fingerprint == bundle.signer.fingerprint
-            if ledger.isSettled(bundle.id) || isHeld {
+            let held = ledger.held[bundle.id].flatMap { $0.fingerprint == bundle.signer.fingerprint ? $0 : nil }
+            // Of what waits and came in the clear the encrypted copy is news.
+            let isKnown = held.map { !($0.cameInTheClear && isEncrypted) } ?? false
+            if ledger.isSettled(bundle.id) || isKnown {
                 let now = now
                 try updateLedger { $0.sawAgain(bundle.id, now: now) }
             } else {

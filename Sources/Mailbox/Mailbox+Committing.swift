@@ -22,10 +22,12 @@ extension Mailbox {
     /// Settles a delivery: first the file's new place, then one write of the ledger, then the inbox. A kill in between makes
     /// it come again, and the same answer leads to the same state. What is never committed comes again with the next run.
     ///
-    /// - Parameter reason: of a rejection, for quarantine. What was ``RefusalReason/notEncrypted`` is not acknowledged: its
-    ///   sender keeps it, to send it once more as it should be.
+    /// - Parameters:
+    ///   - reason: of a rejection, for quarantine.
+    ///   - isAcknowledged: false for what its sender is to keep, to send it once more as it should be.
     package func commit(
-        _ delivery: VerifiedDelivery, _ verdict: Verdict, as reason: RefusalReason = .rejected
+        _ delivery: VerifiedDelivery, _ verdict: Verdict, as reason: RefusalReason = .rejected,
+        isAcknowledged: Bool = true
     ) throws(MailboxError) {
         guard var pending = open[delivery.id] else { return }
         let verdict = try bounded(verdict, for: delivery)
@@ -48,7 +50,8 @@ extension Mailbox {
         case .ignored:
             outcome = .ignored
         }
-        try record(delivery, outcome, verdict, isTold: reason != .notEncrypted)
+        try record(
+            delivery, outcome, verdict, isAcknowledged: isAcknowledged, hasCome: !pending.sources.isEmpty)
         open[delivery.id] = nil
         if outcome == .ignored { return ignored.append(pending) }
         clean(pending.sources)
@@ -87,18 +90,20 @@ extension Mailbox {
         return .rejected("the early bundles of \(delivery.sender) would take \(bytes) bytes")
     }
 
+    /// - Parameter hasCome: its file lay in the inbox, as against what waited here and is only judged anew.
     private func record(
-        _ delivery: VerifiedDelivery, _ outcome: IncomingRecord.Outcome, _ verdict: Verdict, isTold: Bool
+        _ delivery: VerifiedDelivery, _ outcome: IncomingRecord.Outcome, _ verdict: Verdict, isAcknowledged: Bool,
+        hasCome: Bool
     ) throws(MailboxError) {
         let manifest = delivery.manifest
         let previous = ledger.incoming[delivery.id]
+        let isOwed =
+            previous.map { $0.owesAck || $0.acknowledged == nil || hasCome && $0.isToBeToldAgain(now: now) } ?? true
         let entry = IncomingRecord(
             id: delivery.id, kind: manifest.kind, sender: delivery.sender, signer: delivery.signer.fingerprint,
             session: manifest.session, round: manifest.round, seq: manifest.seq, received: previous?.received ?? now,
             expires: manifest.expires, outcome: outcome,
-            owesAck: isTold && manifest.kind != .receipt
-                && (previous?.owesAck ?? true || previous?.acknowledged == nil),
-            acknowledged: previous?.acknowledged)
+            owesAck: isAcknowledged && manifest.kind != .receipt && isOwed, acknowledged: previous?.acknowledged)
         var hold: HeldBundle?
         if case .held(let reason) = verdict {
             hold = heldRecord(

@@ -19,7 +19,7 @@ extension Mailbox {
         let before = cache
         var summary = ExchangeSummary(.delivering)
         takeBack(exchange, &cache, &summary)
-        for record in ledger.outgoingInOrder where !record.isRetired {
+        for record in ledger.outgoingInOrder where !record.isRetired && !record.isKeptBack {
             for target in targets(of: record, in: exchange, only: only) {
                 do {
                     guard try isDue(record, target, exchange, cache, byHand: byHand) else { continue }
@@ -117,7 +117,7 @@ extension Mailbox {
 
     /// Removes from this exchange what is retired of our own bundles, or not for its recipient any more.
     private func takeBack(_ exchange: Exchange, _ cache: inout ExchangeCache, _ summary: inout ExchangeSummary) {
-        let live = ledger.outgoing.values.filter { !$0.isRetired }
+        let live = ledger.outgoing.values.filter { !$0.isRetired && !$0.isKeptBack }
         // By its name too: what travels encrypted by now is not to lie there in the clear.
         let names = Dictionary(live.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
         let cutOff = home.role == .client ? [] : Set(live.flatMap { cutOffPaths(of: $0, in: exchange) })

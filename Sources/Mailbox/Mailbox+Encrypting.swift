@@ -68,11 +68,12 @@ extension Mailbox {
     /// Lets an update that was made in the clear, and that nobody has taken yet, travel encrypted from now on: the
     /// configuration says so by now, and a server that takes nothing else waits for it. It stays the same signed bundle.
     ///
-    /// A kill before the ledger is written lets the next run do it again.
+    /// Where it cannot be encrypted yet, it is kept back until it can. A kill before the ledger is written lets the next run do
+    /// it again.
     func seal(_ record: OutgoingRecord) throws(MailboxError) {
-        guard record.kind == .update, !record.isEncrypted, encrypts, obstacle(to: record.recipients) == nil,
-            let recipients = try ageRecipients(for: record.recipients, strangers: [:])
-        else { return }
+        guard isToBeSealed(record) else { return }
+        if let obstacle = obstacle(to: record.recipients) { return try keepBack(record, obstacle) }
+        guard let recipients = try ageRecipients(for: record.recipients, strangers: [:]) else { return }
         do {
             try AgeWriter.encrypt(
                 home.outgoingPath(record.id), to: recipients, at: home.sealedPath(record.id), files: files)
@@ -86,6 +87,20 @@ extension Mailbox {
             ledger.outgoing[record.key]?.name = record.name + AgeFile.suffix
             ledger.outgoing[record.key]?.published = nil
         }
+    }
+
+    /// Whether it was made in the clear, and is to travel so no more.
+    func isToBeSealed(_ record: OutgoingRecord) -> Bool { encrypts && record.kind == .update && !record.isEncrypted }
+
+    /// Takes a bundle out of the outbox, and with the next delivery out of the exchange, until it can go. Who has to add the
+    /// line that is missing in the trust is told in each run.
+    private func keepBack(_ record: OutgoingRecord, _ obstacle: String) throws(MailboxError) {
+        let line = "the update of round \(record.round) is kept back: \(obstacle)"
+        // A run brings its outbox in order more than once.
+        if !problems.contains(line) { problems.append(line) }
+        guard record.published != nil else { return }
+        try onDisk { () throws(FileError) in try files.remove(home.outbox.appending(record.name)) }
+        try updateLedger { $0.outgoing[record.key]?.published = nil }
     }
 
     private func obstacle(to parties: [PartyName]) -> String? { parties.lazy.compactMap(obstacle).first }

@@ -110,8 +110,10 @@ extension Mailbox {
         }
     }
 
-    /// Lays a recorded bundle into the outbox, and notes when. Without the note it is laid there again, unchanged.
+    /// Lays a recorded bundle into the outbox, and notes when. Without the note it is laid there again, unchanged. What is to
+    /// be encrypted first stays here.
     func publish(_ record: OutgoingRecord) throws(MailboxError) {
+        guard !isToBeSealed(record) else { return }
         try onDisk { () throws(FileError) in
             try files.publishFile(from: travellingPath(record), to: home.outbox.appending(record.name))
         }

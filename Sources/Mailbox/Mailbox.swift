@@ -149,6 +149,13 @@ package final class Mailbox {
 
     package func isAccepted(_ id: Digest) -> Bool { ledger.incoming[id]?.outcome == .accepted }
     package func isRejected(_ id: Digest) -> Bool { ledger.incoming[id]?.outcome == .rejected }
+    /// Whether it was rejected before for what it says, and not only for how it came.
+    package func isRejectedAndAcknowledged(_ id: Digest) -> Bool {
+        guard let record = ledger.incoming[id], record.outcome == .rejected else { return false }
+        return record.kind == .receipt || record.owesAck || record.acknowledged != nil
+    }
+    /// Whether its sender was told that it arrived, and so need not keep it.
+    package func hasAcknowledged(_ id: Digest) -> Bool { ledger.incoming[id]?.acknowledged != nil }
     /// Alarms that nobody has settled yet; to be told to the sessions in each run.
     package var equivocations: [Equivocation] { ledger.equivocations }
     /// What waits for an enrolment or a session.

@@ -66,8 +66,11 @@ extension ServerRun {
     /// - Parameter record: what the audit says of the reason, where that is less than people are told.
     private func refuse(_ delivery: VerifiedDelivery, _ reason: String, record: String? = nil) throws {
         let reason = Reason(reason).reason
-        if !delivery.isSelfSigned || mailbox.tellsOfStranger(isNew: true) {
-            attention("\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)")
+        // It comes again until the acknowledgement has found its way.
+        let isNew = !mailbox.isRejectedAndAcknowledged(delivery.id)
+        if !delivery.isSelfSigned || mailbox.tellsOfStranger(isNew: isNew) {
+            let line = "\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)"
+            if isNew { attention(line) } else { detail(line) }
             try audit(
                 "refused", subject: delivery.id.hex,
                 detail: "\(delivery.manifest.kind.rawValue) of \(delivery.sender): \(record ?? reason)")
@@ -183,12 +186,12 @@ extension ServerRun {
     private func takeUpdate(_ delivery: VerifiedDelivery) throws {
         let manifest = delivery.manifest
         guard !unreadable.contains(manifest.session) else {
-            return try mailbox.commit(delivery, .held("its session's state cannot be read now"))
+            return try hold(delivery, "its session's state cannot be read now")
         }
         let session = session(manifest.session)
         switch Freshness.judge(update: Envelope(delivery), session: session) {
         case .accept: break
-        case .hold(let reason): return try mailbox.commit(delivery, .held(reason.rawValue))
+        case .hold(let reason): return try hold(delivery, reason.rawValue)
         case .reject(.sessionOver):
             detail("update of \(manifest.sender) came after its session had ended")
             return try mailbox.commit(delivery, .ignored)
@@ -202,12 +205,13 @@ extension ServerRun {
             return try mailbox.commit(delivery, .ignored)
         }
         // After the rules of the session: what counts for nothing anyway gets no answer of its own.
-        if delivery.cameInTheClear, configuration.requireEncryption { return try refuseInTheClear(delivery) }
+        if isToComeEncrypted(delivery) { return try refuseInTheClear(delivery, session: session) }
         do {
             let update = try read(delivery, session: session)
             // The session refers to the archived bundle, so that has to be there first.
             try mailbox.archive(delivery)
             try apply(.update(update), to: session.id)
+            try withdrawAnswersInTheClear(in: session.id, to: manifest.sender, upTo: manifest.round)
             try mailbox.commit(delivery, .accepted)
         } catch {
             guard isFaultOfContent(error) else { throw error }

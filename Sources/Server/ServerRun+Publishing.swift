@@ -71,6 +71,7 @@ extension ServerRun {
     }
 
     private func publish(_ session: Session) throws {
+        if session.isOver { try withdrawAnswersInTheClear(in: session.id) }
         let superseded = Set(session.supersededKeys)
         if !superseded.isEmpty { try mailbox.withdraw { superseded.contains(Self.originalKey($0.key)) } }
         for wish in session.wishes {

@@ -368,4 +368,29 @@ import Wire
                 "!! it believes that this server's key is \(impostor.publicKey.fingerprint), which is not so"),
             "\(desk)")
     }
+
+    /// As where a run is killed between the update and the note of it: the next one finds it published, signed with another
+    /// key meanwhile.
+    @Test func anUpdateThatIsSignedAnewIsNotTakenForAnEarlierOne() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        try world.visit("a")
+        let first = try world.update("a")
+        let state = "a/sessions/state.json"
+        try world.shell("sed -i 's/\"answered_round\":1/\"answered_round\":0/' \(state)")
+        #expect(try world.text(state).contains("\"answered_round\":0"))
+        for _ in 1...2 {
+            try world.succeed("key", "rotate", "--lost", "--home", "a")
+            let again = try world.update("a")
+            #expect(again != first)
+            try world.succeed("client", "run", "--home", "a")
+            #expect(world.names("a/outbox", "update").map { "a/outbox/\($0)" } == [again])
+            try world.shell("sed -i 's/\"answered_round\":1/\"answered_round\":0/' \(state)")
+        }
+        try world.answer("a")
+        try world.serve()
+        try world.approveEnrolments()
+        try world.journey(["b"])
+        #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
+    }
 }

@@ -1,3 +1,4 @@
+import Bundles
 import Testing
 import Wire
 
@@ -104,5 +105,47 @@ import Wire
         let second = try world.run(role, "run", "--home", home)
         #expect(second.isSilentSuccess, "\(second)", sourceLocation: location)
         #expect(before.changes(to: try Snapshot(world.path(home))) == [], sourceLocation: location)
+    }
+
+    /// What was refused is offered until its sender knows that it arrived. It is told to people once, and acknowledged again
+    /// where the first acknowledgement was lost.
+    @Test func aRefusalWhoseAcknowledgementWasLostIsToldOnce() throws {
+        let world = try World.enrolled()
+        let mostWaiting = 20
+        for _ in 0...mostWaiting { try world.succeed("client", "request", "--home", "a", "--rounds", "1") }
+        try world.answer("a")
+        let told = try world.serve()
+        #expect(
+            told.output.contains("request of hospital-a refused: \(mostWaiting) requests of hospital-a wait already"))
+        // Until then nothing is carried back.
+        try world.shell("rm S/outbox/receipt-*")
+        for _ in 1...2 {
+            world.advance(days: 1)
+            try world.answer("a")
+            let again = try world.run("server", "run", "--home", "S")
+            #expect(again.isSilentSuccess, "\(again)")
+        }
+        try world.visit("a")
+        #expect(world.names("a/outbox", "request").isEmpty)
+    }
+
+    @Test func aHospitalTellsOnceOfWhatItRefuses() throws {
+        let world = try World.enrolled()
+        try world.request(["a"])
+        try world.succeed("server", "reject", "REQ-1", "--home", "S")
+        try world.serve()
+        let decision = "S/outbox/" + (try #require(world.names("S/outbox", "decision-ministry-to-hospital-a").last))
+        let clear = try world.opened(decision)
+        try world.forge(clear, key: try world.key(of: "S"), to: "odd.tar") { manifest, payload in
+            manifest.seq += 100
+            payload = [(payload[0].name, Array("{}".utf8))]
+        }
+        for day in 0...2 {
+            try world.carry("odd.tar", as: "a/inbox/odd.tar")
+            let visit = try world.run("client", "run", "--home", "a")
+            #expect(visit.output.contains("decision of ministry refused") == (day == 0), "\(visit)")
+            #expect(world.names("a/inbox").isEmpty)
+            world.advance(days: 1)
+        }
     }
 }

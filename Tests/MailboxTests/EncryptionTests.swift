@@ -119,4 +119,42 @@ import Wire
         // Only who says so sends in the clear.
         #expect(try global(try opened(world.server), to: ["hospital-a"]).name.hasSuffix(".tar"))
     }
+
+    /// An update that was made in the clear is offered to nobody once bundles are encrypted here and it cannot be: a person is
+    /// told, and it goes when it can.
+    @Test func whatCannotBeEncryptedYetIsKeptBack() throws {
+        let (home, recipients) = (world.hospitalA, world.hospitalA.trust.appending("recipients"))
+        let known = try content(recipients)
+        let root = world.root.appending("exchange")
+        let folder = root.appending("hospital-a").appending("inbox")
+        try QuickFileSystem().makeDirectories(folder)
+        let update = try opened(home).send(
+            key: "update/1", kind: .update, to: [name("ministry")], session: session("1"), round: 1, payload: payload)
+        let deliver = { (mailbox: Mailbox) throws in
+            #expect(try mailbox.deliver(to: try Exchange.detect(root, home: home), byHand: true).problems.isEmpty)
+        }
+        try deliver(try opened(home))
+        #expect(try names(folder) == [update.name])
+
+        try write("", recipients)
+        for day in [0, 1, 2] as [Int64] {
+            let mailbox = try sealing(home, after: day * 86_400)
+            for _ in 1...2 { try mailbox.publishPending() }
+            let says = "the update of round 1 is kept back: nothing is sent to ministry: its age recipient is not in"
+            #expect(mailbox.problems.count == 1 && mailbox.problems[0].hasPrefix(says), "\(mailbox.problems)")
+            try deliver(mailbox)
+            #expect(try names(home.outbox) == [] && names(folder) == [])
+        }
+        // Nor by a command that does not read the configuration.
+        try deliver(try opened(home, at: start.adding(days: 3)))
+        #expect(try names(folder) == [])
+
+        try QuickFileSystem().writeFile(recipients, known)
+        let mailbox = try sealing(home, after: 4 * 86_400)
+        try mailbox.publishPending()
+        try deliver(mailbox)
+        #expect(try names(home.outbox) == [update.name + ".age"] && names(folder) == [update.name + ".age"])
+        let copy = try world.unseal(home.outbox.appending(update.name + ".age"), with: world.server)
+        #expect(try BundleReader.open(copy, files: QuickFileSystem()).verified().id == update.id)
+    }
 }

@@ -191,6 +191,27 @@ import Wire
         #expect(try receive(world.hospitalA).deliveries.count == 2)
     }
 
+    /// What waits and came in the clear has come encrypted once its encrypted copy is there, by whichever way.
+    @Test(arguments: [true, false])
+    func theEncryptedCopyOfWhatWaitsInTheClearIsFetched(isEncrypted: Bool) throws {
+        let signed = try world.lay(world.manifest(), as: "u.tar")
+        do {
+            let mailbox = try opened(world.server)
+            for delivery in try mailbox.receive().deliveries { try mailbox.commit(delivery, .held("too early")) }
+        }
+        let root = world.root.appending("exchange")
+        let folder = root.appending("hospital-a").appending("inbox")
+        try QuickFileSystem().makeDirectories(folder)
+        try world.lay(world.manifest(), as: "u.tar", in: folder)
+        if isEncrypted { try world.seal(folder.appending("u.tar"), to: [world.server]) }
+        let summary = try collect(world.server, root, after: 60)
+        #expect(summary.copied.count == (isEncrypted ? 1 : 0))
+        #expect(try names(folder) == [])
+        let received = try opened(world.server, at: start.adding(seconds: 60)).receive(retryEarly: true)
+        #expect(received.deliveries.map(\.id) == [signed.id])
+        #expect(received.deliveries.map(\.cameInTheClear) == [!isEncrypted])
+    }
+
     @Test func inAFolderOfOnesOwnWhatCannotBeOpenedIsToldOnce() throws {
         let root = world.root.appending("exchange")
         let folder = root.appending("hospital-a").appending("outbox")

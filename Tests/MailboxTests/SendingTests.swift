@@ -65,8 +65,19 @@ import Wire
             try QuickFileSystem().copyFile(from: from.outbox.appending(file), to: to.inbox.appending(file))
         }
         let mailbox = try opened(to, days)
-        for delivery in try mailbox.receive().deliveries { try mailbox.commit(delivery, verdict) }
+        for delivery in try mailbox.receive(retryEarly: true).deliveries { try mailbox.commit(delivery, verdict) }
         return mailbox
+    }
+
+    /// Nobody offers it: nothing is said again.
+    @Test func whatWaitsHereIsNotAcknowledgedAgainByItself() throws {
+        _ = try send(try opened(world.hospitalA), "request/1")
+        for day in [1, 3, 5] as [Int64] {
+            let server = try carry(world.hospitalA, world.server, at: day, .held("its session is not here"))
+            try server.sendReceipts()
+            #expect(server.outgoing.count == 1)
+            for file in try names(outbox) { try QuickFileSystem().remove(outbox.appending(file)) }
+        }
     }
 
     @Test(arguments: [Verdict.accepted, .rejected("too many rounds"), .ignored])
@@ -118,10 +129,12 @@ import Wire
         }
     }
 
-    @Test func aRepeatedBundleIsAcknowledgedAgainAfterADayOnly() throws {
+    /// What was rejected too: its sender offers it until it knows that it arrived.
+    @Test(arguments: [Verdict.accepted, .rejected("too many rounds"), .held("its session is not here")])
+    func aRepeatedBundleIsAcknowledgedAgainAfterADayOnly(verdict: Verdict) throws {
         _ = try send(try opened(world.hospitalA), "request/1")
         for (day, receipts) in [(1, 1), (1, 1), (3, 2)] as [(Int64, Int)] {
-            let server = try carry(world.hospitalA, world.server, at: day)
+            let server = try carry(world.hospitalA, world.server, at: day, verdict)
             try server.sendReceipts()
             #expect(server.outgoing.count == receipts)
         }
