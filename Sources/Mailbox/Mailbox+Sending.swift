@@ -111,7 +111,11 @@ extension Mailbox {
     }
 
     /// Lays a recorded bundle into the outbox, and notes when. Without the note it is laid there again, unchanged.
+    ///
+    /// What is for nobody who is believed waits in the home.
     func publish(_ record: OutgoingRecord) throws(MailboxError) {
+        guard refusal(to: record.recipients) == nil else { return }
+        try encryptIfMissing(record)
         try onDisk { () throws(FileError) in
             try files.publishFile(from: travellingPath(record), to: home.outbox.appending(record.name))
         }
