@@ -82,10 +82,17 @@ extension ClientRun {
         let reason = statement.reason.isEmpty ? "" : ": \(statement.reason)"
         let own = Set(mailbox.ownKeys.map(\.openSSHLine))
         for line in statement.revoked where own.contains(line) {
-            let fingerprint = try PublicKey(openSSHLine: line).fingerprint
-            attention(
-                "\(server) believes this hospital's key \(fingerprint) no more\(reason); call there, then "
-                    + "'consilium key rotate --lost'")
+            let key = try PublicKey(openSSHLine: line)
+            let fingerprint = key.fingerprint
+            if key == mailbox.identity.signing.publicKey || key == mailbox.identity.next?.publicKey {
+                attention(
+                    "\(server) believes this hospital's key \(fingerprint) no more\(reason); call there, then "
+                        + "'consilium key rotate --lost'")
+            } else {
+                detail(
+                    "this hospital's former key \(fingerprint) is revoked by \(server)\(reason); another one took its place"
+                )
+            }
             entries.append("\(home.name): the key \(fingerprint) is revoked by \(delivery.sender)\(reason)")
         }
         if !entries.isEmpty { try audit("trust", subject: delivery.id.hex, details: entries) }

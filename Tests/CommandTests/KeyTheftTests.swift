@@ -105,6 +105,37 @@ import Wire
         #expect(again.status == 77 && again.errors.contains("ministry needs a new key"), "\(again)")
     }
 
+    /// The kept home of the drill: all is done before the hospital hears of it.
+    @Test(arguments: [true, false]) func aKeyThatWasReplacedIsNoReasonToReplaceTheOneThatFollowed(isKept: Bool) throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 2)
+        let old = try world.fingerprint("b")
+        let demand = "ministry believes this hospital's key \(old) no more"
+        if isKept {
+            try world.visit("b")
+            try world.succeed("server", "revoke", "hospital-b", "--reason", "laptop stolen", "--home", "S")
+            try world.succeed("key", "rotate", "--lost", "--home", "b")
+            try world.answer("b")
+            try world.serve()
+            try world.approveEnrolments()
+            try world.succeed("server", "readmit", "spring", "hospital-b", "--home", "S")
+        } else {
+            // Within the overlap of a rotation, which has its own key by then.
+            try world.succeed("key", "rotate", "--home", "b")
+            try world.answer("b")
+            try world.serve()
+            try world.approveEnrolments()
+            try world.visit("b")
+            try world.succeed("server", "revoke", old, "--reason", "laptop stolen", "--home", "S")
+        }
+        #expect(try world.fingerprint("b") != old)
+        try world.carry("S", to: "b")
+        let visit = try world.succeed("client", "run", "--home", "b")
+        #expect(!visit.output.contains(demand) && !visit.output.contains("key rotate"), "\(visit)")
+        #expect(visit.output.contains("the server has readmitted this hospital") == isKept, "\(visit)")
+        #expect(try world.text("b/audit/audit.jsonl").contains("the key \(old) is revoked by ministry"))
+    }
+
     /// An update that waits in an exchange, encrypted to an age identity that somebody else has too.
     @Test(arguments: [true, false]) func nothingLiesInTheOpenForWhoeverHasTheServersKeys(isDistrusted: Bool) throws {
         let world = try World.enrolled()
