@@ -170,6 +170,32 @@ import Wire
         }
     }
 
+    /// Signed by the old key after the new one's time began, as in every rotation.
+    @Test func whatTheOldKeySignedInTheOverlapIsFoundOnceItIsRevoked() throws {
+        let old = try world.key(of: world.server).publicKey
+        func send(_ key: String, _ day: Int64) throws {
+            try opened(world.server, at: start.adding(days: day)).send(
+                key: key, kind: .decision, to: [name("hospital-a")],
+                payload: [.bytes(name: "x.json", Array("{}\n".utf8))])
+        }
+        do {
+            let mailbox = try opened(world.server)
+            let next = try mailbox.makeNextKey(agentKey: nil).publicKey
+            try mailbox.updateTrust { (trust) throws(MailboxError) in
+                try trust.add(ministry, role: .server, key: old, ageRecipient: nil)
+                trust.end(old, of: ministry, at: start.adding(days: 60))
+                try trust.add(ministry, role: .server, key: next, ageRecipient: nil, validFrom: start)
+            }
+        }
+        try send("decision/1", 10)
+        try opened(world.server).promoteNextKey(keepingOldUntil: start.adding(days: 60))
+        try send("decision/2", 20)
+        let mailbox = try opened(world.server, at: start.adding(days: 21))
+        #expect(mailbox.outgoingOfRevokedKeys().isEmpty)
+        try mailbox.updateTrust { (trust) throws(MailboxError) in trust.revoke(old) }
+        #expect(mailbox.outgoingOfRevokedKeys().map(\.key) == ["decision/1"])
+    }
+
     @Test func whatIsNotItsOwnOrMakesNoSenseIsRefused() throws {
         let hospital = SigningKey.generate().publicKey
         var known = trust
