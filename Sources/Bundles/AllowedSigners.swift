@@ -69,26 +69,50 @@ package struct AllowedSigners: Equatable, Sendable {
 
 /// Keys that must not be believed any more, one public key line each, as `ssh-keygen -Y verify -r` reads them. A missing file
 /// is the caller's error to make: it does not mean that nothing is revoked.
+///
+/// A key that was revoked by another one's statement bears that one's fingerprint behind it, as `revoked-by SHA256:...`, where
+/// OpenSSH has a comment. Any other comment is dropped.
 package struct RevokedKeys: Equatable, Sendable {
-    package var keys: [PublicKey]
+    package struct Entry: Hashable, Sendable {
+        package let key: PublicKey
+        /// Fingerprint of the key that said so; nil where a person did.
+        package let source: String?
 
-    package init(keys: [PublicKey] = []) { self.keys = keys }
+        package init(_ key: PublicKey, source: String? = nil) {
+            self.key = key
+            self.source = source
+        }
+    }
+
+    private static let sourceWord = "revoked-by"
+
+    package var entries: [Entry]
+
+    package init(keys: [PublicKey] = []) { entries = keys.map { Entry($0) } }
 
     /// - Parameter file: as errors name it.
     package init(parsing text: String, file: String = "revoked") throws(BundleError) {
-        keys = []
+        entries = []
         for (line, words) in try TrustLines.words(of: text, in: file) {
             do throws(BundleError) {
-                keys.append(try PublicKey(openSSHLine: words.joined(separator: " ")))
+                let source = words.count == 4 && words[2] == Self.sourceWord ? words[3] : nil
+                entries.append(Entry(try PublicKey(openSSHLine: words.joined(separator: " ")), source: source))
             } catch {
                 throw BundleError(.malformedTrust, "\(file), line \(line): \(error.detail)")
             }
         }
     }
 
-    package var text: String { keys.map { $0.openSSHLine + "\n" }.joined() }
+    /// What the file holds. Reading it gives the same entries.
+    package var text: String {
+        entries.map { entry in
+            entry.key.openSSHLine + (entry.source.map { " \(Self.sourceWord) \($0)" } ?? "") + "\n"
+        }.joined()
+    }
 
-    package func contains(_ key: PublicKey) -> Bool { keys.contains(key) }
+    package var keys: [PublicKey] { entries.map(\.key) }
+
+    package func contains(_ key: PublicKey) -> Bool { entries.contains { $0.key == key } }
 }
 
 /// The lines of a trust file: LF only, blank lines and comments left out, cut at single spaces.

@@ -37,6 +37,7 @@ package enum ClientHome {
         package let ageRecipient: AgeRecipient
         /// The bundle's id.
         package let id: Digest
+        package let created: Timestamp
     }
 
     /// Verifies an invite against the key that it carries.
@@ -66,8 +67,8 @@ package enum ClientHome {
                 throw ClientError(.badInput, "the invite's content is not about the server that signed it")
             }
             return CheckedInvite(
-                invitation: invitation, key: key, ageRecipient: try AgeRecipient(invitation.ageRecipient), id: bundle.id
-            )
+                invitation: invitation, key: key, ageRecipient: try AgeRecipient(invitation.ageRecipient),
+                id: bundle.id, created: bundle.manifest.created)
         } catch let error as FederationError {
             throw ClientError(.badInput, "the invite cannot be used: \(error)")
         } catch let error as BundleError {

@@ -1,4 +1,5 @@
 package import Bundles
+import Configuration
 import Federation
 import Files
 package import Mailbox
@@ -81,10 +82,17 @@ extension ClientRun {
         let reason = statement.reason.isEmpty ? "" : ": \(statement.reason)"
         let own = Set(mailbox.ownKeys.map(\.openSSHLine))
         for line in statement.revoked where own.contains(line) {
-            let fingerprint = try PublicKey(openSSHLine: line).fingerprint
-            attention(
-                "\(server) believes this hospital's key \(fingerprint) no more\(reason); call there, then "
-                    + "'consilium key rotate --lost'")
+            let key = try PublicKey(openSSHLine: line)
+            let fingerprint = key.fingerprint
+            if key == mailbox.identity.signing.publicKey || key == mailbox.identity.next?.publicKey {
+                attention(
+                    "\(server) believes this hospital's key \(fingerprint) no more\(reason); call there, then "
+                        + "'consilium key rotate --lost'")
+            } else {
+                detail(
+                    "this hospital's former key \(fingerprint) is revoked by \(server)\(reason); another one took its place"
+                )
+            }
             entries.append("\(home.name): the key \(fingerprint) is revoked by \(delivery.sender)\(reason)")
         }
         if !entries.isEmpty { try audit("trust", subject: delivery.id.hex, details: entries) }
@@ -121,21 +129,31 @@ extension ClientRun {
                 .notAllowed, "the invite's key is \(invite.key.fingerprint), not \(fingerprint)",
                 hint: "compare it by telephone once more; if it stays so, the invite is not \(server)'s")
         }
-        // Sorts after those that are known, and covers what the key has signed before this invite.
-        let begin = mailbox.trust.signers.entries(of: server).compactMap(\.validAfter).max()
         let server = server
         let others = mailbox.trust.party(server)?.keys.filter { $0 != invite.key } ?? []
+        let wasRevoked = mailbox.trust.isRevoked(invite.key)
+        var confirmed = mailbox.trust
+        try confirmed.confirm(
+            invite.key, of: server, role: .server, ageRecipient: invite.ageRecipient, invited: invite.created,
+            only: only)
+        // Somebody else may have the age identity of the one before.
+        if confirmed.party(server)?.ageRecipient != mailbox.trust.party(server)?.ageRecipient {
+            try mailbox.encryptAnew(for: server)
+        }
         try mailbox.updateTrust { (trust) throws(MailboxError) in
-            try trust.add(
-                server, role: .server, key: invite.key, ageRecipient: invite.ageRecipient, validFrom: begin)
-            if only { for key in others { trust.revoke(key) } }
+            trust = confirmed
         } noting: { () throws(MailboxError) in
-            try audit("trust", subject: fingerprint, detail: "\(server), from an invite", actor: actor)
+            try audit(
+                "trust", subject: fingerprint,
+                detail:
+                    "\(server), from an invite\(wasRevoked ? "; what revoked keys said against it is forgotten" : "")",
+                actor: actor)
             for key in others where only {
                 try audit(
                     "key-revoked", subject: key.fingerprint, detail: "\(server), all but the new one", actor: actor)
             }
         }
+        if wasRevoked { detail("only revoked keys had said that \(fingerprint) is revoked: that is forgotten") }
         detail("the key \(fingerprint) of \(server) is believed from now on")
         for key in others where only { detail("the key \(key.fingerprint) of \(server) is revoked here") }
         tellOtherKeys(than: invite.key)
@@ -161,12 +179,15 @@ extension ClientRun {
             let known = mailbox.trust.signers.entries(of: server).map(\.key.fingerprint).joined(separator: ", ")
             throw ClientError(.missing, "\(server) has no key '\(fingerprint)' here", hint: "it has \(known)")
         }
-        guard !mailbox.trust.isRevoked(key) else { return detail("\(fingerprint) was revoked before") }
+        let wasRevoked = mailbox.trust.isRevoked(key)
+        // What a key has said becomes a person's own word, which no other key's fate changes.
         try mailbox.updateTrust { (trust) throws(MailboxError) in
             trust.revoke(key)
         } noting: { () throws(MailboxError) in
             try audit("key-revoked", subject: fingerprint, detail: "\(server) \(reason)", actor: actor)
         }
+        takeBackFromServer()
+        guard !wasRevoked else { return detail("\(fingerprint) was revoked before") }
         detail("the key \(fingerprint) of \(server) is revoked here: nothing that it signed is taken from now on")
         if mailbox.trust.party(server)?.keys.isEmpty == true {
             attention(
@@ -174,6 +195,19 @@ extension ClientRun {
             )
         }
         tellOtherKeys(than: nil)
+    }
+
+    /// What was sent and not taken yet leaves the outbox and the exchange, where no key of the server is left. The key is
+    /// revoked whatever comes of this: the next run does it again.
+    private func takeBackFromServer() {
+        guard mailbox.trust.isCutOff(server) else { return }
+        do {
+            try mailbox.publishPending()
+            try useExchange(configuration.exchange) { try mailbox.deliver(to: $0) }
+        } catch {
+            attention("what is on its way to \(server) waits for the next run to be taken back: \(error)")
+        }
+        reportProblems()
     }
 
     // MARK: the own key

@@ -145,7 +145,9 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
         case .enrolmentRejected, .requestRejected, .planWaits, .sessionEnded, .versionOffered, .notCounted, .excluded,
             .sessionResumed, .updateRefused:
             true
-        case .enrolled, .requestApproved, .requestWithdrawn, .roundOpened, .counted, .readmitted: false
+        // Whoever was told of the exclusion would call for nothing.
+        case .readmitted: true
+        case .enrolled, .requestApproved, .requestWithdrawn, .roundOpened, .counted: false
         }
     }
 

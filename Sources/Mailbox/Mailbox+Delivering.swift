@@ -60,9 +60,8 @@ extension Mailbox {
 
     func targets(of record: OutgoingRecord, in exchange: Exchange, only: PartyName?) -> [Target] {
         guard home.role == .server else {
-            return [
-                Target(path: exchange.towardsServer(home.name).appending(record.name), recipients: record.recipients)
-            ]
+            let path = exchange.towardsServer(home.name).appending(record.name)
+            return refusal(to: record.recipients) == nil ? [Target(path: path, recipients: record.recipients)] : []
         }
         if exchange.layout == .flat {
             // One file is for all: it goes out as long as somebody may still have it.
@@ -79,6 +78,10 @@ extension Mailbox {
 
     /// Where a bundle lies for those alone who are cut off.
     private func cutOffPaths(of record: OutgoingRecord, in exchange: Exchange) -> [String] {
+        guard home.role == .server else {
+            let path = exchange.towardsServer(home.name).appending(record.name)
+            return refusal(to: record.recipients) == nil ? [] : [path.string]
+        }
         let cutOff = record.recipients.filter { isCutOff($0, from: record.kind) }
         guard exchange.layout == .flat else {
             return cutOff.map { exchange.fromServer($0).appending(record.name).string }
@@ -120,7 +123,7 @@ extension Mailbox {
         let live = ledger.outgoing.values.filter { !$0.isRetired && !$0.isKeptBack }
         // By its name too: what travels encrypted by now is not to lie there in the clear.
         let names = Dictionary(live.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
-        let cutOff = home.role == .client ? [] : Set(live.flatMap { cutOffPaths(of: $0, in: exchange) })
+        let cutOff = Set(live.flatMap { cutOffPaths(of: $0, in: exchange) })
         for (text, delivered) in cache.delivered {
             let path = FilePath(text)
             let isLive = names[delivered.id] == path.lastComponent?.string && !cutOff.contains(text)

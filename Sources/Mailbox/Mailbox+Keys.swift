@@ -131,12 +131,15 @@ extension Mailbox {
     ///
     /// What cannot be read is not published either, and is found once it can be.
     package func outgoingOfRevokedKeys() -> [OutgoingRecord] {
-        let revoked = Set(trust.signers.entries(of: home.name).map(\.key).filter { trust.isRevoked($0) })
-        // Whatever is younger than the key that signs now was signed by that one.
+        let entries = trust.signers.entries(of: home.name).filter { trust.isRevoked($0.key) }
+        let revoked = Set(entries.map(\.key))
         let begin = trust.signers.entries(for: identity.signing.publicKey).compactMap(\.validAfter).max()
         guard !revoked.isEmpty, let begin else { return [] }
+        // Whatever is younger than the key that signs now was signed by that one; in the overlap of a rotation, which has its
+        // end, the one before signs on.
+        let last = entries.compactMap(\.validBefore).reduce(begin, max)
         return ledger.outgoingInOrder.filter { record in
-            guard !record.isRetired, record.created <= begin,
+            guard !record.isRetired, record.created <= last,
                 let signer = try? BundleReader.open(sentPath(record), files: files).signer
             else { return false }
             return revoked.contains(signer)

@@ -21,6 +21,8 @@ extension Mailbox {
                 let record = ledger.outgoing[made.key] ?? made
                 if isOver(record) {
                     try retire { $0.key == record.key }
+                } else if refusal(to: record.recipients) != nil {
+                    try takeBack(record, present)
                 } else if record.published == nil || isToBeOfferedAgain(record, present) {
                     try publish(record)
                 }
@@ -80,6 +82,14 @@ extension Mailbox {
         }
         if case .days = record.retention { return false }
         return now.seconds - published.seconds >= Self.offerAgainAfter
+    }
+
+    /// Nobody knows who reads in the name of whom it is for: it waits in the home until another key is believed.
+    private func takeBack(_ record: OutgoingRecord, _ present: Set<String>) throws(MailboxError) {
+        if present.contains(record.name) {
+            try onDisk { () throws(FileError) in try files.remove(home.outbox.appending(record.name)) }
+        }
+        try updateLedger { $0.outgoing[record.key]?.published = nil }
     }
 
     private func retire(where isOver: (OutgoingRecord) -> Bool) throws(MailboxError) {

@@ -110,10 +110,12 @@ extension Mailbox {
         }
     }
 
-    /// Lays a recorded bundle into the outbox, and notes when. Without the note it is laid there again, unchanged. What is to
-    /// be encrypted first stays here.
+    /// Lays a recorded bundle into the outbox, and notes when. Without the note it is laid there again, unchanged.
+    ///
+    /// What is for nobody who is believed waits in the home, and so does what is to be encrypted first.
     func publish(_ record: OutgoingRecord) throws(MailboxError) {
-        guard !isToBeSealed(record) else { return }
+        guard refusal(to: record.recipients) == nil, !isToBeSealed(record) else { return }
+        try encryptIfMissing(record)
         try onDisk { () throws(FileError) in
             try files.publishFile(from: travellingPath(record), to: home.outbox.appending(record.name))
         }

@@ -58,7 +58,8 @@ extension TrustStore {
     ///
     /// 1. Only of itself, and only by its newest key that is believed here: one that has been replaced cannot bring itself or
     ///    anything else back.
-    /// 2. A key comes with its party's role and nothing more, and not before the statement was made.
+    /// 2. A key comes with its party's role and nothing more, not before the statement was made, and not for a later time than
+    ///    any rotation takes: it would be the newest for as long.
     /// 3. Ends only come nearer, and what is revoked stays revoked, whatever a later statement says.
     /// 4. No key of somebody else, none twice, no window that ends before it begins, no key that revokes itself; and one key
     ///    must be left that holds.
@@ -94,7 +95,7 @@ extension TrustStore {
         var changed = self
         var changes: [KeyChange] = []
         for key in statement.revoked where !isRevoked(key) {
-            changed.revoke(key)
+            changed.revoke(key, saidBy: signer)
             changes.append(.revoked(key))
         }
         for window in statement.keys where !changed.isRevoked(window.key) {
@@ -130,6 +131,12 @@ extension TrustStore {
             return [.ends(window.key, end)]
         }
         let begin = max(window.validAfter ?? created, created)
+        guard begin <= created.adding(days: KeyRotation.overlap.upperBound) else {
+            throw MailboxError(
+                .trust,
+                "the statement about \(party.name)'s keys has a key that begins on \(begin.rfc3339), more than "
+                    + "\(KeyRotation.overlap.upperBound) days after it was made")
+        }
         try add(
             party.name, role: party.role, key: window.key, ageRecipient: nil, validFrom: begin,
             validUntil: window.validBefore)

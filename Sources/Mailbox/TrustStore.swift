@@ -99,6 +99,15 @@ package struct TrustStore: Equatable, Sendable {
             .init(principal: name, kinds: kinds, validAfter: validFrom, validBefore: validUntil, key: key))
     }
 
+    /// Lets a key's time begin earlier, or without a begin. Never later.
+    mutating func begin(_ key: PublicKey, of name: PartyName, at time: Timestamp?) {
+        for index in signers.entries.indices
+        where signers.entries[index].principal == name && signers.entries[index].key == key {
+            let present = signers.entries[index].validAfter
+            signers.entries[index].validAfter = time.flatMap { time in present.map { min($0, time) } }
+        }
+    }
+
     /// Gives a key's time an end, or an earlier one. Never a later one: what has ended stays so.
     package mutating func end(_ key: PublicKey, of name: PartyName, at time: Timestamp) {
         for index in signers.entries.indices
@@ -126,8 +135,23 @@ package struct TrustStore: Equatable, Sendable {
     }
 
     /// Bundles signed with `key` are refused from now on, whenever they were made.
-    package mutating func revoke(_ key: PublicKey) {
-        if !isRevoked(key) { revoked.keys.append(key) }
+    ///
+    /// - Parameter source: the key whose statement says so; nil for a person's own word, which stays whatever becomes of others.
+    package mutating func revoke(_ key: PublicKey, saidBy source: PublicKey? = nil) {
+        if !isRevoked(key) { return revoked.entries.append(.init(key, source: source?.fingerprint)) }
+        if source == nil { revoked.entries = revoked.entries.map { $0.key == key ? .init(key) : $0 } }
+    }
+
+    /// Forgets a revocation that nobody but keys has said that are revoked themselves.
+    ///
+    /// - Returns: whose word stands against it: a fingerprint, or nil where that is a person's or there was no revocation.
+    mutating func forgetRevocation(of key: PublicKey) -> String? {
+        let sources = revoked.entries.filter { $0.key == key }.map(\.source)
+        guard !sources.isEmpty, !sources.contains(nil) else { return nil }
+        let gone = Set(revoked.keys.map(\.fingerprint))
+        if let standing = sources.compactMap(\.self).first(where: { !gone.contains($0) }) { return standing }
+        revoked.entries.removeAll { $0.key == key }
+        return nil
     }
 
     // MARK: files

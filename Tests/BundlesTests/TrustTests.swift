@@ -108,10 +108,19 @@ struct TrustTests {
             #expect(try !verify("hospital-a", at: "20251231235959Z") && !verify("hospital-a", at: "20261231000001Z"))
             #expect(try !verify("other", at: "20260601000000Z"))
 
-            let revoked = RevokedKeys(keys: [SigningKey.generate().publicKey, key.publicKey])
-            #expect(try RevokedKeys(parsing: revoked.text) == revoked && revoked.contains(key.publicKey))
-            try files.writeFile(folder.appending("revoked"), Array(revoked.text.utf8))
-            #expect(try !verify("hospital-a", at: "20260601000000Z", ["-r", "revoked"]))
+            let other = SigningKey.generate().publicKey
+            for source in [nil, other.fingerprint] {
+                var revoked = RevokedKeys(keys: [other])
+                try files.writeFile(folder.appending("revoked"), Array(revoked.text.utf8))
+                #expect(try verify("hospital-a", at: "20260601000000Z", ["-r", "revoked"]))
+                revoked.entries.append(.init(key.publicKey, source: source))
+                #expect(try RevokedKeys(parsing: revoked.text) == revoked && revoked.contains(key.publicKey))
+                try files.writeFile(folder.appending("revoked"), Array(revoked.text.utf8))
+                #expect(try !verify("hospital-a", at: "20260601000000Z", ["-r", "revoked"]))
+            }
+            // A comment of anybody's own says nothing.
+            let commented = try RevokedKeys(parsing: "\(key.publicKey.openSSHLine) dr. b\n")
+            #expect(commented == RevokedKeys(keys: [key.publicKey]))
             #expect(throws: BundleError.self) { try RevokedKeys(parsing: "garbage\n") }
         }
     }

@@ -99,6 +99,103 @@ import Wire
         #expect(trust.signers.entries(for: new).first?.validAfter == start)
     }
 
+    /// It would stand before every key that the server can ever have.
+    @Test func aKeyIsIntroducedForItsTimeAndNotForALaterCentury() throws {
+        #expect(refusal(statement([window(old, nil, nil), window(new, 365, nil)])) == nil)
+        for days in [366, 63_000] as [Int64] {
+            let words = refusal(statement([window(old, nil, nil), window(new, days, nil)]))
+            #expect(words?.contains("has a key that begins on") == true, "\(days): \(words ?? "taken")")
+        }
+        // Of a key that is known already its begin is not asked.
+        #expect(refusal(statement([window(old, 63_000, nil)])) == nil)
+    }
+
+    // MARK: by telephone
+
+    private func confirmed(
+        _ trust: TrustStore, invited day: Int64 = 1, only: Bool = false
+    ) throws(MailboxError) -> TrustStore {
+        var trust = trust
+        try trust.confirm(
+            new, of: ministry, role: .server, ageRecipient: AgeIdentity.generate().recipient,
+            invited: start.adding(days: day), only: only)
+        return trust
+    }
+
+    @Test func aComparedKeyComesBehindTheOthersAndNoLaterThanItsInvite() throws {
+        let third = SigningKey.generate().publicKey
+        for (begin, expected) in [(nil, nil), (-3, -3), (90, 1)] as [(Int64?, Int64?)] {
+            var before = trust
+            try before.add(
+                ministry, role: .server, key: third, ageRecipient: nil, validFrom: begin.map { start.adding(days: $0) })
+            let after = try confirmed(before)
+            let entry = try #require(after.signers.entries(for: new).first)
+            #expect(entry.validAfter == expected.map { start.adding(days: $0) })
+            if begin != 90 { #expect(after.party(ministry)?.keys.last == new) }
+            let alone = try confirmed(before, only: true)
+            #expect(alone.party(ministry)?.keys == [new] && alone.isRevoked(old) && alone.isRevoked(third))
+            #expect(alone.signers.entries(for: new).first?.validAfter == nil)
+            // What is gone puts off nobody.
+            before.revoke(third)
+            #expect(try confirmed(before).signers.entries(for: new).first?.validAfter == nil)
+        }
+    }
+
+    @Test func aRevocationCountsAsLongAsWhoeverSaidItIsBelieved() throws {
+        var said = trust
+        _ = try said.take(statement([window(old, nil, nil)], revoked: [new]), signer: old, created: start)
+        try said.save(to: world.hospitalB)
+        said = try TrustStore.load(from: world.hospitalB)
+        let error = #expect(throws: MailboxError.self) { try confirmed(said) }
+        #expect(error?.message.contains("its key \(old.fingerprint) said so") == true)
+        #expect(try confirmed(said, only: true).party(ministry)?.keys == [new])
+        var distrusted = said
+        distrusted.revoke(old)
+        #expect(try confirmed(distrusted).party(ministry)?.keys == [new])
+        // A person's word, before or after the key's, or in the file by hand.
+        for hands in 1...3 {
+            var both = hands == 1 ? trust : said
+            if hands < 3 { both.revoke(new) }
+            if hands == 1 {
+                _ = try both.take(statement([window(old, nil, nil)], revoked: [new]), signer: old, created: start)
+            }
+            try both.save(to: world.hospitalB)
+            if hands == 3 {
+                let path = world.hospitalB.trust.appending("revoked")
+                try write(String(decoding: try content(path), as: UTF8.self) + new.openSSHLine + "\n", path)
+            }
+            both = try TrustStore.load(from: world.hospitalB)
+            let stays = #expect(throws: MailboxError.self) { try confirmed(both, only: true) }
+            #expect(stays?.hint == "ministry needs a new key")
+        }
+    }
+
+    /// Signed by the old key after the new one's time began, as in every rotation.
+    @Test func whatTheOldKeySignedInTheOverlapIsFoundOnceItIsRevoked() throws {
+        let old = try world.key(of: world.server).publicKey
+        func send(_ key: String, _ day: Int64) throws {
+            try opened(world.server, at: start.adding(days: day)).send(
+                key: key, kind: .decision, to: [name("hospital-a")],
+                payload: [.bytes(name: "x.json", Array("{}\n".utf8))])
+        }
+        do {
+            let mailbox = try opened(world.server)
+            let next = try mailbox.makeNextKey(agentKey: nil).publicKey
+            try mailbox.updateTrust { (trust) throws(MailboxError) in
+                try trust.add(ministry, role: .server, key: old, ageRecipient: nil)
+                trust.end(old, of: ministry, at: start.adding(days: 60))
+                try trust.add(ministry, role: .server, key: next, ageRecipient: nil, validFrom: start)
+            }
+        }
+        try send("decision/1", 10)
+        try opened(world.server).promoteNextKey(keepingOldUntil: start.adding(days: 60))
+        try send("decision/2", 20)
+        let mailbox = try opened(world.server, at: start.adding(days: 21))
+        #expect(mailbox.outgoingOfRevokedKeys().isEmpty)
+        try mailbox.updateTrust { (trust) throws(MailboxError) in trust.revoke(old) }
+        #expect(mailbox.outgoingOfRevokedKeys().map(\.key) == ["decision/1"])
+    }
+
     @Test func whatIsNotItsOwnOrMakesNoSenseIsRefused() throws {
         let hospital = SigningKey.generate().publicKey
         var known = trust

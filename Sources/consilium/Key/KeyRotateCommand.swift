@@ -148,9 +148,9 @@ struct KeyRotateCommand: ParsableCommand {
             let calls =
                 hospitals.isEmpty ? [] : ["call each of them now: \(hospitals.map(\.text).joined(separator: ", "))"]
             return revoked + calls + [
-                "there: 'consilium key distrust OLD' and 'consilium key trust invite.tar --fingerprint NEW --only', with the "
-                    + "fingerprints above",
-                "next: 'consilium server invite', and send that invite to them; docs/KEYS.md has every step",
+                "there: 'consilium key distrust OLD', before anything that the new key signed goes out",
+                "then: 'consilium server invite', and there 'consilium key trust invite.tar --fingerprint NEW --only', with the "
+                    + "fingerprint above; docs/KEYS.md has every step",
             ]
         case (.client, true):
             return [
