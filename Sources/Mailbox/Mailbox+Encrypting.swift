@@ -78,6 +78,8 @@ extension Mailbox {
             try AgeWriter.encrypt(
                 home.outgoingPath(record.id), to: recipients, at: home.sealedPath(record.id), files: files)
             try files.remove(home.outbox.appending(record.name))
+        } catch let error as BundleError {
+            throw MailboxError(.bundle, error)
         } catch let error as FileError {
             throw MailboxError(error)
         } catch {
