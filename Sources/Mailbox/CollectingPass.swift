@@ -63,7 +63,7 @@ struct CollectingPass {
             // Of a share or a folder it is said once, whichever file it was met at.
             guard summary.isOf(path, error, of: exchange) else { return summary.add(error, of: exchange) }
             summary.mayRetry = summary.mayRetry || error.isTransient
-            lines.tell(error.description, .unreadable, of: path.string, &settling)
+            lines.tell(error, of: path.string, &settling)
         } catch let error as FileError {
             throw MailboxError(error)
         } catch let error as MailboxError {

@@ -1,3 +1,4 @@
+import Files
 import Wire
 
 /// What one run tells of single files in a folder: of each sort the first ones one by one, and the number of the others.
@@ -63,6 +64,15 @@ struct FileLines {
 
     /// Tells something that will not come again.
     mutating func tell(_ line: String, _ sort: Sort) { new[sort, default: Lines()].add(line) }
+
+    /// What cannot be read now and may be soon is told in each run, and what only a person can change once.
+    mutating func tell(_ error: FileError, of name: String, _ settling: inout Settling) {
+        if error.isTransient {
+            tell(error.description, .unreadable)
+        } else {
+            tell(error.description, .unreadable, of: name, &settling)
+        }
+    }
 
     mutating func tellOfNoOther() { isOverflowing = true }
 

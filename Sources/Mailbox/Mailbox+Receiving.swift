@@ -146,7 +146,7 @@ extension Mailbox {
         _ error: FileError, of path: FilePath, _ name: String, _ pass: inout ReceivingPass
     ) throws(MailboxError) {
         guard error.path == path else { throw MailboxError(error) }
-        if !error.isMissing { pass.lines.tell(error.description, .unreadable, of: name, &pass.settling) }
+        if !error.isMissing { pass.lines.tell(error, of: name, &pass.settling) }
     }
 
     /// - Returns: nil where nothing is to be done with it now.

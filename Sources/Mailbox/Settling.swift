@@ -230,7 +230,13 @@ struct Settling: Equatable {
         return settling
     }
 
+    private var isEmpty: Bool {
+        folderNames.isEmpty && tours.isEmpty && !isOverflowTold
+    }
+
+    /// Where nothing is noted, no file is left.
     func save(to path: FilePath, files: any FileSystem) throws(MailboxError) {
+        guard !isEmpty else { return try onDisk { () throws(FileError) in try files.remove(path) } }
         let items = observations.all.sorted { $0.key < $1.key }.map { name, seen -> JSONValue in
             [
                 "name": .string(name), "size": .integer(seen.size), "sha256": .string(seen.digest.hex),
