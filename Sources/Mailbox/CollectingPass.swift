@@ -8,6 +8,8 @@ struct FoundFile {
     let path: FilePath
     let seen: ExchangeCache.Seen
     let name: String
+    /// Its folder, from the exchange's root on.
+    let place: String
     /// No bundle, as its beginning showed.
     var isJunk = false
     /// Who signed its beginning, where this home believes him.
@@ -15,13 +17,15 @@ struct FoundFile {
     /// What is to wait here for an enrolment, and why.
     var claim: (claim: HoldingClaim, reason: String)?
 
-    func told(_ what: String) -> String { "\(Quarantine.printable(name)) in the exchange \(what)" }
+    func told(_ what: String) -> String { "\(place)/\(Quarantine.printable(name)) in the exchange \(what)" }
 }
 
 /// What one pass looks at and copies: of each known party's folder, and of all others together.
 struct CollectingBudget {
     var copies = CopyBudget()
-    var looks = LookBudget()
+    var looks: LookBudget
+
+    init(lookSeconds: Double) { looks = LookBudget(seconds: lookSeconds) }
 }
 
 /// What one collecting gathers before it writes.
@@ -31,7 +35,7 @@ struct CollectingPass {
     var settling: Settling
     var summary = ExchangeSummary(.collecting)
     /// Of the folder that is looked into.
-    var budget = CollectingBudget()
+    var budget: CollectingBudget
     /// What was laid into the inbox to wait for an enrolment.
     var strangers: [HoldingClaim] = []
     /// Bundles that were recognised by their beginnings.
@@ -46,7 +50,8 @@ struct CollectingPass {
     /// Of the folder that is looked into.
     private var lines = FileLines()
 
-    init(cache: ExchangeCache, only: PartyName?, settling: Settling) {
+    init(cache: ExchangeCache, only: PartyName?, settling: Settling, budget: CollectingBudget) {
+        self.budget = budget
         self.cache = cache
         self.only = only
         self.settling = settling
@@ -105,11 +110,22 @@ struct CollectingPass {
         lines.noteZeros(of: file.path.string, hasSettled: hasSettled, &settling)
     }
 
+    /// Says that a stranger's folder cannot be used: once, and of many in few lines.
+    mutating func tell(_ error: FileError, of folder: FilePath, in exchange: Exchange) {
+        guard !error.isUnreachable else { return summary.add(error, of: exchange) }
+        lines.tell(error, of: folder.string + "/", &settling)
+    }
+
     /// - Returns: what is so still.
     mutating func tellLines(of folder: FilePath) -> [String] {
         defer { lines = FileLines() }
-        summary.problems += lines.new(in: folder.string)
-        if lines.isOverflowing { summary.problems.append(FileLines.overflow(in: folder.string)) }
+        var news = lines.new(in: folder.string)
+        let hasRoom = cache.seen.hasRoom(at: folder.string + "/")
+        if settling.reportOverflow(lines.isOverflowing, in: folder.string, hasRoom: hasRoom) {
+            news.append(FileLines.overflow(in: folder.string))
+        }
+        summary.news.formUnion(news)
+        summary.problems += news + lines.passing(in: folder.string)
         return lines.known(in: folder.string)
     }
 }

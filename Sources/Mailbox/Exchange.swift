@@ -96,6 +96,11 @@ package struct Exchange: Equatable, Sendable {
         layout == .flat ? root : root.appending(client.text)
     }
 
+    /// The folder of a file in it, from the root on, for people.
+    func place(of file: FilePath) -> String {
+        FilePath(root: nil, file.removingLastComponent().components.dropFirst(root.components.count)).string
+    }
+
     /// Whether a folder of this exchange is there. Only the root may be a symbolic link: whoever may write below it could
     /// otherwise lead this program to files that are only its own, such as the archive.
     ///
@@ -133,6 +138,8 @@ package struct ExchangeSummary: Equatable, Sendable {
     package internal(set) var removed: [String] = []
     /// One line each: what could not be done. The rest was.
     package internal(set) var problems: [String] = []
+    /// Those of the problems that will not be told again, whatever was told before.
+    var news: Set<String> = []
     /// Whether one of the problems may go away by itself.
     package internal(set) var mayRetry = false
     /// The problem, if there is one, that the share does not answer.

@@ -182,10 +182,13 @@ extension Mailbox {
         }
         let found = summary.problems.filter { $0 != silence }
         let known = cache.problems[summary.way] ?? []
-        let new = found.filter { !known.contains($0) }
-        knownProblems += found.filter(known.contains)
+        let isKnown = { known.contains($0) && !summary.news.contains($0) }
+        let new = found.filter { !isKnown($0) }
+        knownProblems += found.filter(isKnown)
         // Of a share that stopped answering on the way, nobody knows whether the rest is over.
-        let open = Array((silence == nil ? found : known + new).prefix(ExchangeCache.problemsKept))
+        let open = Array(
+            (silence == nil ? found : known + new).filter { !summary.news.contains($0) }
+                .prefix(ExchangeCache.problemsKept))
         if open != known { cache.problems[summary.way] = open }
         if cache != before { try cache.save(to: home) }
         return new
@@ -208,19 +211,21 @@ extension ExchangeCache {
     }
 
     /// What was laid below one client's mount point would reach nobody, and count as delivered.
-    /// - Parameter known: the parties that this home knows, whose folders count whatever else lies beside them.
+    /// - Parameter known: to whom something may be delivered.
     /// - Returns: the clients' folders whose mounts are away.
     fileprivate mutating func checkFolders(
         of exchange: Exchange, _ known: [PartyName], _ files: any FileSystem
     ) -> Set<FilePath> {
-        guard exchange.layout == .perClient, let whole = (try? files.volume(of: exchange.root))??.mountPoint,
-            let entries = try? files.list(exchange.root, limit: Mailbox.namesPerRun)
-        else { return [] }
+        guard exchange.layout == .perClient, let whole = (try? files.volume(of: exchange.root))??.mountPoint else {
+            return []
+        }
         var away: Set<FilePath> = []
-        let others = entries.filter { $0.kind == .directory }.compactMap { PartyName($0.name) }
-        for name in Set(known).union(others).sorted() {
+        for name in known.sorted() {
             let folder = exchange.root.appending(name.text)
-            guard let found = (try? files.volume(of: folder))??.mountPoint else { continue }
+            // Not where a link leads to.
+            guard (try? files.status(folder))??.kind == .directory,
+                let found = (try? files.volume(of: folder))??.mountPoint
+            else { continue }
             // Compared with each other: the way to the root may lead over a link, and mount points are told without one.
             if found != whole {
                 mountedFolders.insert(folder.string)

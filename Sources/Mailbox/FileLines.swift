@@ -14,7 +14,7 @@ struct FileLines {
         case part
         case waiting
         case unreadable
-        /// No file.
+        /// No file, or no folder that can be used.
         case odd
 
         /// Of those that are not told one by one.
@@ -48,6 +48,8 @@ struct FileLines {
     }
 
     private var new: [Sort: Lines] = [:]
+    /// What is told as long as it is so.
+    private var passing: [Sort: Lines] = [:]
     private var known: [Sort: Lines] = [:]
     private var zeros = ZeroCount()
     /// Whether there is more than can be noted.
@@ -68,7 +70,7 @@ struct FileLines {
     /// What cannot be read now and may be soon is told in each run, and what only a person can change once.
     mutating func tell(_ error: FileError, of name: String, _ settling: inout Settling) {
         if error.isTransient {
-            tell(error.description, .unreadable)
+            passing[.unreadable, default: Lines()].add(error.description)
         } else {
             tell(error.description, .unreadable, of: name, &settling)
         }
@@ -83,10 +85,11 @@ struct FileLines {
 
     func new(in folder: String) -> [String] { lines(new, folder) + zeros.new(in: folder) }
 
+    func passing(in folder: String) -> [String] { lines(passing, folder) }
+
     /// What is so still.
     func known(in folder: String) -> [String] { lines(known, folder) + zeros.known(in: folder) }
 
-    /// The same words in each run.
     static func overflow(in folder: String) -> String {
         "so many files in \(folder) are no bundles that of others nobody is told until those are removed"
     }

@@ -67,6 +67,8 @@ struct FolderSelection: NameSelection {
     private static let oddEntries = 1000
 
     private let tour: FolderTour
+    /// Whether the last run did not come to an end here.
+    private let goesOn: Bool
     private let limit: Int
     private let noted: Set<String>
     /// Those of the noted names that are there.
@@ -81,11 +83,12 @@ struct FolderSelection: NameSelection {
     private var others = Nearest()
 
     /// - Parameters:
-    ///   - tour: where the last run ended; nil where the folder was not crowded.
+    ///   - tour: where the last run ended; nil where all files had their turn.
     ///   - limit: of each round.
     ///   - noted: names of which something is noted.
     init(tour: FolderTour?, limit: Int, noted: Set<String>) {
         self.tour = tour ?? FolderTour()
+        goesOn = tour != nil
         self.limit = limit
         self.noted = noted
     }
@@ -116,13 +119,12 @@ struct FolderSelection: NameSelection {
             if index < named.count { turns.append(named[index]) }
             if index < others.count { turns.append(others[index]) }
         }
-        let isCrowded = count > Mailbox.filesPerRun
-        if !isCrowded, !isMixed {
-            turns.sort { $0.entry.name.utf8.lexicographicallyPrecedes($1.entry.name.utf8) }
-        }
+        // A slow share can end a run in any folder.
+        let isCrowded = count > Mailbox.filesPerRun || goesOn
+        let isInOrder = isCrowded || isMixed
+        if !isInOrder { turns.sort { $0.entry.name.utf8.lexicographicallyPrecedes($1.entry.name.utf8) } }
         let first = isCrowded ? due.compactMap { met[$0] }.filter { $0.kind == .regular } : []
-        return FolderVisits(
-            due: first, turns: turns, count: count, tour: isCrowded ? tour : nil)
+        return FolderVisits(due: first, turns: turns, count: count, tour: tour, isInOrder: isInOrder)
     }
 
     /// The turns that come next.
@@ -150,14 +152,17 @@ struct FolderVisits {
     private let turns: [FolderSelection.Turn]
     /// How many files there are.
     let count: Int
-    private let tour: FolderTour?
+    private let tour: FolderTour
+    private let isInOrder: Bool
     /// How many had their turn.
     private(set) var taken = 0
     private var visited: Set<String> = []
     private var visitedDue = 0
 
-    fileprivate init(due: [DirectoryEntry], turns: [FolderSelection.Turn], count: Int, tour: FolderTour?) {
-        (self.due, self.turns, self.count, self.tour) = (due, turns, count, tour)
+    fileprivate init(
+        due: [DirectoryEntry], turns: [FolderSelection.Turn], count: Int, tour: FolderTour, isInOrder: Bool
+    ) {
+        (self.due, self.turns, self.count, self.tour, self.isInOrder) = (due, turns, count, tour, isInOrder)
     }
 
     mutating func next() -> DirectoryEntry? {
@@ -179,9 +184,10 @@ struct FolderVisits {
 
     /// Where the next run goes on; nil where all had their turn.
     var nextTour: FolderTour? {
-        guard var tour, left > 0 else { return nil }
-        tour.advance(behind: turns[..<taken])
-        return tour
+        guard left > 0 else { return nil }
+        var next = tour
+        if isInOrder { next.advance(behind: turns[..<taken]) }
+        return next
     }
 }
 
@@ -191,7 +197,9 @@ extension DirectoryEntry {
         var stem = name[...]
         if stem.hasSuffix(AgeFile.suffix) { stem = stem.dropLast(AgeFile.suffix.count) }
         guard stem.hasSuffix(".tar") else { return false }
-        let parts = stem.dropLast(4).split(separator: "-", omittingEmptySubsequences: false)
+        var parts = stem.dropLast(4).split(separator: "-", omittingEmptySubsequences: false)
+        // One that was encrypted anew has a number behind it.
+        if let turn = parts.last, turn.utf8.count < 8, Int(turn) != nil { parts.removeLast() }
         guard parts.count >= 3, let kind = parts.first, let id = parts.last else { return false }
         return BundleKind(rawValue: String(kind)) != nil && id.utf8.count == 8 && id.utf8.allSatisfy(\.isLowercaseHex)
     }

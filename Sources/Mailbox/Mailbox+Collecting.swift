@@ -14,7 +14,8 @@ extension Mailbox {
     package func collect(from exchange: Exchange, only: PartyName? = nil) throws(MailboxError) -> ExchangeSummary {
         var pass = CollectingPass(
             cache: ExchangeCache.load(from: home), only: only,
-            settling: Settling.load(from: home.exchangeSettlingPath, files: files))
+            settling: Settling.load(from: home.exchangeSettlingPath, files: files),
+            budget: CollectingBudget(lookSeconds: lookSeconds))
         pass.known = Set(
             trust.parties.map { exchange.towardsServer($0.name).string } + [exchange.fromServer(home.name).string])
         // What is noted of another exchange does not give way to what strangers lay down in this one.
@@ -28,11 +29,12 @@ extension Mailbox {
         let believed = trust.digest
         if pass.cache.leftUnder != nil, pass.cache.leftUnder != believed { pass.settling.forgetLeft() }
         for folder in try ownFolders(in: exchange, only: only) {
-            pass.budget = CollectingBudget()
-            try collect(folder, of: exchange, &pass)
+            pass.budget = CollectingBudget(lookSeconds: lookSeconds)
+            if let error = try collect(folder, of: exchange, &pass) { pass.summary.add(error, of: exchange) }
+            knownProblems += pass.tellLines(of: folder)
         }
         // Whoever makes folders for parties that do not exist has no more budgets by that.
-        pass.budget = CollectingBudget()
+        pass.budget = CollectingBudget(lookSeconds: lookSeconds)
         try collectFromStrangers(in: exchange, only: only, &pass)
         if !pass.settling.left.isEmpty { pass.cache.leftUnder = believed }
         if pass.cache != before.0 { try pass.cache.save(to: home) }
@@ -75,47 +77,51 @@ extension Mailbox {
     ) throws(MailboxError) {
         let root = exchange.root.string
         guard home.role == .server, exchange.layout == .perClient, only == nil else { return }
-        let names: [PartyName]
+        let selection: StrangersFolders
         do {
-            let known = Set(trust.parties.map(\.name))
-            // Links are among them so that they are complained about instead of passed over.
-            names = try files.list(exchange.root, limit: Self.namesPerRun)
-                .filter { $0.kind == .directory || $0.kind == .symlink }.compactMap { PartyName($0.name) }
-                .filter { !known.contains($0) }
+            selection = try files.select(
+                from: exchange.root, limit: Self.namesRead, StrangersFolders(besides: Set(trust.parties.map(\.name))))
         } catch {
             return pass.summary.add(error, of: exchange)
         }
         var tour = pass.settling.tour(of: root) ?? FolderTour()
-        let inOrder = tour.order(names.map(\.text)).compactMap { PartyName($0) }
+        let inOrder = tour.order(selection.names.map(\.text)).compactMap { PartyName($0) }
         pass.passedBy = Set(inOrder.map { exchange.towardsServer($0).string })
-        let before = pass
-        pass.settling.keepFolders { before.mayBeThere($0, in: exchange) }
-        pass.cache.seen.keepFolders { before.mayBeThere($0, in: exchange) }
+        if selection.isWhole {
+            let before = pass
+            pass.settling.keepFolders { before.mayBeThere($0, in: exchange) }
+            pass.cache.seen.keepFolders { before.mayBeThere($0, in: exchange) }
+        }
         var last: PartyName?
         for name in inOrder where pass.budget.looks.isOpen {
             pass.budget.looks.lookIntoFolder()
             let folder = exchange.towardsServer(name)
             pass.passedBy.remove(folder.string)
-            try collect(folder, of: exchange, &pass)
+            if let error = try collect(folder, of: exchange, &pass) {
+                pass.tell(error, of: folder, in: exchange)
+            }
             last = name
         }
+        // Of all of them together: whoever makes folders fills no mail by that.
+        knownProblems += pass.tellLines(of: exchange.root)
         if let last { tour.advance(behind: last.text) }
         pass.settling.setTour(pass.passedBy.isEmpty ? nil : tour, of: root)
     }
 
+    /// - Returns: why the folder cannot be used, if it cannot.
     private func collect(
         _ folder: FilePath, of exchange: Exchange, _ pass: inout CollectingPass
-    ) throws(MailboxError) {
+    ) throws(MailboxError) -> FileError? {
         let begin = folder.string.utf8.count + 1
         // By bytes: a name may begin with a mark that makes one character with the slash.
         let name = { (path: String) in String(Substring(path.utf8.dropFirst(begin))) }
         let noted = pass.settling.noted(in: folder.string).union(pass.cache.seen.notes(in: folder.string).keys)
         let selection: FolderSelection
         do {
-            guard try exchange.isFolder(folder, files) else { return }
+            guard try exchange.isFolder(folder, files) else { return nil }
             selection = try select(from: folder, noted: Set(noted.map(name)), pass.settling.tour(of: folder.string))
         } catch {
-            return pass.summary.add(error, of: exchange)
+            return error
         }
         var present = Set(selection.met.values.map { folder.appending($0.component).string })
         if !selection.isWhole {
@@ -142,10 +148,11 @@ extension Mailbox {
                 if try fetch(file, of: exchange, &$0) { $0.cache.note(file.seen, at: file.path) }
             }
         }
-        knownProblems += pass.tellLines(of: folder)
-        guard selection.isWhole else { return }
-        pass.cache.seen.keep(in: folder.string, present.contains)
-        pass.settling.keep(in: folder.string, present.contains)
+        if selection.isWhole {
+            pass.cache.seen.keep(in: folder.string, present.contains)
+            pass.settling.keep(in: folder.string, present.contains)
+        }
+        return nil
     }
 
     /// - Returns: nil where nothing is to be fetched now.
@@ -158,7 +165,7 @@ extension Mailbox {
             if known.isToGo { try takeAway(path, name, of: exchange, &pass) }
             return nil
         }
-        var file = FoundFile(path: path, seen: seen, name: name)
+        var file = FoundFile(path: path, seen: seen, name: name, place: exchange.place(of: path))
         if pass.settling.isLeft(path.string, size: seen.size, modified: seen.modified, now: now) { return nil }
         guard hasRoom(for: seen.size) else {
             pass.tell(file, Self.noRoom(for: seen.size), .left)
@@ -380,4 +387,25 @@ extension Mailbox {
         try files.move(from: spooled, to: target)
         return (name, isNew)
     }
+}
+
+/// The folders in the root of an exchange whose names nobody here knows, as many as a run may look into.
+private struct StrangersFolders: NameSelection {
+    private let known: Set<PartyName>
+    private(set) var names: [PartyName] = []
+    private(set) var isWhole = true
+
+    init(besides known: Set<PartyName>) { self.known = known }
+
+    var isDone: Bool { names.count >= Mailbox.namesPerRun }
+
+    mutating func offer(_ entry: DirectoryEntry) {
+        // Links are among them so that they are complained about instead of passed over.
+        guard entry.kind == .directory || entry.kind == .symlink, let name = PartyName(entry.name),
+            !known.contains(name)
+        else { return }
+        names.append(name)
+    }
+
+    mutating func breakOff() { isWhole = false }
 }

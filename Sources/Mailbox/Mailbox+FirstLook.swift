@@ -178,12 +178,15 @@ struct LookBudget {
     /// How many of them are to be copied, or to be told of.
     private var files = 0
 
-    /// When the first look was.
+    /// When the first look was, and how long after it others may follow, in seconds.
     private var begin: Double?
+    private let seconds: Double
+
+    init(seconds: Double) { self.seconds = seconds }
 
     var isOpen: Bool {
         looks < Mailbox.looksPerRun && files < Mailbox.filesPerRun && bytes < Mailbox.smallBytesPerRun
-            && (begin.map { MonotonicClock.seconds() - $0 < Mailbox.lookSecondsPerRun } ?? true)
+            && (begin.map { MonotonicClock.seconds() - $0 < seconds } ?? true)
     }
 
     mutating func look() {

@@ -28,7 +28,8 @@ extension Mailbox {
     ) throws(MailboxError) -> Received {
         // First: what was put away must not take the room of what comes.
         try Quarantine(home: home).prune(keeping: ledger.evidence)
-        var pass = ReceivingPass(settling: Settling.load(from: home.settlingPath, files: files))
+        var pass = ReceivingPass(
+            settling: Settling.load(from: home.settlingPath, files: files), lookSeconds: lookSeconds)
         let before = pass.settling
         try receiveHeld(retryEarly: retryEarly, &pass)
         var visits = try inboxVisits(&pass)
@@ -187,12 +188,11 @@ extension Mailbox {
     }
 
     private func tellLines(_ pass: inout ReceivingPass) {
-        problems += pass.lines.new(in: "inbox/")
+        problems += pass.lines.new(in: "inbox/") + pass.lines.passing(in: "inbox/")
         knownProblems += pass.lines.known(in: "inbox/")
-        let isNew = pass.settling.reportOverflow(pass.lines.isOverflowing)
-        guard pass.lines.isOverflowing else { return }
-        if isNew { problems.append(FileLines.overflow(in: "inbox/")) }
-        if !isNew { knownProblems.append(FileLines.overflow(in: "inbox/")) }
+        if pass.settling.reportOverflow(pass.lines.isOverflowing, in: "") {
+            problems.append(FileLines.overflow(in: "inbox/"))
+        }
     }
 
     private func take(_ large: LargeFile, _ pass: inout ReceivingPass) throws(MailboxError) {
@@ -323,7 +323,7 @@ struct ReceivingPass {
     var received = Received()
     var settling: Settling
     var budget = CopyBudget()
-    var looks = LookBudget()
+    var looks: LookBudget
     var lines = FileLines()
     /// Whose large files are copied under the budget from now on.
     var disappointing = Disappointing()
@@ -333,7 +333,10 @@ struct ReceivingPass {
     /// To be cleaned from the inbox once the ledger is written.
     var finished: [InboxFile] = []
 
-    init(settling: Settling) { self.settling = settling }
+    init(settling: Settling, lookSeconds: Double) {
+        self.settling = settling
+        looks = LookBudget(seconds: lookSeconds)
+    }
 
     /// The same bundle came encrypted too.
     mutating func notePrivacy(of id: Digest) {

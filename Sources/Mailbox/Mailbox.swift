@@ -23,6 +23,8 @@ package final class Mailbox {
     package private(set) var trust: TrustStore
     /// One line each, for people: what could not be done but did not stop the run.
     package internal(set) var problems: [String] = []
+    /// How long a run goes on looking into one folder.
+    package var lookSeconds = Mailbox.lookSecondsPerRun
     /// What an earlier run has said and is so still: for whoever asks.
     var knownProblems: [String] = []
     /// How many bundles this run laid in an exchange.

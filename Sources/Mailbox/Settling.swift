@@ -13,7 +13,7 @@ struct Settling: Equatable {
     private static let maximumBytes = 64 << 20
     /// How many files of each sort are noted. Others name them; of one more nothing is noted until there is room again.
     private static let kept = 5000
-    /// How many crowded folders' tours are kept.
+    /// Of how many folders tours are kept, and that they overflow.
     private static let toursKept = 1000
 
     struct Observation: Equatable {
@@ -29,8 +29,8 @@ struct Settling: Equatable {
     private var oddities = FolderNotes<Bool>(bound: kept)
     /// Files of zeros that were told, once; apart, since they cost their maker nothing.
     private var zeros = FolderNotes<Bool>(bound: kept)
-    /// Whether it was told that more is odd in the inbox than can be noted.
-    private(set) var isOverflowTold = false
+    /// Folders of which it was told that more is odd in them than can be noted.
+    private var overflowing: Set<String> = []
     /// In how many runs files had to wait for others.
     private var waits = FolderNotes<Int64>(bound: kept)
     /// After how many of them a person is told.
@@ -96,10 +96,14 @@ struct Settling: Equatable {
     /// Whether nothing new would be said of it.
     func hasReported(_ name: String) -> Bool { oddities[name] != nil || zeros[name] != nil }
 
+    /// Of each folder once, until there is room again: a run may happen to meet only what is noted.
+    ///
+    /// - Parameter hasRoom: whether more can be noted of what is seen elsewhere.
     /// - Returns: whether that is to be told now.
-    mutating func reportOverflow(_ isOverflowing: Bool) -> Bool {
-        defer { isOverflowTold = isOverflowing }
-        return isOverflowing && !isOverflowTold
+    mutating func reportOverflow(_ isOverflowing: Bool, in folder: String, hasRoom: Bool = true) -> Bool {
+        if isOverflowing { return overflowing.count < Self.toursKept && overflowing.insert(folder).inserted }
+        if hasRoom, oddities.hasRoom(at: folder + "/") { overflowing.remove(folder) }
+        return false
     }
 
     /// Whether it is not copied as long as nobody does anything about it, and a person knows.
@@ -174,6 +178,7 @@ struct Settling: Equatable {
         left.keepFolders(isThere)
         waits.keepFolders(isThere)
         tours = tours.filter { isThere($0.key) }
+        overflowing = overflowing.filter(isThere)
     }
 
     /// The folders of which anything is noted.
@@ -203,7 +208,9 @@ struct Settling: Equatable {
         if case .array(let names) = fields["zeros"] {
             for case .string(let name) in names { settling.zeros.note(true, at: name) }
         }
-        if case .bool(let isTold) = fields["overflow"] { settling.isOverflowTold = isTold }
+        if case .array(let folders) = fields["overflow"] {
+            for case .string(let folder) in folders { settling.overflowing.insert(folder) }
+        }
         if case .array(let items) = fields["left"] {
             for item in items {
                 guard var reader = try? ObjectReader(item, context: "settling.json"),
@@ -231,7 +238,7 @@ struct Settling: Equatable {
     }
 
     private var isEmpty: Bool {
-        folderNames.isEmpty && tours.isEmpty && !isOverflowTold
+        folderNames.isEmpty && tours.isEmpty && overflowing.isEmpty
     }
 
     /// Where nothing is noted, no file is left.
@@ -251,7 +258,8 @@ struct Settling: Equatable {
         }
         let json: JSONValue = [
             "files": .array(items), "oddities": .array(oddities.all.keys.sorted().map { .string($0) }),
-            "zeros": .array(zeros.all.keys.sorted().map { .string($0) }), "overflow": .bool(isOverflowTold),
+            "zeros": .array(zeros.all.keys.sorted().map { .string($0) }),
+            "overflow": .array(overflowing.sorted().map { .string($0) }),
             "left": .array(left),
             "waits": .object(waits.all.mapValues { .integer($0) }),
             "tours": .object(tours.mapValues { .array($0.numbers.map { .integer($0) }) }),

@@ -1,5 +1,6 @@
 import Bundles
 import Files
+import Glibc
 import Mailbox
 import SupportForTests
 import SystemPackage
@@ -213,6 +214,77 @@ import Wire
         try world.lay(world.manifest(), as: "request.tar", in: try folder("hospital-a"))
         let home = try Home.open(server.root, files: CrowdedRoot(root))
         #expect(try collect(home, minute: 0).copied.count == 1)
+    }
+
+    /// A folder is not crowded, and looking takes longer than a run has time.
+    @Test(arguments: [false, true])
+    func whatARunHasNoTimeForHasItsTurnInTheNext(isInExchange: Bool) throws {
+        let folder = isInExchange ? try folder("hospital-a") : server.inbox
+        for number in 0..<40 { try write(String(repeating: "\0", count: 2 << 20), folder.appending("a-\(number)")) }
+        try world.lay(world.manifest(), as: "z.tar", in: folder)
+        let home = try Home.open(server.root, files: SlowFiles())
+        var taken = false
+        for minute in 0..<20 where !taken {
+            let mailbox = try opened(home, at: start.adding(seconds: Int64(minute) * 61))
+            mailbox.lookSeconds = 0.1
+            if isInExchange {
+                _ = try mailbox.useExchange(at: root) { try mailbox.collect(from: $0) }
+                taken = try names(server.inbox).contains { $0.hasPrefix("request-") }
+            } else {
+                taken = try !mailbox.receive().deliveries.isEmpty
+            }
+        }
+        #expect(taken)
+    }
+
+    private struct SlowFiles: ForwardingFileSystem {
+        let base: any FileSystem = QuickFileSystem()
+        func pass(_ operation: String, _ path: FilePath) throws(FileError) {
+            if operation == "open", path.lastComponent?.string.hasPrefix("a-") == true { usleep(20_000) }
+        }
+    }
+
+    /// Each of many folders has one file that is no bundle, or is a link.
+    @Test(arguments: [false, true]) func aCrowdOfFoldersIsAFewLines(isOfLinks: Bool) throws {
+        for number in 0..<300 {
+            if isOfLinks {
+                try QuickFileSystem().makeDirectories(root)
+                symlink("/tmp", root.appending("nobody-\(number)").string)
+            } else {
+                try write("junk \(number)", try folder("nobody-\(number)").appending("x.tar"))
+            }
+        }
+        for minute in 0..<9 {
+            let lines = try collect(server, minute: minute).lines
+            #expect(lines.count <= 5, "\(minute): \(lines)")
+            #expect(minute < 7 || lines.isEmpty, "\(minute): \(lines)")
+        }
+    }
+
+    /// The same name, and the same words, in two hospitals' folders and in two runs.
+    @Test func whatIsPutAwayIsToldOfEachFolder() throws {
+        try write("torn", try folder("hospital-a").appending("x.tar"))
+        _ = try collect(server, minute: 0)
+        let first = try collect(server, minute: 1).lines
+        try write("torn too", try folder("hospital-b").appending("x.tar"))
+        _ = try collect(server, minute: 2)
+        let second = try collect(server, minute: 3).lines
+        #expect(first.count == 1 && first[0].hasPrefix("hospital-a/inbox/x.tar in the exchange is not a bundle"))
+        #expect(second.count == 1 && second[0].hasPrefix("hospital-b/inbox/x.tar in the exchange is not a bundle"))
+    }
+
+    /// A link in the place of a hospital's folder is complained about, and forgotten once the folder is back.
+    @Test func aLinkInTheFoldersPlaceLeavesNothingBehind() throws {
+        let inbox = try folder("hospital-a")
+        try world.lay(world.manifest(), as: "request.tar", in: inbox)
+        let (place, aside) = (root.appending("hospital-a"), world.root.appending("aside"))
+        try QuickFileSystem().rename(place, to: aside)
+        // On another file system.
+        symlink("/proc", place.string)
+        #expect(try collect(server, minute: 0).lines.contains { $0.contains("only plain folders are used") })
+        try QuickFileSystem().unlink(place)
+        try QuickFileSystem().rename(aside, to: place)
+        #expect(try collect(server, minute: 1).copied.count == 1)
     }
 
     /// In Swift a slash and a mark that follows it are one character.

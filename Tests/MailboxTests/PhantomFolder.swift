@@ -81,10 +81,17 @@ final class CrowdedRoot: ForwardingFileSystem {
 
     init(_ root: FilePath) { self.root = root }
 
-    func entries(_ folder: FilePath, limit: Int) throws(FileError) -> [DirectoryEntry] {
-        guard folder == root else { return try base.entries(folder, limit: limit) }
-        return (0..<limit).compactMap { FilePath.Component("x\($0)") }
-            .map { DirectoryEntry(component: $0, kind: .regular) }
+    func select<Selection: NameSelection>(
+        from folder: FilePath, limit: Int, _ selection: Selection
+    ) throws(FileError) -> Selection {
+        guard folder == root else { return try base.select(from: folder, limit: limit, selection) }
+        var selection = selection
+        for number in 0..<200_000 where !selection.isDone {
+            guard let name = FilePath.Component("x\(number)") else { continue }
+            selection.offer(DirectoryEntry(component: name, kind: .directory))
+        }
+        selection.breakOff()
+        return selection
     }
 }
 
