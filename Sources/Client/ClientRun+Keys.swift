@@ -136,10 +136,9 @@ extension ClientRun {
         try confirmed.confirm(
             invite.key, of: server, role: .server, ageRecipient: invite.ageRecipient, invited: invite.created,
             only: only)
-        // Somebody else may have the age identity of the one before.
-        if confirmed.party(server)?.ageRecipient != mailbox.trust.party(server)?.ageRecipient {
-            try mailbox.encryptAnew(for: server)
-        }
+        // Somebody else may have the age identity of the one before. That the trust has the right recipient already says nothing
+        // of whom a bundle was encrypted to: whoever stole the key before this one may have laid it there, and this key too.
+        try mailbox.encryptAnew(for: server)
         try mailbox.updateTrust { (trust) throws(MailboxError) in
             trust = confirmed
         } noting: { () throws(MailboxError) in
