@@ -14,6 +14,9 @@ import Wire
 extension ClientRun {
     // MARK: the server's key
 
+    /// Of one statement. What is more is counted: the audit has it all.
+    private static let changesTold = 3
+
     /// - Returns: whether somebody else is believed now, so that what waited for that can be looked at again.
     func takeTrust(_ delivery: VerifiedDelivery) throws -> Bool {
         let statement = try TrustStatement(
@@ -37,13 +40,17 @@ extension ClientRun {
         } else {
             changes = try change(by: try statement.keys(), delivery)
         }
-        let inOrder = changes.filter(\.isAddition) + changes.filter { !$0.isAddition }
-        var lines = inOrder.map { "\(statement.subject): \($0)" }
+        var lines = changes.sorted { $0.rank < $1.rank }.map { "\(statement.subject): \($0)" }
         // A run that was stopped after the change has said nothing of it. What is said of the own keys is so each time.
         if lines.isEmpty, statement.subject != home.name {
             lines = try AuditLog(home).recent("trust", subject: delivery.id.hex)
         }
-        for line in lines { attention(line) }
+        for line in lines.prefix(Self.changesTold) { attention(line) }
+        if lines.count > Self.changesTold {
+            attention(
+                "\(statement.subject): and \(lines.count - Self.changesTold) other changes; 'consilium key show --verbose' "
+                    + "lists what is believed")
+        }
         if lines.contains(where: { $0.hasPrefix("\(statement.subject): \(KeyChange.newKey)") }) {
             attention(
                 "  introduced by \(delivery.signer.fingerprint), which was believed before; where nobody told you of it, call "
@@ -81,7 +88,7 @@ extension ClientRun {
         var entries: [String] = []
         let reason = statement.reason.isEmpty ? "" : ": \(statement.reason)"
         let own = Set(mailbox.ownKeys.map(\.openSSHLine))
-        for line in statement.revoked where own.contains(line) {
+        for line in own.intersection(statement.revoked).sorted() {
             let key = try PublicKey(openSSHLine: line)
             let fingerprint = key.fingerprint
             if key == mailbox.identity.signing.publicKey || key == mailbox.identity.next?.publicKey {
@@ -369,7 +376,15 @@ extension ClientRun {
 }
 
 extension KeyChange {
-    fileprivate var isAddition: Bool { if case .added = self { true } else { false } }
+    /// The order in which it is told: what matters most comes first.
+    fileprivate var rank: Int {
+        switch self {
+        case .added: 0
+        case .newRecipient: 1
+        case .ends: 2
+        case .revoked: 3
+        }
+    }
 }
 
 extension TrustStatement {

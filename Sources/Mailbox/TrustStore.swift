@@ -200,8 +200,18 @@ package struct TrustStore: Equatable, Sendable {
         return store
     }
 
+    /// Nothing is written that ``load(from:)`` would refuse: it would stop every command, also the one that mends it.
+    func requireRoom() throws(MailboxError) {
+        for (name, text) in contents where text.utf8.count > KeyFileLimits.trustBytes {
+            throw MailboxError(
+                .trust, "trust/\(name) would have \(text.utf8.count) bytes, of at most \(KeyFileLimits.trustBytes)",
+                hint: "nothing was changed; take lines out of it that are of no use any more")
+        }
+    }
+
     /// Revocations are written first: a crash in between leaves too little trust, never too much.
     package func save(to home: Home) throws(MailboxError) {
+        try requireRoom()
         for (name, text) in contents {
             let path = home.trust.appending(name)
             try onDisk { () throws(FileError) in
