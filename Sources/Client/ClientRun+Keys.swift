@@ -236,6 +236,7 @@ extension ClientRun {
                 "a rotation is under way: \(server) did not decide about \(next.publicKey.fingerprint) yet",
                 hint: "call there; it lies on the enrolment desk")
         }
+        try requireWay()
         let old = mailbox.identity.signing
         let next = try mailbox.makeNextKey(agentKey: agentKey)
         if replacesAge { _ = try mailbox.replaceAgeIdentity() }
@@ -254,6 +255,8 @@ extension ClientRun {
     package func replaceKey(
         validity: Int64?, agentKey: PublicKey?, isNew: Bool, contact: String, actor: String
     ) throws -> RotatedKey {
+        // Before anything changes: what signs from now on has to be enrolled.
+        try requireWay()
         let old = isNew ? nil : mailbox.identity.signing.publicKey
         if !isNew {
             try mailbox.dropNextKey()
@@ -325,7 +328,6 @@ extension ClientRun {
             let vouch = try old.sign(enrolment.encoded, namespace: BundleKind.enrol.namespace)
             payload.append(.bytes(name: Enrolment.vouchName, vouch))
         }
-        try requireWay()
         try audit(
             old == nil ? "key-replace" : "key-rotate", subject: key.publicKey.fingerprint,
             detail: old.map { "follows \($0.publicKey.fingerprint)" } ?? "the key before is lost", actor: actor)
