@@ -71,7 +71,8 @@ extension Mailbox {
     /// Where it cannot be encrypted yet, it is kept back until it can. A kill before the ledger is written lets the next run do
     /// it again.
     func seal(_ record: OutgoingRecord) throws(MailboxError) {
-        guard isToBeSealed(record) else { return }
+        // What is for nobody who is believed waits in silence, like all else.
+        guard isToBeSealed(record), refusal(to: record.recipients) == nil else { return }
         if let obstacle = obstacle(to: record.recipients) { return try keepBack(record, obstacle) }
         guard let recipients = try ageRecipients(for: record.recipients, strangers: [:]) else { return }
         do {
