@@ -195,7 +195,7 @@ extension ClientRun {
         takeBackFromServer()
         guard !wasRevoked else { return detail("\(fingerprint) was revoked before") }
         detail("the key \(fingerprint) of \(server) is revoked here: nothing that it signed is taken from now on")
-        if mailbox.trust.party(server)?.keys.isEmpty == true {
+        if mailbox.trust.isWithoutKey(server) {
             attention(
                 "no key of \(server) is left: nothing is taken from it or sent to it before 'consilium key trust INVITE'"
             )

@@ -36,9 +36,7 @@ extension Mailbox {
 
     /// A hospital sends nothing to a server of which it believes no key any more: who reads there is not known.
     func refusal(to parties: [PartyName]) -> MailboxError? {
-        guard home.role == .client, let name = parties.first(where: { trust.party($0)?.keys.isEmpty == true }) else {
-            return nil
-        }
+        guard home.role == .client, let name = parties.first(where: trust.isWithoutKey) else { return nil }
         return MailboxError(
             .trust, "nothing is sent to \(name): every key of it is revoked here",
             hint: "compare its new key by telephone, then 'consilium key trust'")
