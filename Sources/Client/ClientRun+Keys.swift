@@ -14,6 +14,9 @@ import Wire
 extension ClientRun {
     // MARK: the server's key
 
+    /// Of one statement. What is more is counted: the audit has it all.
+    private static let changesTold = 3
+
     /// - Returns: whether somebody else is believed now, so that what waited for that can be looked at again.
     func takeTrust(_ delivery: VerifiedDelivery) throws -> Bool {
         let statement = try TrustStatement(
@@ -37,13 +40,17 @@ extension ClientRun {
         } else {
             changes = try change(by: try statement.keys(), delivery)
         }
-        let inOrder = changes.filter(\.isAddition) + changes.filter { !$0.isAddition }
-        var lines = inOrder.map { "\(statement.subject): \($0)" }
+        var lines = changes.sorted { $0.rank < $1.rank }.map { "\(statement.subject): \($0)" }
         // A run that was stopped after the change has said nothing of it. What is said of the own keys is so each time.
         if lines.isEmpty, statement.subject != home.name {
             lines = try AuditLog(home).recent("trust", subject: delivery.id.hex)
         }
-        for line in lines { attention(line) }
+        for line in lines.prefix(Self.changesTold) { attention(line) }
+        if lines.count > Self.changesTold {
+            attention(
+                "\(statement.subject): and \(lines.count - Self.changesTold) other changes; 'consilium key show --verbose' "
+                    + "lists what is believed")
+        }
         if lines.contains(where: { $0.hasPrefix("\(statement.subject): \(KeyChange.newKey)") }) {
             attention(
                 "  introduced by \(delivery.signer.fingerprint), which was believed before; where nobody told you of it, call "
@@ -81,7 +88,7 @@ extension ClientRun {
         var entries: [String] = []
         let reason = statement.reason.isEmpty ? "" : ": \(statement.reason)"
         let own = Set(mailbox.ownKeys.map(\.openSSHLine))
-        for line in statement.revoked where own.contains(line) {
+        for line in own.intersection(statement.revoked).sorted() {
             let key = try PublicKey(openSSHLine: line)
             let fingerprint = key.fingerprint
             if key == mailbox.identity.signing.publicKey || key == mailbox.identity.next?.publicKey {
@@ -136,10 +143,9 @@ extension ClientRun {
         try confirmed.confirm(
             invite.key, of: server, role: .server, ageRecipient: invite.ageRecipient, invited: invite.created,
             only: only)
-        // Somebody else may have the age identity of the one before.
-        if confirmed.party(server)?.ageRecipient != mailbox.trust.party(server)?.ageRecipient {
-            try mailbox.encryptAnew(for: server)
-        }
+        // Somebody else may have the age identity of the one before. That the trust has the right recipient already says nothing
+        // of whom a bundle was encrypted to: whoever stole the key before this one may have laid it there, and this key too.
+        try mailbox.encryptAnew(for: server)
         try mailbox.updateTrust { (trust) throws(MailboxError) in
             trust = confirmed
         } noting: { () throws(MailboxError) in
@@ -189,7 +195,7 @@ extension ClientRun {
         takeBackFromServer()
         guard !wasRevoked else { return detail("\(fingerprint) was revoked before") }
         detail("the key \(fingerprint) of \(server) is revoked here: nothing that it signed is taken from now on")
-        if mailbox.trust.party(server)?.keys.isEmpty == true {
+        if mailbox.trust.isWithoutKey(server) {
             attention(
                 "no key of \(server) is left: nothing is taken from it or sent to it before 'consilium key trust INVITE'"
             )
@@ -230,6 +236,7 @@ extension ClientRun {
                 "a rotation is under way: \(server) did not decide about \(next.publicKey.fingerprint) yet",
                 hint: "call there; it lies on the enrolment desk")
         }
+        try requireWay()
         let old = mailbox.identity.signing
         let next = try mailbox.makeNextKey(agentKey: agentKey)
         if replacesAge { _ = try mailbox.replaceAgeIdentity() }
@@ -248,6 +255,8 @@ extension ClientRun {
     package func replaceKey(
         validity: Int64?, agentKey: PublicKey?, isNew: Bool, contact: String, actor: String
     ) throws -> RotatedKey {
+        // Before anything changes: what signs from now on has to be enrolled.
+        try requireWay()
         let old = isNew ? nil : mailbox.identity.signing.publicKey
         if !isNew {
             try mailbox.dropNextKey()
@@ -319,7 +328,6 @@ extension ClientRun {
             let vouch = try old.sign(enrolment.encoded, namespace: BundleKind.enrol.namespace)
             payload.append(.bytes(name: Enrolment.vouchName, vouch))
         }
-        try requireWay()
         try audit(
             old == nil ? "key-replace" : "key-rotate", subject: key.publicKey.fingerprint,
             detail: old.map { "follows \($0.publicKey.fingerprint)" } ?? "the key before is lost", actor: actor)
@@ -370,7 +378,15 @@ extension ClientRun {
 }
 
 extension KeyChange {
-    fileprivate var isAddition: Bool { if case .added = self { true } else { false } }
+    /// The order in which it is told: what matters most comes first.
+    fileprivate var rank: Int {
+        switch self {
+        case .added: 0
+        case .newRecipient: 1
+        case .ends: 2
+        case .revoked: 3
+        }
+    }
 }
 
 extension TrustStatement {

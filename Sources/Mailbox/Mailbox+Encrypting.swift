@@ -36,9 +36,7 @@ extension Mailbox {
 
     /// A hospital sends nothing to a server of which it believes no key any more: who reads there is not known.
     func refusal(to parties: [PartyName]) -> MailboxError? {
-        guard home.role == .client, let name = parties.first(where: { trust.party($0)?.keys.isEmpty == true }) else {
-            return nil
-        }
+        guard home.role == .client, let name = parties.first(where: trust.isWithoutKey) else { return nil }
         return MailboxError(
             .trust, "nothing is sent to \(name): every key of it is revoked here",
             hint: "compare its new key by telephone, then 'consilium key trust'")
@@ -71,7 +69,8 @@ extension Mailbox {
     /// Where it cannot be encrypted yet, it is kept back until it can. A kill before the ledger is written lets the next run do
     /// it again.
     func seal(_ record: OutgoingRecord) throws(MailboxError) {
-        guard isToBeSealed(record) else { return }
+        // What is for nobody who is believed waits in silence, like all else.
+        guard isToBeSealed(record), refusal(to: record.recipients) == nil else { return }
         if let obstacle = obstacle(to: record.recipients) { return try keepBack(record, obstacle) }
         guard let recipients = try ageRecipients(for: record.recipients, strangers: [:]) else { return }
         do {

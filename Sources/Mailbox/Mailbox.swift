@@ -96,6 +96,7 @@ package final class Mailbox {
         var changed = trust
         try change(&changed)
         if changed != trust {
+            try changed.requireRoom()
             try note()
             try changed.save(to: home)
         }

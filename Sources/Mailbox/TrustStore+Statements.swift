@@ -51,8 +51,14 @@ package enum KeyChange: Equatable, Sendable, CustomStringConvertible {
 }
 
 extension TrustStore {
-    /// Of one party, in a statement and here.
+    /// Of one party, in a statement and believed here.
     package static let maximumKeys = 64
+    /// Of one party here, those included that another one of its keys has revoked. What a person has revoked is not counted:
+    /// `key trust --only` makes room again after a theft.
+    package static let maximumKnownKeys = 256
+    /// Revoked on the word of a key, and nobody's here. What is more is left out: a key that nobody here has is not believed
+    /// either.
+    package static let maximumStrangersRevoked = 256
 
     /// Takes over what a party says of its own keys.
     ///
@@ -63,6 +69,8 @@ extension TrustStore {
     /// 3. Ends only come nearer, and what is revoked stays revoked, whatever a later statement says.
     /// 4. No key of somebody else, none twice, no window that ends before it begins, no key that revokes itself; and one key
     ///    must be left that holds.
+    /// 5. Whoever has stolen a key fills no file with it: see ``maximumKeys``, ``maximumKnownKeys`` and
+    ///    ``maximumStrangersRevoked``. That a key of this party is revoked counts in any case.
     ///
     /// The same statement once more changes nothing, and is no error.
     ///
@@ -94,7 +102,12 @@ extension TrustStore {
         }
         var changed = self
         var changes: [KeyChange] = []
-        for key in statement.revoked where !isRevoked(key) {
+        var strangers = revoked.entries.filter { $0.source != nil && signers.entries(for: $0.key).isEmpty }.count
+        for key in statement.revoked where !changed.isRevoked(key) {
+            if signers.entries(for: key).isEmpty {
+                guard strangers < Self.maximumStrangersRevoked else { continue }
+                strangers += 1
+            }
             changed.revoke(key, saidBy: signer)
             changes.append(.revoked(key))
         }
@@ -115,11 +128,23 @@ extension TrustStore {
         }
         let left = changed.signers.entries(of: name).filter { !changed.isRevoked($0.key) }
         guard left.count <= Self.maximumKeys else { throw refused("would bring \(left.count) keys") }
+        let known = changed.knownKeys(of: name)
+        guard known <= Self.maximumKnownKeys || known == knownKeys(of: name) else {
+            throw refused(
+                "would bring \(known) keys, more than \(Self.maximumKnownKeys): call \(name); 'key trust --only' with its invite "
+                    + "makes room")
+        }
         guard left.contains(where: { $0.validBefore.map { created < $0 } ?? true }) else {
             throw refused("would leave no key that holds")
         }
         self = changed
         return changes
+    }
+
+    /// Those that no person has revoked.
+    private func knownKeys(of name: PartyName) -> Int {
+        let gone = Set(revoked.entries.filter { $0.source == nil }.map(\.key))
+        return Set(signers.entries(of: name).map(\.key)).subtracting(gone).count
     }
 
     private mutating func take(

@@ -60,7 +60,10 @@ package struct TrustStore: Equatable, Sendable {
 
     /// Whether a party has no key that is believed: each is revoked, or it is nobody here any more. Nobody knows then who reads
     /// what is sent to it. A key that is over is not revoked: its party goes on with the next.
-    package func isCutOff(_ name: PartyName) -> Bool { party(name)?.keys.isEmpty ?? true }
+    package func isCutOff(_ name: PartyName) -> Bool { party(name) == nil || isWithoutKey(name) }
+
+    /// Whether a party that is somebody here has no key that is believed any more.
+    package func isWithoutKey(_ name: PartyName) -> Bool { party(name)?.keys.isEmpty == true }
 
     /// A party's entries by the begin of their time, equal ones in the file's order: a rotation's new key comes last.
     static func inOrder(_ entries: [AllowedSigners.Entry]) -> [AllowedSigners.Entry] {
@@ -200,8 +203,18 @@ package struct TrustStore: Equatable, Sendable {
         return store
     }
 
+    /// Nothing is written that ``load(from:)`` would refuse: it would stop every command, also the one that mends it.
+    func requireRoom() throws(MailboxError) {
+        for (name, text) in contents where text.utf8.count > KeyFileLimits.trustBytes {
+            throw MailboxError(
+                .trust, "trust/\(name) would have \(text.utf8.count) bytes, of at most \(KeyFileLimits.trustBytes)",
+                hint: "nothing was changed; take lines out of it that are of no use any more")
+        }
+    }
+
     /// Revocations are written first: a crash in between leaves too little trust, never too much.
     package func save(to home: Home) throws(MailboxError) {
+        try requireRoom()
         for (name, text) in contents {
             let path = home.trust.appending(name)
             try onDisk { () throws(FileError) in

@@ -229,7 +229,7 @@ extension ServerRun {
     static let revokedReason = "its key was revoked"
 
     /// Whether a party has a key that is believed here.
-    func isBelieved(_ name: PartyName) -> Bool { mailbox.trust.party(name)?.keys.isEmpty == false }
+    func isBelieved(_ name: PartyName) -> Bool { !mailbox.trust.isCutOff(name) }
 
     /// From all sessions that it takes part in: they go on without whoever is believed no more.
     func exclude(_ name: PartyName, reason: String) throws {

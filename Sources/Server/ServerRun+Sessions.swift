@@ -15,7 +15,7 @@ extension ServerRun {
             guard let session = session(id), !session.isOver || session.version == nil else { continue }
             try isolated("session \(session.name)") {
                 // A revocation that was stopped after the trust was saved comes to its end here.
-                for name in session.active where !session.isOver && mailbox.trust.party(name)?.keys.isEmpty == true {
+                for name in session.active where !session.isOver && mailbox.trust.isWithoutKey(name) {
                     try apply(.exclude(name, reason: Self.revokedReason), to: id)
                 }
                 if session.state == .waiting {

@@ -168,4 +168,20 @@ import Wire
             try world.approveAll("spring")
         }
     }
+
+    /// As what is encrypted does: the person who cut it off knows.
+    @Test func whatIsForAServerWithoutAKeyWaitsInSilence() throws {
+        let world = try clear()
+        try world.visit("a")
+        let server = try world.fingerprint("S")
+        try world.succeed("client", "run", "--home", "a")
+        try world.succeed("key", "distrust", server, "--home", "a", "--reason", "call of the ministry")
+        try world.shell("sed -i '/^encrypt: false/d' a/consilium.yaml")
+        for _ in 1...2 {
+            world.advance(days: 1, seconds: 60)
+            let run = try world.run("client", "run", "--home", "a")
+            #expect(run.isSilentSuccess, "\(run)")
+            #expect(world.names("a/outbox", "update").isEmpty)
+        }
+    }
 }

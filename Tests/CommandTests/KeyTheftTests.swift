@@ -182,4 +182,82 @@ import Wire
         #expect(try world.session("spring")["state"].text == "finished")
         #expect(try world.history("spring").last?.fate(of: "hospital-a") == "counted")
     }
+
+    /// What the thief says of the coming age recipient, or of the coming key too, makes nothing seem to be encrypted to it.
+    @Test(arguments: [true, false])
+    func whatWasEncryptedToAStolenIdentityIsEncryptedAnewWhateverAThiefSaid(isKeyIntroduced: Bool) throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        try world.visit("a")
+        let (thief, stolen) = (try world.key("S"), try AgeIdentity(identityFile: try world.bytes("S/identity/age.txt")))
+        func isReadable(with identity: AgeIdentity) throws -> Bool {
+            let update = try world.bytes(try world.update("a"))
+            return (try? AgeReader.decrypt(update, with: [identity], limit: 1 << 28)) != nil
+        }
+        #expect(try isReadable(with: stolen))
+        let new = try replaceServersKey(world)
+        let age = try AgeIdentity(identityFile: try world.bytes("S/identity/age.txt"))
+        let coming = isKeyIntroduced ? [(try world.key("S").publicKey, Int64?.some(0), Int64?.none)] : []
+        try world.layTrust(
+            world.statement([(thief.publicKey, nil, nil)] + coming, recipient: "\(age.recipient)"), seq: 400, to: "a",
+            key: thief)
+        #expect(try world.succeed("client", "run", "--home", "a").output.contains("new age recipient"))
+        try world.succeed(
+            "key", "distrust", thief.publicKey.fingerprint, "--home", "a", "--reason", "call of the ministry")
+        #expect(try trust(world, new, ["--only"]).status == 0)
+        world.advance(days: 1, seconds: 60)
+        try world.succeed("client", "run", "--home", "a")
+        #expect(world.names("a/outbox", "update").count == 1)
+        #expect(try !isReadable(with: stolen) && isReadable(with: age))
+    }
+
+    /// Revoked keys that nobody has, by the thousand: the hospital goes on, is told in a few lines, and can be called.
+    @Test func aFloodOfRevocationsLocksNobodyOut() throws {
+        let world = try World.enrolled()
+        let thief = try world.key("S")
+        for number in 1...130 {
+            let gone = (1...64).map { _ in SigningKey.generate().publicKey }
+            try world.layTrust(
+                world.statement([(thief.publicKey, nil, nil)], revoked: gone), seq: Int64(400 + number), to: "a",
+                key: thief)
+        }
+        let told = try world.succeed("client", "run", "--home", "a")
+        #expect(told.output.split(separator: "\n").count <= 20, "\(told.output.prefix(2_000))")
+        #expect(told.output.contains("and 61 other changes"), "\(told.output.prefix(2_000))")
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess)
+        try world.succeed(
+            "key", "distrust", thief.publicKey.fingerprint, "--home", "a", "--reason", "call of the ministry")
+        let new = try replaceServersKey(world)
+        #expect(try trust(world, new, ["--only"]).status == 0)
+        #expect(try world.trusted("ministry", at: "a") == [new])
+        world.advance(days: 1)
+        let visit = try world.visit("a")
+        #expect(!visit.output.contains("a bundle of ministry was put into quarantine"), "\(visit)")
+    }
+
+    /// Nothing of what a key's replacement changes is changed where the enrolment cannot be sent.
+    @Test(arguments: [["--lost"], ["--age"]]) func aHospitalThatIsCutOffKeepsItsKeyUntilItCanEnrolAnother(how: [String])
+        throws
+    {
+        let world = try World.enrolled()
+        let server = try world.fingerprint("S")
+        try world.succeed("key", "distrust", server, "--home", "a", "--reason", "call of the ministry")
+        let before = try world.json("key", "show", "--home", "a")
+        let files = world.names("a/identity")
+        let refused = try world.run(["key", "rotate", "--home", "a"] + how)
+        #expect(refused.status == 77 && refused.errors.contains("every key of it is revoked here"), "\(refused)")
+        #expect(try world.json("key", "show", "--home", "a") == before)
+        #expect(world.names("a/identity") == files)
+        let new = try replaceServersKey(world)
+        #expect(try trust(world, new, ["--only"]).status == 0)
+        let rotated = try world.run(["key", "rotate", "--home", "a"] + how)
+        #expect(rotated.status == 0, "\(rotated)")
+        try world.answer("a")
+        #expect(try world.serve().output.contains("hospital-a"))
+        try world.approveEnrolments()
+        let visit = try world.visit("a")
+        let own = try world.fingerprint("a")
+        #expect(before["fingerprint"].text != own, "\(visit)")
+        #expect(try world.trusted("hospital-a", at: "S").contains(own))
+    }
 }

@@ -110,6 +110,76 @@ import Wire
         #expect(refusal(statement([window(old, 63_000, nil)])) == nil)
     }
 
+    // MARK: how many
+
+    @Test func revocationsOfKeysThatNobodyHereHasAreCountedAndThoseOfOthersAlwaysHold() throws {
+        var full = trust
+        for _ in 1...60 {
+            let gone = (1...64).map { _ in SigningKey.generate().publicKey }
+            _ = try full.take(statement([window(old, nil, nil)], revoked: gone), signer: old, created: start)
+        }
+        #expect(full.revoked.keys.count == 256)
+        // Three times the same key is one.
+        var thrice = trust
+        let changes = try thrice.take(statement([], revoked: [new, new, new]), signer: old, created: start)
+        #expect(changes == [.revoked(new)] && thrice.revoked.keys == [new])
+        _ = try full.take(statement([window(new, 0, nil)]), signer: old, created: start)
+        #expect(try full.take(statement([], revoked: [old]), signer: new, created: start) == [.revoked(old)])
+        #expect(full.isRevoked(old) && full.party(ministry)?.keys == [new])
+        full.revoke(SigningKey.generate().publicKey)
+        #expect(full.revoked.keys.count == 258, "a person's word always counts")
+        try full.save(to: world.hospitalB)
+        #expect(try TrustStore.load(from: world.hospitalB) == full)
+    }
+
+    /// Each key introduces others and revokes those before.
+    @Test func aChainOfIntroductionsEndsUntilAPersonHasSpoken() throws {
+        var (full, newest, others) = (trust, old, [PublicKey]())
+        var words: String?
+        for _ in 1...60 where words == nil {
+            let next = (1...63).map { _ in SigningKey.generate().publicKey }
+            let said = statement([window(newest, nil, nil)] + next.map { window($0, 0, nil) }, revoked: others)
+            do throws(MailboxError) {
+                _ = try full.take(said, signer: newest, created: start)
+            } catch {
+                words = error.message
+                continue
+            }
+            others = [newest] + next.dropLast()
+            newest = try #require(next.last)
+        }
+        #expect(words?.contains("would bring") == true && words?.contains("256") == true, "\(words ?? "taken")")
+        #expect(full.signers.entries(of: ministry).count <= 256)
+        try full.save(to: world.hospitalB)
+        #expect(try TrustStore.load(from: world.hospitalB) == full)
+        // Ends and revocations still count.
+        #expect(refusal(statement([window(newest, nil, 30)]), by: newest, in: full) == nil)
+        // Whoever is called and revokes all the others lets the next one introduce again.
+        let mended = try confirmed(full, only: true)
+        #expect(mended.party(ministry)?.keys == [new])
+        #expect(full.signers.entries(of: ministry).allSatisfy { mended.isRevoked($0.key) })
+        let third = SigningKey.generate().publicKey
+        #expect(refusal(statement([window(third, 0, nil)]), by: new, in: mended) == nil)
+    }
+
+    @Test func nothingIsSavedThatCouldNotBeLoaded() throws {
+        let mailbox = try opened(world.hospitalB)
+        let before = mailbox.trust
+        let audit = try? content(world.hospitalB.audit.appending("audit.jsonl"))
+        let error = #expect(throws: MailboxError.self) {
+            try mailbox.updateTrust { (trust) throws(MailboxError) in
+                for _ in 1...13_200 { trust.revoke(SigningKey.generate().publicKey) }
+            } noting: { () throws(MailboxError) in
+                try AuditLog(world.hospitalB).append(
+                    event: "key-revoked", subject: "x", detail: "x", actor: "test", now: start)
+            }
+        }
+        #expect(error?.kind == .trust && error?.message.contains("trust/revoked would have") == true)
+        #expect(mailbox.trust == before)
+        #expect(try TrustStore.load(from: world.hospitalB) == before)
+        #expect((try? content(world.hospitalB.audit.appending("audit.jsonl"))) == audit)
+    }
+
     // MARK: by telephone
 
     private func confirmed(

@@ -49,7 +49,7 @@ extension World {
     /// The content of `trust.json`: the server's keys with their times in days from now.
     func statement(
         _ keys: [(key: PublicKey, after: Int64?, before: Int64?)], revoked: [PublicKey] = [],
-        about subject: String = "ministry"
+        about subject: String = "ministry", recipient: String? = nil
     ) -> JSONValue {
         let windows = keys.map { entry -> JSONValue in
             var fields: [String: JSONValue] = ["key": .string(entry.key.openSSHLine)]
@@ -57,10 +57,12 @@ extension World {
             if let days = entry.before { fields["valid_before"] = .string(now.adding(days: days).rfc3339) }
             return .object(fields)
         }
-        return [
+        var content: [String: JSONValue] = [
             "subject": .string(subject), "keys": .array(windows),
             "revoked": .array(revoked.map { .string($0.openSSHLine) }), "reason": "",
         ]
+        if let recipient { content["age_recipient"] = .string(recipient) }
+        return .object(content)
     }
 }
 
