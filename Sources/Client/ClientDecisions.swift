@@ -37,11 +37,11 @@ extension ClientState {
             if decision.subject == .session, let session = decision.session {
                 return [.updateRefused(session, reason: decision.reason)]
             }
-            let isNew = conclude(decision.about, as: .rejected, decision)
+            let isNew = conclude(decision.about, as: .rejected, decision, signer)
             notices = isNew ? [.requestRejected(decision.reason)] : []
         case .withdrawn:
             notices =
-                withdrawnRequest(by: decision).map { conclude($0.id, as: .withdrawn, decision) } ?? false
+                withdrawnRequest(by: decision).map { conclude($0.id, as: .withdrawn, decision, signer) } ?? false
                 ? [.requestWithdrawn] : []
         case .dropped: return drop(decision, sequence, signer, asksConsent: asksConsent)
         case .excluded: return decision.session.map { [.excluded($0, reason: decision.reason)] } ?? []
@@ -51,24 +51,30 @@ extension ClientState {
         return notices
     }
 
-    package mutating func apply(abort reason: Reason, session id: RandomID) -> [ClientNotice] {
-        end(id, because: suffixed("aborted by the server", reason.reason))
+    /// - Parameter signer: fingerprint of the server's key that signed it.
+    package mutating func apply(abort reason: Reason, session id: RandomID, signer: String) -> [ClientNotice] {
+        end(id, because: suffixed(Self.aborted, reason.reason), .server(signer))
     }
 
     /// The server said two different things under one number: this hospital stops the session, and nobody else has to.
     package mutating func stop(session id: RandomID) -> [ClientNotice] {
-        end(id, because: "stopped here: the server sent two different bundles with one number")
+        end(id, because: "\(Self.stopped): the server sent two different bundles with one number", .here)
     }
 
-    private mutating func end(_ id: RandomID, because reason: String) -> [ClientNotice] {
+    private mutating func end(_ id: RandomID, because reason: String, _ speaker: Speaker) -> [ClientNotice] {
         if let session = session(id) {
-            if !session.isClosed { change(session: id) { $0.ended = reason } }
+            // Though only a revoked key had said so before, it is so now.
+            if !session.isClosed || session.isDisowned {
+                change(session: id) { ($0.ended, $0.endedBy) = (reason, speaker) }
+            }
             return session.ended == nil ? [.sessionEnded(id, reason: reason)] : []
         }
         // Before its first global, and perhaps before the decision that led into it.
-        guard over.updateValue(reason, forKey: id.hex) == nil else { return [] }
+        guard over.updateValue(Ending(reason: reason, speaker: speaker), forKey: id.hex) == nil else { return [] }
         let waiting = requests.filter { $0.session == id && $0.status == .approved }
-        for request in waiting { change(request: request.id) { ($0.status, $0.reason) = (.rejected, reason) } }
+        for request in waiting {
+            change(request: request.id) { ($0.status, $0.reason, $0.endedBy) = (.rejected, reason, speaker) }
+        }
         return waiting.isEmpty ? [] : [.sessionEnded(id, reason: reason)]
     }
 
@@ -78,7 +84,7 @@ extension ClientState {
     package mutating func withdrawing(request id: Digest, bundle: Digest) {
         change(request: id) { request in
             if request.status == .sent || request.status == .approved { request.status = .withdrawing }
-            request.withdrawal = bundle
+            (request.withdrawal, request.endedBy) = (bundle, .here)
         }
         // Nothing is opened by this, and so nothing asked.
         if let session = request(id)?.session { _ = settle(session, asksConsent: true) }
@@ -92,20 +98,48 @@ extension ClientState {
 
     /// A request that was taken back meanwhile stays so: the session is only noted, and opens as left.
     private mutating func approve(_ decision: Decision, _ sequence: Int64, _ signer: String) -> [ClientNotice] {
-        guard let session = decision.session, let own = request(decision.about) else { return [] }
+        guard let session = decision.session else { return [] }
+        change(request: decision.about) { own in
+            // As if nobody had answered it.
+            if own.isDisowned { (own.status, own.reason, own.approval) = (.sent, "", 0) }
+        }
+        guard let own = request(decision.about) else { return [] }
+        if over[session.hex]?.speaker.isRevoked ?? false { over[session.hex] = nil }
         change(request: own.id) { own in
             own.session = session
             // A server that has forgotten sending its decisions sends all of them again, with higher numbers: those of a
             // request that stands must not stay behind those of one before it. One that is over does not become the newest.
             if own.approval == 0 || own.status == .approved { (own.approval, own.approver) = (sequence, signer) }
         }
-        guard own.status == .sent else { return [] }
-        if let reason = over[session.hex] {
-            change(request: own.id) { ($0.status, $0.reason) = (.rejected, reason) }
-            return [.requestRejected(reason)]
+        guard own.status == .sent else { return own.status == .approved ? reopen(session) : [] }
+        if let ending = over[session.hex] {
+            change(request: own.id) {
+                ($0.status, $0.reason, $0.endedBy) = (.rejected, ending.reason, ending.speaker)
+            }
+            return [.requestRejected(ending.reason)]
         }
         change(request: own.id) { $0.status = .approved }
-        return [.requestApproved(session)]
+        return [.requestApproved(session)] + reopen(session)
+    }
+
+    /// The server goes on with a session of which only a revoked key has said that it is over.
+    private mutating func reopen(_ id: RandomID) -> [ClientNotice] {
+        guard let session = session(id), session.isDisowned else { return [] }
+        change(session: id) { ($0.ended, $0.endedBy) = (nil, .here) }
+        let changed = self.session(id).flatMap { $0.consent == .asked ? $0 : nil }
+        return [.sessionResumed(id)] + (changed.map { [.planWaits($0)] } ?? [])
+    }
+
+    /// A global that is not the last one says as much, and that this hospital takes part.
+    mutating func goesOn(_ id: RandomID) -> [ClientNotice] {
+        if over[id.hex]?.speaker.isRevoked ?? false { over[id.hex] = nil }
+        let own = newestRequest(in: id)
+        let isTakenBack = own.map { $0.isDisowned && $0.approval != 0 } ?? false
+        if let own, isTakenBack { change(request: own.id) { ($0.status, $0.reason) = (.approved, "") } }
+        // Whoever left it himself has no request that stands.
+        guard newestRequest(in: id).flatMap(Self.departure) == nil else { return [] }
+        let notices = reopen(id)
+        return notices.isEmpty && isTakenBack ? [.sessionResumed(id)] : notices
     }
 
     private mutating func drop(
@@ -117,7 +151,7 @@ extension ClientState {
         if before == nil, newestRequest(in: id) == nil {
             // Of a session that this hospital trains without a request that it remembers.
             guard let session = session(id), session.ended == nil else { return [] }
-            change(session: id) { $0.ended = reason }
+            change(session: id) { ($0.ended, $0.endedBy) = (reason, .server(signer)) }
             return [.sessionEnded(id, reason: reason)]
         }
         let wasStanding = standing(in: id)?.id == decision.about
@@ -126,7 +160,9 @@ extension ClientState {
             // It was approved before that, whether or not this hospital has heard of it, and whoever was approved before it had
             // left by then: the server says no drop anew, under a later number, once another request has its place.
             if own.approval == 0 { (own.approval, own.approver) = (sequence, signer) }
-            if own.status != .withdrawn { (own.status, own.reason) = (.rejected, reason) }
+            if own.status != .withdrawn || own.isDisowned {
+                (own.status, own.reason, own.endedBy) = (.rejected, reason, .server(signer))
+            }
         }
         let notices = settle(id, asksConsent: asksConsent)
         if !notices.isEmpty { return notices }
@@ -136,9 +172,13 @@ extension ClientState {
     }
 
     /// - Returns: whether it is new.
-    private mutating func conclude(_ id: Digest, as status: RequestStatus, _ decision: Decision) -> Bool {
+    private mutating func conclude(
+        _ id: Digest, as status: RequestStatus, _ decision: Decision, _ signer: String
+    ) -> Bool {
         guard let own = request(id) else { return false }
         change(request: id) { own in
+            // The server's answer to what this hospital took back itself.
+            own.endedBy = own.status == .withdrawing ? .here : .server(signer)
             (own.status, own.reason) = (status, decision.reason)
             if let session = decision.session { own.session = session }
         }
@@ -172,7 +212,10 @@ extension ClientState {
         return newest
     }
 
-    private static let dropped = "the server dropped this hospital"
+    static let aborted = "aborted by the server"
+    static let stopped = "stopped here"
+    static let finished = "finished"
+    static let dropped = "the server dropped this hospital"
     private static let withdrawn = "withdrawn"
 
     /// Why a session is over for a hospital whose request for it does not stand any more.
@@ -193,7 +236,8 @@ extension ClientState {
         guard let session = session(id), !session.isClosed else { return [] }
         guard let own = standing(in: id) else {
             guard session.ended == nil, let reason = newestRequest(in: id).flatMap(Self.departure) else { return [] }
-            change(session: id) { $0.ended = reason }
+            let speaker = newestRequest(in: id)?.endedBy ?? .here
+            change(session: id) { ($0.ended, $0.endedBy) = (reason, speaker) }
             return [.sessionEnded(id, reason: reason)]
         }
         guard session.request != own.id || session.ended != nil else { return [] }

@@ -142,7 +142,9 @@ extension ClientRun {
     private func takeAbort(_ delivery: VerifiedDelivery) throws {
         let reason = try Reason(
             decoding: try delivery.bundle.payload(Reason.fileName, limit: FederationLimits.messageBytes))
-        try say(state.apply(abort: reason, session: delivery.manifest.session), from: delivery)
+        try say(
+            state.apply(
+                abort: reason, session: delivery.manifest.session, signer: delivery.signer.fingerprint), from: delivery)
         try saveState()
         try mailbox.commit(delivery, .accepted)
     }
@@ -159,13 +161,15 @@ extension ClientRun {
         guard let model = manifest.files.first(where: { $0.name == "model.safetensors" })?.sha256,
             model == report.model, report.round == manifest.round
         else { throw FederationError(.malformed, "round.json is not about this bundle's model and round") }
+        // Revoked by what this very run brought.
+        forgetRevoked()
         let known = state.session(manifest.session)
         // The decision says which request the session answers, and so whether its plan is what was asked for: a global that
         // overtakes it waits. A version that the server exports to a hospital which took no part comes without a request.
         let isExpected =
             known != nil || report.phase == .final || state.requests.contains { $0.session == manifest.session }
         switch Freshness.judge(
-            global: Envelope(delivery), model: model, taken: known.map { ($0.global.round, $0.global.model) },
+            global: Envelope(delivery), model: model, taken: known.flatMap(\.binding),
             isExpected: isExpected, isOver: try known.map { try isOver($0, for: report, in: delivery.id) } ?? false)
         {
         case .accept: break
@@ -185,6 +189,9 @@ extension ClientRun {
         }
         try check(plan, against: known)
         let carriesBase = manifest.files.contains { $0.name == "base.safetensors" }
+        if let known, known.isContradicted(by: report) {
+            try clearFalseGlobal(of: known, from: report.round, bringsBase: carriesBase)
+        }
         // Nothing is kept of a model that the plan's network cannot take. One whose frozen part was lost here can only be
         // kept unseen: the re-issue that mends it comes behind it.
         if try carriesBase || !(known.map { try hasLostBase($0) } ?? false) {
@@ -204,7 +211,8 @@ extension ClientRun {
         try say(
             state.apply(
                 global: report, plan: plan, planDigest: SHA256Hash.digest(of: planBytes), session: manifest.session,
-                bundle: delivery.id, hasBase: carriesBase, created: manifest.created, received: now, own: home.name,
+                bundle: delivery.id, signer: delivery.signer.fingerprint, hasBase: carriesBase,
+                created: manifest.created, received: now, own: home.name,
                 asksConsent: configuration.consent == .ask), from: delivery, update: update)
         try saveState()
         if let counted {
@@ -222,14 +230,14 @@ extension ClientRun {
     /// 1. its finished model, which is offered whoever left it; issued again, where the bundle that brought it is lost;
     /// 2. the very bundle that is on record: it comes again where a run was stopped before it could be committed.
     private func isOver(_ session: ClientSession, for report: RoundReport, in bundle: Digest) throws -> Bool {
-        guard session.isClosed, session.global.bundle != bundle else { return false }
+        guard session.isClosed, !session.isDisowned, session.global.bundle != bundle else { return false }
         guard report.phase == .final else { return true }
         return try session.global.isFinal && files.exists(home.archived(session.global.bundle))
     }
 
-    /// A session's plan never changes.
+    /// A session's plan never changes, unless only a revoked key has said what it is.
     private func check(_ plan: Plan, against known: ClientSession?) throws {
-        if let known, known.plan != plan {
+        if let known, known.binding != nil, known.plan != plan {
             throw FederationError(.badPlan, "plan.json is another one than the session began with")
         }
     }

@@ -20,6 +20,8 @@ package struct ClientSession: Equatable, Sendable {
         package let isFinal: Bool
         package let received: Timestamp
         package let created: Timestamp
+        /// Whose word it is that this is the session's newest one.
+        var speaker: Speaker
     }
 
     package let id: RandomID
@@ -35,6 +37,9 @@ package struct ClientSession: Equatable, Sendable {
     package internal(set) var answeredRound: Int
     /// Why it is over for this hospital; nil while it goes on.
     package internal(set) var ended: String?
+    var endedBy: Speaker = .here
+    /// Whether a false global was taken, so that the number of a round does not tell which model an update is of.
+    package internal(set) var hadFalseGlobal = false
 
     /// The round that this hospital has to train now; nil while there is nothing to do.
     package var roundToTrain: Int? {
@@ -45,16 +50,35 @@ package struct ClientSession: Equatable, Sendable {
     /// When the open round is over, as the plan says.
     package var deadline: Timestamp { global.created.adding(seconds: plan.deadline) }
 
+    /// Whether the newest global was a false one: another one of a round that it had reached comes, and only a revoked key
+    /// stands for it. One that came before a later round may have been true.
+    func isContradicted(by report: RoundReport) -> Bool {
+        let isSame =
+            report.round == global.round && report.model == global.model
+            && (report.phase == .final) == global.isFinal
+        return binding == nil && !isSame && (global.isFinal || report.round <= global.round)
+    }
+
     /// Another request than before takes part: the open round is trained once more, by an update that names it.
     mutating func takePart(with request: Digest, consent: Consent) {
         self.request = request
         self.consent = consent
         answeredRound = min(answeredRound, global.round - 1)
-        ended = nil
+        (ended, endedBy) = (nil, .here)
     }
 
     /// Whether it is over for everybody, and not only left by this hospital.
-    var isClosed: Bool { global.isFinal || ended.map { !ClientState.isDeparture($0) } ?? false }
+    var isClosed: Bool {
+        global.isFinal && !global.speaker.isRevoked || ended.map { !ClientState.isDeparture($0) } ?? false
+    }
+
+    /// Whether only a key that is revoked by now says that it is over.
+    package var isDisowned: Bool { ended != nil && endedBy.isRevoked }
+
+    /// Round and model of what no other global of the round may contradict; nil where only a revoked key stands for it.
+    package var binding: (round: Int, model: Digest)? {
+        global.speaker.isRevoked ? nil : (global.round, global.model)
+    }
 }
 
 extension ClientState {
@@ -62,28 +86,36 @@ extension ClientState {
     ///
     /// - Parameters:
     ///   - bundle: the bundle's id.
+    ///   - signer: fingerprint of the server's key that signed it.
     ///   - hasBase: it carries `base.safetensors`.
     ///   - asksConsent: the configuration says `consent: ask`.
     package mutating func apply(
         global report: RoundReport, plan: Plan, planDigest: Digest, session id: RandomID, bundle: Digest,
-        hasBase: Bool, created: Timestamp, received: Timestamp, own: PartyName, asksConsent: Bool
+        signer: String, hasBase: Bool, created: Timestamp, received: Timestamp, own: PartyName, asksConsent: Bool
     ) -> [ClientNotice] {
         impliesEnrolment()
         let global = ClientSession.ReceivedGlobal(
             bundle: bundle, round: report.round, model: report.model, isFinal: report.phase == .final,
-            received: received, created: created)
-        var notices: [ClientNotice] = []
+            received: received, created: created, speaker: .server(signer))
+        var notices = report.phase == .final ? [] : goesOn(id)
         if let index = sessions.firstIndex(where: { $0.id == id }) {
             if hasBase { sessions[index].baseBundle = bundle }
             let current = sessions[index].global
             if report.round == current.round, report.model == current.model, global.isFinal == current.isFinal {
                 // Issued again: the old bundle may be lost, and what is offered was in it.
                 change(offer: current.bundle) { $0.bundle = bundle }
-                sessions[index].global.bundle = bundle
-                return []
+                (sessions[index].global.bundle, sessions[index].global.speaker) = (bundle, global.speaker)
+                if global.isFinal, sessions[index].isDisowned { sessions[index].endedBy = global.speaker }
+                return notices
             }
-            guard report.round > current.round || (global.isFinal && !current.isFinal) else { return [] }
+            let isCorrected = current.speaker.isRevoked
+            let wasFalse = sessions[index].isContradicted(by: report)
+            guard isCorrected || report.round > current.round || (global.isFinal && !current.isFinal) else {
+                return notices
+            }
             sessions[index].global = global
+            if wasFalse { sessions[index].hadFalseGlobal = true }
+            if isCorrected { notices += correct(id, from: current, plan, planDigest, asksConsent: asksConsent) }
         } else {
             let session = opened(
                 id, plan: plan, planDigest: planDigest, global: global, baseBundle: hasBase ? bundle : nil,
@@ -95,8 +127,12 @@ extension ClientState {
         // Whoever has left waits for no account of the rounds since.
         if global.isFinal || session(id)?.ended == nil { notices += proof(in: report, session: id, own: own) }
         if global.isFinal {
-            let reason = report.version.map { "finished with version \($0)" } ?? "finished"
-            change(session: id) { $0.ended = $0.ended ?? reason }
+            let reason = report.version.map { "\(Self.finished) with version \($0)" } ?? Self.finished
+            change(session: id) { session in
+                if session.ended == nil || session.isDisowned {
+                    (session.ended, session.endedBy) = (reason, global.speaker)
+                }
+            }
         }
         if let version = report.version, global.isFinal, offers.allSatisfy({ $0.bundle != bundle }) {
             let offer = Offer(version: version, session: id, bundle: bundle, status: .pending)
@@ -113,10 +149,30 @@ extension ClientState {
         asksConsent: Bool
     ) -> ClientSession {
         let own = newestRequest(in: id)
+        let ending = over.removeValue(forKey: id.hex)
         return ClientSession(
             id: id, plan: plan, planDigest: planDigest, request: own?.id,
             consent: consent(to: plan, of: own, asksConsent: asksConsent), global: global, baseBundle: baseBundle,
-            answeredRound: 0, ended: over.removeValue(forKey: id.hex) ?? own.flatMap(Self.departure))
+            answeredRound: 0, ended: ending?.reason ?? own.flatMap(Self.departure),
+            endedBy: ending?.speaker ?? own?.endedBy ?? .here)
+    }
+
+    /// After a global of which only a revoked key has said that it is the newest one, another one came: what the hospital did
+    /// with the former is of no use for the rounds from there on.
+    private mutating func correct(
+        _ id: RandomID, from former: ClientSession.ReceivedGlobal, _ plan: Plan, _ digest: Digest, asksConsent: Bool
+    ) -> [ClientNotice] {
+        guard let session = session(id) else { return [] }
+        let isSamePlan = session.plan == plan
+        let own = session.request.flatMap(request)
+        let consent = isSamePlan ? session.consent : consent(to: plan, of: own, asksConsent: asksConsent)
+        change(session: id) { session in
+            (session.plan, session.planDigest, session.consent) = (plan, digest, consent)
+            session.answeredRound = min(session.answeredRound, session.global.round - 1)
+        }
+        change(offer: former.bundle) { if $0.status == .pending { $0.status = .rejected } }
+        guard !isSamePlan, consent == .asked, let changed = self.session(id), changed.ended == nil else { return [] }
+        return [.planWaits(changed)]
     }
 
     /// The hospital finds its own line in the account of the closed round.

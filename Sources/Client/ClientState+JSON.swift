@@ -11,7 +11,8 @@ extension ClientState {
             "enrolled": enrolled.map { .bool($0) } ?? .null,
             "enrolment_reason": .string(enrolmentReason),
             "offers": .array(offers.map(\.json)),
-            "over": .object(over.mapValues { .string($0) }),
+            "over": .object(over.mapValues { .string($0.reason) }),
+            "over_by": .object(over.compactMapValues { $0.speaker.text.map { .string($0) } }),
             "requests": .array(requests.map(\.json)),
             "sessions": .array(sessions.map(\.json)),
         ]
@@ -24,26 +25,39 @@ extension ClientState {
         for subject in decisions.keys { newestDecision[subject] = try decisions.integer(subject) }
         if object.has("over") {
             var ends = try object.object("over")
-            for session in ends.keys { over[session] = try ends.string(session) }
+            // Noted since a revoked key's word ends nothing for good.
+            var speakers = object.has("over_by") ? try object.object("over_by") : nil
+            for session in ends.keys {
+                over[session] = Ending(
+                    reason: try ends.string(session), speaker: try speakers?.speaker(session) ?? .unknown)
+            }
         }
         enrolled = try object.optionalBool("enrolled")
         enrolmentReason = try object.string("enrolment_reason")
         offers = try object.entries("offers", Offer.init(reading:))
-        requests = try object.entries("requests", OwnRequest.init(reading:))
+        var earlier: Set<Digest> = []
+        requests = try object.entries("requests") { entry in
+            let isEarlier = !entry.has("approval")
+            let own = try OwnRequest(reading: &entry)
+            if isEarlier { earlier.insert(own.id) }
+            return own
+        }
         sessions = try object.entries("sessions", ClientSession.init(reading:))
         try object.finish()
-        bringUpToDate()
+        bringUpToDate(earlier)
     }
 
     /// Before requests had a fate each, a session alone knew that its hospital had left it, and whether it had come back.
-    private mutating func bringUpToDate() {
-        over = over.filter { !Self.isDeparture($0.value) }
-        for own in requests where own.approval == 0 {
+    ///
+    /// - Parameter earlier: requests that were written down before that.
+    private mutating func bringUpToDate(_ earlier: Set<Digest>) {
+        over = over.filter { !Self.isDeparture($0.value.reason) }
+        for own in requests where earlier.contains(own.id) {
             guard let id = own.session else { continue }
-            let number = newestNumber(about: Self.subject(about: own.id, in: id))
+            let newest = newest(about: Self.subject(about: own.id, in: id))
             let departure = session(id)?.ended.flatMap { Self.isDeparture($0) ? $0 : nil }
             change(request: own.id) { own in
-                own.approval = number
+                if let newest { (own.approval, own.approver) = (newest.number, newest.signer) }
                 if own.status == .approved, let departure { (own.status, own.reason) = (.rejected, departure) }
             }
         }
@@ -78,7 +92,7 @@ extension ClientState.OwnRequest {
             "id": .string(id.hex), "created": .string(created.rfc3339), "request": request.json,
             "status": .string(status.rawValue), "reason": .string(reason),
             "session": session.map { .string($0.hex) } ?? .null, "approval": .integer(approval),
-            "approved_by": approver.map { .string($0) } ?? .null,
+            "approved_by": approver.map { .string($0) } ?? .null, "ended_by": .speaker(endedBy),
             "withdrawal": withdrawal.map { .string($0.hex) } ?? .null,
         ]
     }
@@ -93,6 +107,7 @@ extension ClientState.OwnRequest {
         // Noted since hospitals may come back into a session, and who approved it since each key has numbers of its own.
         if entry.has("approval") { approval = try entry.integer("approval") }
         if entry.has("approved_by") { approver = try entry.optionalString("approved_by") }
+        endedBy = try entry.speaker("ended_by")
         if entry.has("withdrawal") { withdrawal = try entry.optionalDigest("withdrawal") }
     }
 }
@@ -106,9 +121,11 @@ extension ClientSession {
                 "bundle": .string(global.bundle.hex), "round": .integer(Int64(global.round)),
                 "model": .string(global.model.hex), "final": .bool(global.isFinal),
                 "received": .string(global.received.rfc3339), "created": .string(global.created.rfc3339),
+                "signed_by": .speaker(global.speaker),
             ],
             "base_bundle": baseBundle.map { .string($0.hex) } ?? .null,
             "answered_round": .integer(Int64(answeredRound)), "ended": ended.map { .string($0) } ?? .null,
+            "ended_by": .speaker(endedBy), "had_false_global": .bool(hadFalseGlobal),
         ]
     }
 
@@ -123,11 +140,13 @@ extension ClientSession {
             bundle: try received.digest("bundle"),
             round: Int(try received.integer("round", in: 1...Int64(Int32.max))), model: try received.digest("model"),
             isFinal: try received.bool("final"), received: try received.time("received"),
-            created: try received.time("created"))
+            created: try received.time("created"), speaker: try received.speaker("signed_by"))
         try received.finish()
         baseBundle = try entry.optionalDigest("base_bundle")
         answeredRound = Int(try entry.integer("answered_round", in: 0...Int64(Int32.max)))
         ended = try entry.optionalString("ended")
+        endedBy = try entry.speaker("ended_by")
+        hadFalseGlobal = entry.has("had_false_global") ? try entry.bool("had_false_global") : false
     }
 }
 
@@ -143,6 +162,11 @@ extension ObjectReader {
         }
     }
 
+    /// Noted since a revoked key's word ends nothing for good.
+    fileprivate mutating func speaker(_ key: String) throws -> Speaker {
+        Speaker(text: has(key) ? try optionalString(key) : nil)
+    }
+
     fileprivate mutating func time(_ key: String) throws -> Timestamp {
         guard let time = Timestamp(rfc3339: try string(key)) else { throw problem(key, "must be a UTC time") }
         return time
@@ -152,4 +176,8 @@ extension ObjectReader {
         guard let word = Word(rawValue: try string(key)) else { throw problem(key, "is not a known word") }
         return word
     }
+}
+
+extension JSONValue {
+    fileprivate static func speaker(_ speaker: Speaker) -> JSONValue { speaker.text.map { .string($0) } ?? .null }
 }

@@ -23,16 +23,21 @@ extension ClientState {
     }
 
     /// Of all keys whose numbers count.
-    func newestNumber(about subject: String) -> Int64 {
+    func newestNumber(about subject: String) -> Int64 { newest(about: subject)?.number ?? 0 }
+
+    func newest(about subject: String) -> (number: Int64, signer: String?)? {
         newestDecision.lazy.filter { $0.key.hasPrefix(subject) && Self.parts(of: $0.key).subject == subject }
-            .map(\.value).max() ?? 0
+            .max { $0.value < $1.value }.map { ($0.value, Self.parts(of: $0.key).signer) }
     }
 
-    /// Forgets under which numbers revoked keys of the server spoke. What they decided stays as it is, for the next decision to
-    /// change, but for two things that nobody would decide again:
+    /// Forgets under which numbers revoked keys of the server spoke. What they said stays as it is, for the server's next word
+    /// to change: of a request, that it is over (its approval says otherwise); of a session, that it is over (a global that is
+    /// not the last one, or an approval, does); of a global, that it is the newest one (any other one does). What this hospital
+    /// itself took back or left stays so. But there are two things that nobody would say again:
     ///
     /// 1. A refusal of the enrolment is one no more: the server takes whom it has enrolled, and tells who is not.
-    /// 2. Requests that they approved keep their order, before every one that another key approves.
+    /// 2. Requests that they approved keep their order, before every one that another key approves. One whose approver was not
+    ///    noted may be theirs.
     ///
     /// - Parameters:
     ///   - revoked: fingerprints.
@@ -44,18 +49,39 @@ extension ClientState {
             !entry.hasPrefix("trust ") && Self.parts(of: entry).signer.map(revoked.contains) ?? true
         }
         if enrolled == false, let enrolment {
-            let subject = Self.subject(about: enrolment, in: nil)
-            let newest = newestDecision.filter { Self.parts(of: $0.key).subject == subject }
-                .max { $0.value < $1.value }
-            if let newest, isForgotten(newest.key) { (enrolled, enrolmentReason) = (nil, "") }
+            let newest = newest(about: Self.subject(about: enrolment, in: nil))
+            if let newest, newest.signer.map(revoked.contains) ?? true { (enrolled, enrolmentReason) = (nil, "") }
         }
         newestDecision = newestDecision.filter { !isForgotten($0.key) }
+        disown(revoked)
         let past = requests.filter { $0.approval < 0 }.sorted { $0.approval < $1.approval }
-        let gone = requests.filter { $0.approval > 0 && $0.approver.map(revoked.contains) ?? false }
+        let gone = requests.filter { $0.approval > 0 && $0.approver.map(revoked.contains) ?? true }
             .sorted { $0.approval < $1.approval }
         guard !gone.isEmpty else { return }
         for (index, own) in (past + gone).enumerated() {
             change(request: own.id) { $0.approval = Int64(index - past.count - gone.count) }
+        }
+    }
+    /// What an earlier version noted without its speaker counts as a revoked key's where it can only be the server's word.
+    private mutating func disown(_ revoked: Set<String>) {
+        for own in requests {
+            let isServers = own.status == .rejected && !own.reason.hasPrefix(Self.stopped)
+            change(request: own.id) { $0.endedBy.forget(revoked, isServers: isServers) }
+        }
+        for session in sessions {
+            let own = session.request.flatMap(request)
+            let isServers =
+                session.ended.map { ended in
+                    [Self.aborted, Self.dropped, Self.finished].contains { ended.hasPrefix($0) }
+                        || own.map { $0.isDisowned && $0.reason == ended } ?? false
+                } ?? false
+            change(session: session.id) { session in
+                session.endedBy.forget(revoked, isServers: isServers)
+                session.global.speaker.forget(revoked, isServers: true)
+            }
+        }
+        for (id, ending) in over {
+            over[id]?.speaker.forget(revoked, isServers: ending.reason.hasPrefix(Self.aborted))
         }
     }
 }

@@ -21,6 +21,8 @@ package struct ClientState: Equatable, Sendable {
         package let request: TrainingRequest
         package internal(set) var status: RequestStatus
         package internal(set) var reason: String
+        /// Who rejected it, or took it back.
+        var endedBy: Speaker = .here
         package internal(set) var session: RandomID?
         /// The number of the decision that approved it; later ones have higher numbers. Below zero where the key that signed it
         /// is revoked by now; zero where none has come.
@@ -31,6 +33,10 @@ package struct ClientState: Equatable, Sendable {
         var withdrawal: Digest?
         /// Among those of one session: the one with the highest was approved last.
         var order: Int64 { approval == 0 ? .min : approval }
+        /// Whether only a key that is revoked by now says that it is over.
+        package var isDisowned: Bool {
+            (status == .rejected || status == .withdrawn) && withdrawal == nil && endedBy.isRevoked
+        }
     }
 
     package internal(set) var requests: [OwnRequest] = []
@@ -43,9 +49,14 @@ package struct ClientState: Equatable, Sendable {
     /// What has been said to a person and is not said again.
     package internal(set) var announced = Announcements()
     /// Sessions that ended before a global of them came, and why; by identifier.
-    var over: [String: String] = [:]
+    var over: [String: Ending] = [:]
     /// Highest sequence number of a decision, by what it is about, in which session, and whose key signed it.
     var newestDecision: [String: Int64] = [:]
+
+    struct Ending: Equatable, Sendable {
+        let reason: String
+        var speaker: Speaker
+    }
 
     package init() {}
 

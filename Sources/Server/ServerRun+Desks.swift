@@ -77,8 +77,17 @@ extension ServerRun {
     private func enrol(_ record: DeskRecords.EnrolmentRecord, _ item: DeskItem) throws {
         let enrolment = try Enrolment(
             decoding: try item.bundle.payload(Enrolment.fileName, limit: FederationLimits.messageBytes))
+        // The hospital keeps no key that it could not change to: it would neither hear of this nor sign with it, and the key
+        // that it has would end.
+        if record.status == .rejected, !record.wasApproved, try vouching(in: item.bundle, for: enrolment) != .none {
+            announce(
+                "enrol-\(record.id)-dropped",
+                "\(item.name) cannot be approved: \(record.name) was told that this key is rejected, and goes on with the "
+                    + "one that it has; ask \(record.name) for a new 'key rotate'")
+            return
+        }
         do {
-            try believe(enrolment, item)
+            try believe(enrolment, item, isAgain: record.status == .rejected && record.wasApproved)
         } catch let error as MailboxError where error.kind == .trust {
             announce("enrol-\(record.id)-\(error)", "\(item.name) cannot be approved: \(error)")
             return

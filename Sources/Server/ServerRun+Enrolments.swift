@@ -96,7 +96,9 @@ extension ServerRun {
     }
 
     /// Believes the key of an approved enrolment.
-    func believe(_ enrolment: Enrolment, _ item: DeskItem) throws {
+    ///
+    /// - Parameter isAgain: it was approved and rejected before.
+    func believe(_ enrolment: Enrolment, _ item: DeskItem, isAgain: Bool) throws {
         let name = enrolment.name
         let key = item.bundle.signer
         let recipient = try AgeRecipient(enrolment.ageRecipient)
@@ -130,16 +132,17 @@ extension ServerRun {
         }
         let fate = isVouched ? "ends on \(end.rfc3339)" : "is revoked"
         for other in old { detail("the key \(other.fingerprint) of \(name) \(fate)") }
-        guard isTaken, !isVouched else { return }
+        let isReplaced = isTaken && !isVouched
+        guard isReplaced || isAgain else { return }
         for session in sessions where !session.isOver {
             switch session[name]?.standing {
-            case .active:
+            case .active where isReplaced:
                 attention(
                     "session \(session.name): \(name) goes on with its new key if it kept its home; if it made a new one, run "
                         + "'server drop \(session.name) \(name)' and approve a new request of it")
             case .excluded:
                 attention("session \(session.name): 'server readmit \(session.name) \(name)' lets \(name) go on")
-            case .dropped, .withdrawn, nil: break
+            case .active, .dropped, .withdrawn, nil: break
             }
         }
     }

@@ -51,7 +51,7 @@ import Wire
         fields["requests"] = .array(
             requests.map { request in
                 guard case .object(var entry) = request else { return request }
-                entry["approved_by"] = nil
+                (entry["approved_by"], entry["ended_by"]) = (nil, nil)
                 return .object(entry)
             })
         let text = String(decoding: StrictJSON.serialize(.object(fields)), as: UTF8.self)
@@ -63,22 +63,43 @@ import Wire
         try ClientState(json: try StrictJSON.parse(Array(text.utf8), maximumBytes: 1 << 20), context: "test")
     }
 
+    /// What the file keeps of it.
+    private func written(_ state: ClientState) throws -> ClientState {
+        let read = try read(String(decoding: StrictJSON.serialize(state.json), as: UTF8.self))
+        #expect(read == state)
+        return read
+    }
+
     private func status(_ state: ClientState) -> [ClientState.RequestStatus] { state.requests.map(\.status) }
 
     /// With which request the hospital takes part once the session's first global is here.
     private func standing(_ state: ClientState) throws -> Digest? {
         var state = state
+        try global(&state, by: "SHA256:key")
+        let known = state.session(try session())
+        return known?.roundToTrain == nil ? nil : known?.request
+    }
+
+    @discardableResult
+    private func global(_ state: inout ClientState, by key: String, round: Int = 1, version: Int? = nil) throws
+        -> [ClientNotice]
+    {
         let plan = try PlanDefaults.plan(
             layers: [["rounds": 5]], architecture: "smallcnn", classes: ["a", "b"], imageSize: 64, context: "test")
         let report = RoundReport(
-            phase: .running, round: 1, closed: 0, model: try digest(201), base: nil, strategy: .fedAvg,
-            participants: [], version: nil)
-        _ = state.apply(
-            global: report, plan: plan, planDigest: try digest(9), session: try session(), bundle: try digest(221),
-            hasBase: false, created: Timestamp(seconds: 1_800_000_000), received: Timestamp(seconds: 1_800_000_000),
-            own: try #require(PartyName("hospital-a")), asksConsent: true)
-        let known = state.session(try session())
-        return known?.roundToTrain == nil ? nil : known?.request
+            phase: version == nil ? .running : .final, round: round, closed: round - 1,
+            model: try digest(200 + UInt8(round)), base: nil,
+            strategy: .fedAvg, participants: [], version: version)
+        return state.apply(
+            global: report, plan: plan, planDigest: try digest(9), session: try session(),
+            bundle: try digest(220 + UInt8(round)),
+            signer: key, hasBase: false, created: Timestamp(seconds: 1_800_000_000),
+            received: Timestamp(seconds: 1_800_000_000), own: try #require(PartyName("hospital-a")), asksConsent: true)
+    }
+
+    private func abort(_ state: inout ClientState, by key: String) throws {
+        let told = state.apply(abort: Reason("said the thief"), session: try session(), signer: key)
+        #expect(!told.isEmpty)
     }
 
     @Test("a decision that a rotation overtook brings nothing back, whatever noted the newer one")
@@ -147,6 +168,117 @@ import Wire
         try take(&state, .request, 2, .approved, 13, by: new)
         state.forgetNumbers(of: [old, new], enrolment: nil)
         #expect(try standing(state) == digest(2))
+    }
+
+    @Test("a number that an earlier version kept without its key puts no request before those of the next key")
+    func unknownApprover() throws {
+        var state = try asked()
+        try take(&state, .withdrawal, 1, .withdrawn, 900_000, by: old)
+        state.forgetNumbers(of: [old], enrolment: nil)
+        try take(&state, .request, 2, .approved, 12, by: new)
+        #expect(try standing(written(state)) == digest(2))
+
+        var earlier = try asked()
+        try take(&earlier, .request, 1, .approved, 900_000, by: old)
+        try take(&earlier, .request, 1, .dropped, 900_001, by: old)
+        earlier = try withoutKeys(earlier)
+        earlier.forgetNumbers(of: [old], enrolment: nil)
+        try take(&earlier, .request, 2, .approved, 12, by: new)
+        #expect(try standing(written(earlier)) == digest(2))
+    }
+
+    @Test("what a revoked key ended, the server's next word begins again", arguments: [false, true])
+    func ended(wasNotedByAnEarlierVersion: Bool) throws {
+        for verdict in [Decision.Verdict.rejected, .dropped] {
+            var state = try asked()
+            try take(&state, .request, 1, verdict, 900_000, by: old)
+            if wasNotedByAnEarlierVersion { state = try withoutKeys(state) }
+            state.forgetNumbers(of: [old], enrolment: nil)
+            #expect(status(state) == [.rejected, .sent])
+            state = try written(state)
+            #expect(try take(&state, .request, 1, .approved, 12, by: new) == [.requestApproved(try session())])
+            #expect(try standing(state) == digest(1))
+            // And what a key says that is believed stands.
+            try take(&state, .request, 1, verdict, 13, by: new)
+            state.forgetNumbers(of: [old], enrolment: nil)
+            try take(&state, .request, 1, .approved, 12, by: new)
+            #expect(try standing(written(state)) == nil)
+        }
+    }
+
+    @Test("a session that a revoked key ended goes on with the same global, the next one, or another request")
+    func goesOn() throws {
+        var beginning = try asked()
+        try take(&beginning, .request, 1, .approved, 3, by: old)
+        for hasGlobal in [false, true] {
+            var state = beginning
+            if hasGlobal { try global(&state, by: old) }
+            try abort(&state, by: old)
+            var ended = state
+            #expect(try standing(ended) == nil)
+            state.forgetNumbers(of: [old], enrolment: nil)
+            state = try written(state)
+            for round in 1...2 {
+                var state = state
+                #expect(try global(&state, by: new, round: round).first == .sessionResumed(try session()))
+                #expect(state.session(try session())?.roundToTrain == round)
+                // Once more, by a key that is believed.
+                try abort(&state, by: new)
+                state.forgetNumbers(of: [old], enrolment: nil)
+                try global(&state, by: new, round: 3)
+                #expect(try written(state).session(try session())?.roundToTrain == nil)
+            }
+            try take(&state, .request, 1, .dropped, 12, by: new)
+            try take(&state, .request, 2, .approved, 13, by: new)
+            #expect(try standing(written(state)) == digest(2))
+            ended.forgetNumbers(of: ["SHA256:another"], enrolment: nil)
+            #expect(try standing(ended) == nil)
+        }
+    }
+
+    @Test("a false last global, and what it offered, give way to the true ones")
+    func falseGlobal() throws {
+        var state = try asked()
+        try take(&state, .request, 1, .approved, 3, by: old)
+        try global(&state, by: old)
+        try global(&state, by: old, round: 5, version: 3)
+        #expect(state.offers.map(\.status) == [.pending])
+        state.forgetNumbers(of: [old], enrolment: nil)
+        state = try written(state)
+        #expect(try global(&state, by: new, round: 2).first == .sessionResumed(try session()))
+        #expect(state.session(try session())?.roundToTrain == 2)
+        #expect(state.session(try session())?.hadFalseGlobal == true)
+        #expect(state.offers.map(\.status) == [.rejected])
+        // Of two that are believed the older one changes nothing.
+        let before = state
+        try global(&state, by: new, round: 1)
+        #expect(state == before)
+        try global(&state, by: new, round: 3, version: 3)
+        #expect(state.offers.map(\.status) == [.rejected, .pending])
+        #expect(try written(state).session(try session())?.ended == "finished with version 3")
+    }
+
+    @Test("what this hospital took back or stopped itself begins again by nobody's word")
+    func ownEnd() throws {
+        for verdict in [Decision.Verdict.withdrawn, .rejected] {
+            var state = try asked()
+            try take(&state, .request, 1, .approved, 3, by: old)
+            try global(&state, by: old)
+            state.withdrawing(request: try digest(1), bundle: try digest(70))
+            try take(&state, verdict == .withdrawn ? .withdrawal : .request, 1, verdict, 900_000, by: old)
+            state.forgetNumbers(of: [old], enrolment: nil)
+            try take(&state, .request, 1, .approved, 12, by: new)
+            try global(&state, by: new, round: 2)
+            #expect(try written(state).session(try session())?.roundToTrain == nil)
+            #expect(status(state) == [verdict == .withdrawn ? .withdrawn : .rejected, .sent])
+        }
+        var stopped = try asked()
+        try take(&stopped, .request, 1, .approved, 3, by: old)
+        try global(&stopped, by: old)
+        _ = stopped.stop(session: try session())
+        stopped.forgetNumbers(of: [old], enrolment: nil)
+        try global(&stopped, by: new, round: 2)
+        #expect(try written(stopped).session(try session())?.roundToTrain == nil)
     }
 
     @Test("nobody's refusal of the enrolment holds after the key that signed it is revoked; an approval does")

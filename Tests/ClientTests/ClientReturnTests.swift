@@ -65,7 +65,7 @@ import Wire
                 try apply(&state, .session, request, .excluded, number)
             case .readmission(let request, let number):
                 try apply(&state, .session, request, .readmitted, number)
-            case .abort: _ = state.apply(abort: Reason("wrong labels"), session: session)
+            case .abort: _ = state.apply(abort: Reason("wrong labels"), session: session, signer: "SHA256:key")
             case .global(let round): held.append(round)
             }
             // As the run does: nothing is taken of a session that no decision has named.
@@ -78,7 +78,8 @@ import Wire
                     strategy: .fedAvg, participants: [], version: nil)
                 _ = state.apply(
                     global: report, plan: plan, planDigest: try digest(9), session: session,
-                    bundle: try digest(UInt8(220 + round)), hasBase: false, created: now, received: now,
+                    bundle: try digest(UInt8(220 + round)), signer: "SHA256:key", hasBase: false, created: now,
+                    received: now,
                     own: try #require(own), asksConsent: true)
             }
             held = []

@@ -49,7 +49,8 @@ import Wire
             version: version)
         return state.apply(
             global: report, plan: plan, planDigest: try digest(9), session: try session(), bundle: try digest(bundle),
-            hasBase: false, created: now, received: now, own: try #require(own), asksConsent: true)
+            signer: "SHA256:key", hasBase: false, created: now, received: now, own: try #require(own), asksConsent: true
+        )
     }
 
     @Test("a plan that is what was asked for is trained; the same global twice changes nothing")
@@ -154,7 +155,7 @@ import Wire
 
         state = try requested()
         _ = try approve(&state, sequence: 5)
-        let told = state.apply(abort: Reason("wrong labels"), session: try session())
+        let told = state.apply(abort: Reason("wrong labels"), session: try session(), signer: "SHA256:key")
         #expect(told == [.sessionEnded(try session(), reason: "aborted by the server: wrong labels")])
         #expect(state.requests[0].status == .rejected)
         let plan = try plan(["rounds": 5])
@@ -252,8 +253,8 @@ import Wire
         var state = try requested()
         _ = try approve(&state)
         _ = try global(&state, round: 1, plan: try plan(["rounds": 5]), bundle: 20)
-        #expect(state.apply(abort: Reason("wrong labels"), session: try session()).count == 1)
-        #expect(state.apply(abort: Reason("wrong labels"), session: try session()).isEmpty)
+        #expect(state.apply(abort: Reason("wrong labels"), session: try session(), signer: "SHA256:key").count == 1)
+        #expect(state.apply(abort: Reason("wrong labels"), session: try session(), signer: "SHA256:key").isEmpty)
         #expect(state.session(try session())?.ended == "aborted by the server: wrong labels")
     }
 

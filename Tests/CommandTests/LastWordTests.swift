@@ -158,6 +158,49 @@ import Wire
         #expect(try !world.serve().output.contains("IS TAKEN"))
     }
 
+    /// The hospital has dropped the key that was to follow: an approval would end the old one, and it would not hear of it.
+    @Test func aKeyWhoseRejectionWasSentIsNotApprovedAfterwards() throws {
+        let world = try World.enrolled()
+        let old = try world.fingerprint("a")
+        try world.succeed("key", "rotate", "--home", "a")
+        try world.answer("a")
+        try world.serve()
+        try world.shell("mv S/enrolments/pending/ENR-4-* S/enrolments/rejected/")
+        try world.serve()
+        try world.shell("mv S/enrolments/rejected/ENR-4-* S/enrolments/approved/")
+        let refused = try world.serve()
+        #expect(refused.output.contains("ENR-4-hospital-a.tar cannot be approved: "), "\(refused)")
+        #expect(refused.output.contains("ask hospital-a for a new 'key rotate'"), "\(refused)")
+        #expect(try world.serve().output.contains("cannot be approved") == false)
+        #expect(try world.trusted("hospital-a", at: "S") == [old])
+        let visit = try world.visit("a")
+        #expect(visit.output.contains("did not take the new key"), "\(visit)")
+        // And so it goes: under the next key everything is as with the first.
+        world.advance(seconds: 60)
+        try world.succeed("key", "rotate", "--home", "a")
+        try world.answer("a")
+        try world.serve()
+        try world.approveEnrolments()
+        try world.visit("a")
+        world.advance(days: 61)
+        try world.startSession("spring", World.everybody)
+        try world.journey()
+        #expect(try world.session("spring")["state"].text == "finished")
+    }
+
+    @Test func whoIsEnrolledAgainIsStillExcludedAndTheAdminIsTold() throws {
+        let world = try World.enrolled()
+        try world.startSession()
+        try world.shell("mv S/enrolments/approved/ENR-2-* S/enrolments/rejected/")
+        try world.serve()
+        try world.shell("mv S/enrolments/rejected/ENR-2-* S/enrolments/approved/")
+        let told = try world.serve()
+        #expect(told.output.contains("'server readmit spring hospital-b' lets hospital-b go on"), "\(told)")
+        try world.succeed("server", "readmit", "spring", "hospital-b", "--home", "S")
+        try world.journey()
+        #expect(try world.history("spring").map { $0.fate(of: "hospital-b") } == ["counted"])
+    }
+
     // MARK: the server's key
 
     /// With the stolen key a thief refuses an enrolment under a high number: what the next key says counts all the same.

@@ -32,7 +32,7 @@ struct ClientStatusCommand: ParsableCommand {
             let isReplaced = state.replacement(of: request) != nil
             requests.add([
                 request.id.short, request.created.rfc3339, isReplaced ? "replaced" : request.status.rawValue,
-                request.reason,
+                request.reason + doubt(request.isDisowned),
             ])
         }
         if !requests.isEmpty { Console.print("\n" + requests.text) }
@@ -52,8 +52,12 @@ struct ClientStatusCommand: ParsableCommand {
         }
     }
 
+    private func doubt(_ isDisowned: Bool) -> String {
+        isDisowned ? " (said under a key that is revoked now; the server's next word counts)" : ""
+    }
+
     private func next(_ session: ClientSession, _ now: Timestamp) -> String {
-        if let ended = session.ended { return "over: \(ended)" }
+        if let ended = session.ended { return "over: \(ended)" + doubt(session.isDisowned) }
         switch session.consent {
         case .asked: return "its plan waits for you in plans/pending"
         case .refused: return "refused"
