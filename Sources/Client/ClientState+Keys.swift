@@ -62,6 +62,7 @@ extension ClientState {
             change(request: own.id) { $0.approval = Int64(index - past.count - gone.count) }
         }
     }
+
     /// What an earlier version noted without its speaker counts as a revoked key's where it can only be the server's word.
     private mutating func disown(_ revoked: Set<String>) {
         for own in requests {
