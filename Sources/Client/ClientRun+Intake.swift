@@ -142,6 +142,8 @@ extension ClientRun {
     private func takeAbort(_ delivery: VerifiedDelivery) throws {
         let reason = try Reason(
             decoding: try delivery.bundle.payload(Reason.fileName, limit: FederationLimits.messageBytes))
+        // Revoked by what this very run brought.
+        forgetRevoked()
         try say(
             state.apply(
                 abort: reason, session: delivery.manifest.session, signer: delivery.signer.fingerprint), from: delivery)
@@ -208,12 +210,14 @@ extension ClientRun {
             ?? mailbox.outgoing.last {
                 $0.kind == .update && $0.session == manifest.session && $0.round == report.closed
             }?.id
-        try say(
-            state.apply(
-                global: report, plan: plan, planDigest: SHA256Hash.digest(of: planBytes), session: manifest.session,
-                bundle: delivery.id, signer: delivery.signer.fingerprint, hasBase: carriesBase,
-                created: manifest.created, received: now, own: home.name,
-                asksConsent: configuration.consent == .ask), from: delivery, update: update)
+        let notices = state.apply(
+            global: report, plan: plan, planDigest: SHA256Hash.digest(of: planBytes), session: manifest.session,
+            bundle: delivery.id, signer: delivery.signer.fingerprint, hasBase: carriesBase,
+            created: manifest.created, received: now, own: home.name,
+            asksConsent: configuration.consent == .ask)
+        // A file that was decided about another plan decides nothing about this one.
+        if known != nil { for case .planWaits(let session) in notices { try clearPlans(of: session.id) } }
+        try say(notices, from: delivery, update: update)
         try saveState()
         if let counted {
             try mailbox.otherSideHas(

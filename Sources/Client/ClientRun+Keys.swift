@@ -237,6 +237,7 @@ extension ClientRun {
                 hint: "call there; it lies on the enrolment desk")
         }
         try requireWay()
+        try requireNew(agentKey)
         let old = mailbox.identity.signing
         let next = try mailbox.makeNextKey(agentKey: agentKey)
         if replacesAge { _ = try mailbox.replaceAgeIdentity() }
@@ -248,6 +249,17 @@ extension ClientRun {
             ageRecipient: mailbox.identity.age.recipient)
     }
 
+    /// Before anything changes: an agent's key may be one that was announced before, and no new enrolment would follow.
+    private func requireNew(_ agentKey: PublicKey?) throws {
+        guard let agentKey, agentKey != mailbox.identity.signing.publicKey,
+            agentKey != mailbox.identity.next?.publicKey,
+            mailbox.sent(key: Self.enrolmentKey(agentKey)) != nil
+        else { return }
+        throw ClientError(
+            .notAllowed, "the agent's key \(agentKey.fingerprint) was announced to \(server) before",
+            hint: "a key is announced once; make another one")
+    }
+
     /// Replaces a key that is lost, or that somebody else may have. The new one signs at once; what it signs waits at the
     /// server for the admin.
     ///
@@ -257,6 +269,7 @@ extension ClientRun {
     ) throws -> RotatedKey {
         // Before anything changes: what signs from now on has to be enrolled.
         try requireWay()
+        try requireNew(agentKey)
         let old = isNew ? nil : mailbox.identity.signing.publicKey
         if !isNew {
             try mailbox.dropNextKey()

@@ -63,26 +63,14 @@ extension ClientState {
         }
     }
 
-    /// What an earlier version noted without its speaker counts as a revoked key's where it can only be the server's word.
     private mutating func disown(_ revoked: Set<String>) {
-        for own in requests {
-            let isServers = own.status == .rejected && !own.reason.hasPrefix(Self.stopped)
-            change(request: own.id) { $0.endedBy.forget(revoked, isServers: isServers) }
-        }
+        for own in requests { change(request: own.id) { $0.endedBy.forget(revoked) } }
         for session in sessions {
-            let own = session.request.flatMap(request)
-            let isServers =
-                session.ended.map { ended in
-                    [Self.aborted, Self.dropped, Self.finished].contains { ended.hasPrefix($0) }
-                        || own.map { $0.isDisowned && $0.reason == ended } ?? false
-                } ?? false
             change(session: session.id) { session in
-                session.endedBy.forget(revoked, isServers: isServers)
-                session.global.speaker.forget(revoked, isServers: true)
+                session.endedBy.forget(revoked)
+                session.global.speaker.forget(revoked)
             }
         }
-        for (id, ending) in over {
-            over[id]?.speaker.forget(revoked, isServers: ending.reason.hasPrefix(Self.aborted))
-        }
+        for id in over.keys { over[id]?.speaker.forget(revoked) }
     }
 }

@@ -9,7 +9,8 @@ package enum Speaker: Equatable, Sendable {
     case server(String)
     /// The server, by a key that is revoked by now.
     case revoked
-    /// Noted by a version of this program that did not note whose word it was.
+    /// Noted by a version of this program that did not note whose word it was. It binds: of what the server's key of today
+    /// may have said, nobody else's late bundle is to take the place.
     case unknown
 
     package var isRevoked: Bool { self == .revoked }
@@ -34,12 +35,7 @@ package enum Speaker: Equatable, Sendable {
             }
     }
 
-    /// - Parameter isServers: whether what was noted without its speaker can only be the server's word.
-    mutating func forget(_ revoked: Set<String>, isServers: Bool) {
-        switch self {
-        case .server(let fingerprint) where revoked.contains(fingerprint): self = .revoked
-        case .unknown where isServers: self = .revoked
-        case .here, .server, .revoked, .unknown: break
-        }
+    mutating func forget(_ revoked: Set<String>) {
+        if case .server(let fingerprint) = self, revoked.contains(fingerprint) { self = .revoked }
     }
 }

@@ -47,6 +47,8 @@ struct CollectingPass {
     /// Folders of known parties, and strangers' for which there was no turn yet.
     var known: Set<String> = []
     var passedBy: Set<String> = []
+    /// Whether folders are looked into that anybody can make: trouble with them is told of all together.
+    var isAmongStrangers = false
     /// Of the folder that is looked into.
     private var lines = FileLines()
 
@@ -66,7 +68,10 @@ struct CollectingPass {
         } catch let error as FileError where error.path == path || error.isUnreachable {
             guard !error.isMissing else { return }
             // Of a share or a folder it is said once, whichever file it was met at.
-            guard summary.isOf(path, error, of: exchange) else { return summary.add(error, of: exchange) }
+            guard summary.isOf(path, error, of: exchange) else {
+                guard isAmongStrangers else { return summary.add(error, of: exchange) }
+                return tell(error, of: path.removingLastComponent(), in: exchange)
+            }
             summary.mayRetry = summary.mayRetry || error.isTransient
             lines.tell(error, of: path.string, &settling)
         } catch let error as FileError {
@@ -113,6 +118,7 @@ struct CollectingPass {
     /// Says that a stranger's folder cannot be used: once, and of many in few lines.
     mutating func tell(_ error: FileError, of folder: FilePath, in exchange: Exchange) {
         guard !error.isUnreachable else { return summary.add(error, of: exchange) }
+        summary.mayRetry = summary.mayRetry || error.isTransient
         lines.tell(error, of: folder.string + "/", &settling)
     }
 

@@ -165,8 +165,9 @@ struct FolderVisits {
         (self.due, self.turns, self.count, self.tour, self.isInOrder) = (due, turns, count, tour, isInOrder)
     }
 
-    mutating func next() -> DirectoryEntry? {
-        if visitedDue < due.count {
+    /// - Parameter isLate: whether the turns come now, and not what is due before them.
+    mutating func next(isLate: Bool) -> DirectoryEntry? {
+        if !isLate, visitedDue < due.count {
             defer { visitedDue += 1 }
             visited.insert(due[visitedDue].name)
             return due[visitedDue]

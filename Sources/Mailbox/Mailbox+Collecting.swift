@@ -93,8 +93,10 @@ extension Mailbox {
             pass.cache.seen.keepFolders { before.mayBeThere($0, in: exchange) }
         }
         var last: PartyName?
-        for name in inOrder where pass.budget.looks.isOpen {
+        pass.isAmongStrangers = true
+        for name in inOrder {
             pass.budget.looks.lookIntoFolder()
+            guard pass.budget.looks.isOpen else { break }
             let folder = exchange.towardsServer(name)
             pass.passedBy.remove(folder.string)
             if let error = try collect(folder, of: exchange, &pass) {
@@ -132,7 +134,7 @@ extension Mailbox {
         // As in the inbox: whoever floods a folder does not choose who waits.
         var visits = selection.visits(due: due, isMixed: exchange.layout == .flat)
         var found: [FoundFile] = []
-        while pass.budget.looks.isOpen, let entry = visits.next() {
+        while pass.budget.looks.isOpen, let entry = visits.next(isLate: pass.budget.looks.isLate) {
             pass.budget.looks.look()
             let path = folder.appending(entry.component)
             present.insert(path.string)

@@ -194,11 +194,11 @@ struct LookBudget {
         begin = begin ?? MonotonicClock.seconds()
     }
 
-    /// Of a folder that anybody can make, or many.
-    mutating func lookIntoFolder() {
-        look()
-        looks += Mailbox.looksPerFolder - 1
-    }
+    /// Whether half of the time is over: from then on nobody has a turn before the others.
+    var isLate: Bool { begin.map { MonotonicClock.seconds() - $0 >= seconds / 2 } ?? false }
+
+    /// Of a folder that anybody can make, or many. The time begins with the first file.
+    mutating func lookIntoFolder() { looks += Mailbox.looksPerFolder }
 
     mutating func read(_ size: Int64) { bytes += size }
 

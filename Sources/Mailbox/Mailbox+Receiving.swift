@@ -36,7 +36,7 @@ extension Mailbox {
         // Small ones first, then what is believed; the others in an order that nobody can choose, since they may have to wait
         // for the next run.
         var (small, large) = ([InboxFile](), [LargeFile]())
-        while pass.looks.isOpen, let entry = visits.next() {
+        while pass.looks.isOpen, let entry = visits.next(isLate: pass.looks.isLate) {
             pass.looks.look()
             guard let file = try lookAt(entry, &pass), !pass.settling.isLeft(file, now: now) else { continue }
             if file.size <= Self.smallBytes {

@@ -159,6 +159,12 @@ package final class Mailbox {
     }
     /// Whether its sender was told that it arrived, and so need not keep it.
     package func hasAcknowledged(_ id: Digest) -> Bool { ledger.incoming[id]?.acknowledged != nil }
+    /// Whether something that a key signed was accepted, beside its own enrolment.
+    package func hasTaken(from fingerprint: String) -> Bool {
+        ledger.incoming.values.contains {
+            $0.signer == fingerprint && $0.kind != .enrol && $0.outcome == .accepted
+        }
+    }
     /// Alarms that nobody has settled yet; to be told to the sessions in each run.
     package var equivocations: [Equivocation] { ledger.equivocations }
     /// What waits for an enrolment or a session.

@@ -102,6 +102,26 @@ private final class Agent {
         #expect(try world.session("spring")["state"].text == "finished")
     }
 
+    /// A key is announced once: after its rejection nothing would follow, and with '--lost' nobody would ever know it.
+    @Test func anAgentsKeyThatWasRejectedIsNotTakenAgain() throws {
+        let world = try World.enrolled()
+        let agent = try Agent(world)
+        try world.shell("ssh-keygen -q -t ed25519 -N '' -C hospital-a -f key")
+        try agent.add("key", in: world)
+        try world.succeed("key", "rotate", "--agent", "key.pub", "--home", "a")
+        try world.answer("a")
+        try world.serve()
+        try world.shell("mv S/enrolments/pending/ENR-4-* S/enrolments/rejected/")
+        try world.serve()
+        try world.visit("a")
+        let signing = try world.fingerprint("a")
+        for more in [[], ["--lost"]] {
+            let refused = try world.run(["key", "rotate", "--agent", "key.pub", "--home", "a"] + more)
+            #expect(refused.status == 77 && refused.errors.contains("was announced to ministry before"), "\(refused)")
+        }
+        #expect(try world.fingerprint("a") == signing)
+    }
+
     @Test func aKeyUnderAPassphraseIsRefusedInOneLineWithAHint() throws {
         let world = try World.initialised()
         try world.shell("mkdir -m 700 -p d/identity && ssh-keygen -q -t ed25519 -N secret -f d/identity/id_ed25519")

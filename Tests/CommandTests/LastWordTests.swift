@@ -159,13 +159,20 @@ import Wire
     }
 
     /// The hospital has dropped the key that was to follow: an approval would end the old one, and it would not hear of it.
-    @Test func aKeyWhoseRejectionWasSentIsNotApprovedAfterwards() throws {
+    /// - Parameter isSecondThought: it was approved before that, of which the hospital has not heard.
+    @Test(arguments: [false, true])
+    func aKeyWhoseRejectionWasSentIsNotApprovedAfterwards(isSecondThought: Bool) throws {
         let world = try World.enrolled()
         let old = try world.fingerprint("a")
         try world.succeed("key", "rotate", "--home", "a")
         try world.answer("a")
         try world.serve()
-        try world.shell("mv S/enrolments/pending/ENR-4-* S/enrolments/rejected/")
+        if isSecondThought {
+            try world.approveEnrolments()
+            try world.shell("mv S/enrolments/approved/ENR-4-* S/enrolments/rejected/")
+        } else {
+            try world.shell("mv S/enrolments/pending/ENR-4-* S/enrolments/rejected/")
+        }
         try world.serve()
         try world.shell("mv S/enrolments/rejected/ENR-4-* S/enrolments/approved/")
         let refused = try world.serve()

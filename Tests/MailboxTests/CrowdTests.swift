@@ -216,17 +216,20 @@ import Wire
         #expect(try collect(home, minute: 0).copied.count == 1)
     }
 
-    /// A folder is not crowded, and looking takes longer than a run has time.
-    @Test(arguments: [false, true])
-    func whatARunHasNoTimeForHasItsTurnInTheNext(isInExchange: Bool) throws {
+    /// A folder is not crowded, and looking takes longer than a run has time; whether files change meanwhile or not.
+    @Test(arguments: [false, true], [false, true])
+    func whatARunHasNoTimeForHasItsTurnInTheNext(isInExchange: Bool, changes: Bool) throws {
         let folder = isInExchange ? try folder("hospital-a") : server.inbox
         for number in 0..<40 { try write(String(repeating: "\0", count: 2 << 20), folder.appending("a-\(number)")) }
         try world.lay(world.manifest(), as: "z.tar", in: folder)
         let home = try Home.open(server.root, files: SlowFiles())
         var taken = false
-        for minute in 0..<20 where !taken {
+        for minute in 0..<40 where !taken {
             let mailbox = try opened(home, at: start.adding(seconds: Int64(minute) * 61))
             mailbox.lookSeconds = 0.1
+            for number in 0..<(changes ? 40 : 0) {
+                try write(String(repeating: "x", count: 10 + minute), folder.appending("a-\(number)"))
+            }
             if isInExchange {
                 _ = try mailbox.useExchange(at: root) { try mailbox.collect(from: $0) }
                 taken = try names(server.inbox).contains { $0.hasPrefix("request-") }
