@@ -203,7 +203,7 @@ private let hasAge = ["age", "ssh-keygen", "tar"].allSatisfy { Program.has($0) }
         #expect(misdirected.output.contains("has an old age recipient"), "\(misdirected)")
 
         try world.carry(update, as: "S/inbox/flipped.tar.age")
-        try world.shell("printf X | dd of=S/inbox/flipped.tar.age bs=1 seek=70000 conv=notrunc status=none")
+        try world.damage("S/inbox/flipped.tar.age", at: 70_000)
         try world.shell("head -c 5000 \(update) > S/inbox/torn.tar.age")
         try world.serve()
         #expect(world.names("S/inbox") == ["flipped.tar.age", "torn.tar.age"])

@@ -54,7 +54,7 @@ import Wire
         try world.startSession("spring", ["a", "b"])
         try world.visit("a")
         try world.carry(try world.update("a"), as: "S/inbox/anything at all")
-        try world.shell("printf X | dd of='S/inbox/anything at all' bs=1 seek=100000 conv=notrunc status=none")
+        try world.damage("S/inbox/anything at all", at: 100_000)
         try world.serve()
         world.advance(seconds: 61)
         let told = try world.serve()

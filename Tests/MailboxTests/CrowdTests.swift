@@ -224,9 +224,9 @@ import Wire
         try world.lay(world.manifest(), as: "z.tar", in: folder)
         let home = try Home.open(server.root, files: SlowFiles())
         var taken = false
-        for minute in 0..<40 where !taken {
+        for minute in 0..<60 where !taken {
             let mailbox = try opened(home, at: start.adding(seconds: Int64(minute) * 61))
-            mailbox.lookSeconds = 0.1
+            mailbox.lookSeconds = 0.4
             for number in 0..<(changes ? 40 : 0) {
                 try write(String(repeating: "x", count: 10 + minute), folder.appending("a-\(number)"))
             }

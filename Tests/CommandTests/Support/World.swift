@@ -130,6 +130,13 @@ final class World {
         try FileManager.default.copyItem(atPath: path(file), toPath: path(copy))
     }
 
+    /// Changes one byte of a file, whatever it is.
+    func damage(_ file: String, at offset: Int) throws {
+        var content = try bytes(file)
+        content[offset] ^= 1
+        try Data(content).write(to: URL(fileURLWithPath: path(file)))
+    }
+
     func advance(days: Int64 = 0, seconds: Int64 = 0) {
         now = Timestamp(seconds: now.seconds + days * 86_400 + seconds)
     }
