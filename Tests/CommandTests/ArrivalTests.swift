@@ -140,7 +140,7 @@ import Wire
         let update = try #require(try world.history("spring").first?["participants"][1]["update"].text)
         let archived = "S/archive/\(update).tar"
         try world.shell("cp \(archived) kept.tar")
-        try world.shell("printf X | dd of=\(archived) bs=1 seek=200000 conv=notrunc status=none")
+        try world.damage(archived, at: 200_000)
         let found = try world.run("server", "verify", "spring", "--home", "S")
         #expect(found.status == 65, "\(found)")
         #expect(found.errors.split(separator: "\n").count == 1, "\(found)")
