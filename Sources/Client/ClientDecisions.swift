@@ -53,12 +53,12 @@ extension ClientState {
 
     /// - Parameter signer: fingerprint of the server's key that signed it.
     package mutating func apply(abort reason: Reason, session id: RandomID, signer: String) -> [ClientNotice] {
-        end(id, because: suffixed(Self.aborted, reason.reason), .server(signer))
+        end(id, because: suffixed("aborted by the server", reason.reason), .server(signer))
     }
 
     /// The server said two different things under one number: this hospital stops the session, and nobody else has to.
     package mutating func stop(session id: RandomID) -> [ClientNotice] {
-        end(id, because: "\(Self.stopped): the server sent two different bundles with one number", .here)
+        end(id, because: "stopped here: the server sent two different bundles with one number", .here)
     }
 
     private mutating func end(_ id: RandomID, because reason: String, _ speaker: Speaker) -> [ClientNotice] {
@@ -212,10 +212,7 @@ extension ClientState {
         return newest
     }
 
-    static let aborted = "aborted by the server"
-    static let stopped = "stopped here"
-    static let finished = "finished"
-    static let dropped = "the server dropped this hospital"
+    private static let dropped = "the server dropped this hospital"
     private static let withdrawn = "withdrawn"
 
     /// Why a session is over for a hospital whose request for it does not stand any more.

@@ -127,7 +127,7 @@ extension ClientState {
         // Whoever has left waits for no account of the rounds since.
         if global.isFinal || session(id)?.ended == nil { notices += proof(in: report, session: id, own: own) }
         if global.isFinal {
-            let reason = report.version.map { "\(Self.finished) with version \($0)" } ?? Self.finished
+            let reason = report.version.map { "finished with version \($0)" } ?? "finished"
             change(session: id) { session in
                 if session.ended == nil || session.isDisowned {
                     (session.ended, session.endedBy) = (reason, global.speaker)

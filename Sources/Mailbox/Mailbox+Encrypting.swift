@@ -16,6 +16,13 @@ extension Mailbox {
         for parties: [PartyName], strangers: [PartyName: AgeRecipient]
     ) throws(MailboxError) -> [AgeRecipient]? {
         guard encrypts, !parties.isEmpty else { return nil }
+        return try knownRecipients(of: parties, strangers: strangers)
+    }
+
+    /// The age recipients of these parties and of this home.
+    func knownRecipients(
+        of parties: [PartyName], strangers: [PartyName: AgeRecipient] = [:]
+    ) throws(MailboxError) -> [AgeRecipient] {
         var recipients: [AgeRecipient] = []
         for name in parties {
             let party = trust.party(name)

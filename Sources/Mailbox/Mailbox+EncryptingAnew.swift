@@ -35,14 +35,7 @@ extension Mailbox {
         guard home.role == .client, record.isEncrypted else { return }
         let target = home.sealedPath(record.id)
         if try onDisk({ () throws(FileError) in try files.exists(target) }) { return }
-        var recipients = [identity.age.recipient]
-        for name in record.recipients {
-            guard let recipient = trust.party(name)?.ageRecipient else {
-                throw MailboxError(
-                    .trust, "\(record.name) is not sent: the age recipient of \(name) is not in trust/recipients")
-            }
-            recipients.insert(recipient, at: 0)
-        }
+        let recipients = try knownRecipients(of: record.recipients)
         do {
             try AgeWriter.encrypt(home.outgoingPath(record.id), to: recipients, at: target, files: files)
         } catch {
