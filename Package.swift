@@ -154,7 +154,7 @@ let sanitized: [String: Set<String>] = [
     "address": [
         "FuzzTargets", "Federation", "Configuration", "Bundles", "Images", "Tensors", "Files", "Wire", "CKernels",
         "CImageIO", "CArchive", "CPNG", "CJPEG", "FaultRecords", "SeededNumbers", "SupportForTests", "WireTests",
-        "BundlesTests", "FuzzTests",
+        "BundlesTests", "ImagesTests", "FuzzTests",
     ],
     "thread": ["Tensors", "Wire", "CKernels", "FaultRecords", "SeededNumbers", "TensorsTests"],
 ]

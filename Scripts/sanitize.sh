@@ -8,9 +8,9 @@ cd "$(dirname "$0")/.."
 
 address() {
     build_with_address_sanitizer
-    echo "sanitize: Wire, Bundles and the fuzzers' corpora under AddressSanitizer"
+    echo "sanitize: Wire, Bundles, Images and the fuzzers' corpora under AddressSanitizer"
     quietly swift test -c release --skip-build --scratch-path .build-address --sanitize=address \
-        --filter 'WireTests|BundlesTests|FuzzTests'
+        --filter 'WireTests|BundlesTests|ImagesTests|FuzzTests'
 }
 
 thread() {
