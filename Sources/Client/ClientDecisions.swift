@@ -32,7 +32,7 @@ extension ClientState {
         switch decision.verdict {
         case .approved:
             impliesEnrolment()
-            notices = approve(decision, sequence, signer)
+            notices = approve(decision, sequence, signer, asksConsent: asksConsent)
         case .rejected:
             if decision.subject == .session, let session = decision.session {
                 return [.updateRefused(session, reason: decision.reason)]
@@ -47,7 +47,10 @@ extension ClientState {
         case .excluded: return decision.session.map { [.excluded($0, reason: decision.reason)] } ?? []
         case .readmitted: return decision.session.map { [.readmitted($0)] } ?? []
         }
-        if let session = decision.session { notices += settle(session, asksConsent: asksConsent) }
+        // A server that refuses a request knows nothing of a session that a thief of its key took it into.
+        if let session = decision.session ?? request(decision.about)?.session {
+            notices += settle(session, asksConsent: asksConsent)
+        }
         return notices
     }
 
@@ -97,7 +100,9 @@ extension ClientState {
     // MARK: requests
 
     /// A request that was taken back meanwhile stays so: the session is only noted, and opens as left.
-    private mutating func approve(_ decision: Decision, _ sequence: Int64, _ signer: String) -> [ClientNotice] {
+    private mutating func approve(
+        _ decision: Decision, _ sequence: Int64, _ signer: String, asksConsent: Bool
+    ) -> [ClientNotice] {
         guard let session = decision.session else { return [] }
         change(request: decision.about) { own in
             // As if nobody had answered it.
@@ -105,13 +110,16 @@ extension ClientState {
         }
         guard let own = request(decision.about) else { return [] }
         if over[session.hex]?.speaker.isRevoked ?? false { over[session.hex] = nil }
+        let left = own.session.flatMap { $0 == session ? nil : leave($0, for: session, signer) } ?? []
         change(request: own.id) { own in
             own.session = session
             // A server that has forgotten sending its decisions sends all of them again, with higher numbers: those of a
             // request that stands must not stay behind those of one before it. One that is over does not become the newest.
             if own.approval == 0 || own.status == .approved { (own.approval, own.approver) = (sequence, signer) }
         }
-        guard own.status == .sent else { return own.status == .approved ? reopen(session) : [] }
+        guard own.status == .sent else {
+            return own.status == .approved ? left + reopen(session, asksConsent: asksConsent) : left
+        }
         if let ending = over[session.hex] {
             change(request: own.id) {
                 ($0.status, $0.reason, $0.endedBy) = (.rejected, ending.reason, ending.speaker)
@@ -119,26 +127,38 @@ extension ClientState {
             return [.requestRejected(ending.reason)]
         }
         change(request: own.id) { $0.status = .approved }
-        return [.requestApproved(session)] + reopen(session)
+        return left + [.requestApproved(session)] + reopen(session, asksConsent: asksConsent)
     }
 
-    /// The server goes on with a session of which only a revoked key has said that it is over.
-    private mutating func reopen(_ id: RandomID) -> [ClientNotice] {
+    /// The request that led into a session leads into another one: only a key that is revoked by now had said the former.
+    private mutating func leave(_ id: RandomID, for other: RandomID, _ signer: String) -> [ClientNotice] {
+        guard let session = session(id), session.ended == nil, session.global.speaker.isRevoked else { return [] }
+        let reason = suffixed(Self.dropped, "the request is for session \(other.short)")
+        change(session: id) { ($0.ended, $0.endedBy) = (reason, .server(signer)) }
+        return [.sessionEnded(id, reason: reason)]
+    }
+
+    /// The server goes on with a session of which only a revoked key has said that it is over. Where its first global came
+    /// after that, no request stood for it then.
+    private mutating func reopen(_ id: RandomID, asksConsent: Bool) -> [ClientNotice] {
         guard let session = session(id), session.isDisowned else { return [] }
-        change(session: id) { ($0.ended, $0.endedBy) = (nil, .here) }
+        let consent =
+            session.consent == .asked
+            ? consent(to: session.plan, of: standing(in: id), asksConsent: asksConsent) : session.consent
+        change(session: id) { ($0.ended, $0.endedBy, $0.consent) = (nil, .here, consent) }
         let changed = self.session(id).flatMap { $0.consent == .asked ? $0 : nil }
         return [.sessionResumed(id)] + (changed.map { [.planWaits($0)] } ?? [])
     }
 
     /// A global that is not the last one says as much, and that this hospital takes part.
-    mutating func goesOn(_ id: RandomID) -> [ClientNotice] {
+    mutating func goesOn(_ id: RandomID, asksConsent: Bool) -> [ClientNotice] {
         if over[id.hex]?.speaker.isRevoked ?? false { over[id.hex] = nil }
         let own = newestRequest(in: id)
         let isTakenBack = own.map { $0.isDisowned && $0.approval != 0 } ?? false
         if let own, isTakenBack { change(request: own.id) { ($0.status, $0.reason) = (.approved, "") } }
         // Whoever left it himself has no request that stands.
         guard newestRequest(in: id).flatMap(Self.departure) == nil else { return [] }
-        let notices = reopen(id)
+        let notices = reopen(id, asksConsent: asksConsent)
         return notices.isEmpty && isTakenBack ? [.sessionResumed(id)] : notices
     }
 

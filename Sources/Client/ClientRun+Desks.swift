@@ -68,17 +68,20 @@ extension ClientRun {
         for item in try look(at: desk).items where item.manifest.session == session { try desk.clear(item) }
     }
 
-    /// Takes away what came of a global that the true one contradicts, and the frozen tensors that it brought.
+    /// Takes away what came of a global that the true one contradicts, and frozen tensors that are not the session's.
     ///
     /// - Parameters:
     ///   - round: the true one's.
-    ///   - bringsBase: whether it brings the frozen tensors too.
-    func clearFalseGlobal(of session: ClientSession, from round: Int, bringsBase: Bool) throws {
+    ///   - frozen: SHA-256 of the frozen tensors, as the true one names them.
+    ///   - bringsBase: whether it brings them too.
+    func clearFalseGlobal(of session: ClientSession, from round: Int, frozen: Digest?, bringsBase: Bool) throws {
         let former = session.global.bundle
         try mailbox.withdraw { $0.kind == .update && $0.session == session.id && $0.round >= round }
         try files.remove(checkpointPath(session.id))
         try files.remove(updatePath(session.id))
-        if session.baseBundle == former, !bringsBase { try files.remove(basePath(session.id)) }
+        let isUnknown = frozen == nil || session.frozen == nil
+        let isFalseBase = session.hasOtherBase(than: frozen) || isUnknown && session.baseBundle == former
+        if isFalseBase, !bringsBase { try files.remove(basePath(session.id)) }
         for desk in [Desk.plans(home), .updates(home)] {
             for item in try look(at: desk).items where item.state == .pending && item.id == former {
                 try desk.clear(item)

@@ -163,6 +163,11 @@ extension ClientRun {
         guard let model = manifest.files.first(where: { $0.name == "model.safetensors" })?.sha256,
             model == report.model, report.round == manifest.round
         else { throw FederationError(.malformed, "round.json is not about this bundle's model and round") }
+        let carried = manifest.files.first { $0.name == "base.safetensors" }?.sha256
+        guard carried == nil || report.frozen == nil || carried == report.frozen else {
+            throw FederationError(.malformed, "round.json is not about this bundle's base.safetensors")
+        }
+        let frozen = report.frozen ?? carried
         // Revoked by what this very run brought.
         forgetRevoked()
         let known = state.session(manifest.session)
@@ -190,9 +195,14 @@ extension ClientRun {
         case .reject(let reason): return try refuse(delivery, reason.rawValue)
         }
         try check(plan, against: known)
-        let carriesBase = manifest.files.contains { $0.name == "base.safetensors" }
-        if let known, known.isContradicted(by: report) {
-            try clearFalseGlobal(of: known, from: report.round, bringsBase: carriesBase)
+        let carriesBase = carried != nil
+        if let known, known.isContradicted(by: report, plan: plan, frozen: frozen) {
+            try clearFalseGlobal(of: known, from: report.round, frozen: frozen, bringsBase: carriesBase)
+            if known.hasOtherBase(than: frozen), !carriesBase {
+                attention(
+                    "session \(manifest.session.short): its frozen tensors here are not those that the server names; they are "
+                        + "removed: ask the server's admin for 'server reissue'")
+            }
         }
         // Nothing is kept of a model that the plan's network cannot take. One whose frozen part was lost here can only be
         // kept unseen: the re-issue that mends it comes behind it.
@@ -213,7 +223,7 @@ extension ClientRun {
         let notices = state.apply(
             global: report, plan: plan, planDigest: SHA256Hash.digest(of: planBytes), session: manifest.session,
             bundle: delivery.id, signer: delivery.signer.fingerprint, hasBase: carriesBase,
-            created: manifest.created, received: now, own: home.name,
+            frozen: frozen, created: manifest.created, received: now, own: home.name,
             asksConsent: configuration.consent == .ask)
         // A file that was decided about another plan decides nothing about this one.
         if known != nil { for case .planWaits(let session) in notices { try clearPlans(of: session.id) } }

@@ -33,6 +33,8 @@ package struct ClientSession: Equatable, Sendable {
     package internal(set) var global: ReceivedGlobal
     /// The bundle that carried `base.safetensors`; nil where everything trains.
     package internal(set) var baseBundle: Digest?
+    /// SHA-256 of the `base.safetensors` that the newest global names; nil where everything trains, or it was not noted.
+    package internal(set) var frozen: Digest?
     /// The last round whose update was published.
     package internal(set) var answeredRound: Int
     /// Why it is over for this hospital; nil while it goes on.
@@ -50,13 +52,31 @@ package struct ClientSession: Equatable, Sendable {
     /// When the open round is over, as the plan says.
     package var deadline: Timestamp { global.created.adding(seconds: plan.deadline) }
 
-    /// Whether the newest global was a false one: another one of a round that it had reached comes, and only a revoked key
-    /// stands for it. One that came before a later round may have been true.
-    func isContradicted(by report: RoundReport) -> Bool {
-        let isSame =
-            report.round == global.round && report.model == global.model
-            && (report.phase == .final) == global.isFinal
-        return binding == nil && !isSame && (global.isFinal || report.round <= global.round)
+    /// Whether a global is of the same round and model as the newest one.
+    func isSame(_ report: RoundReport) -> Bool {
+        report.round == global.round && report.model == global.model && (report.phase == .final) == global.isFinal
+    }
+
+    /// Whether other frozen tensors than those that are here belong to this session. It is the server's newest word about
+    /// them that counts: rounds may have passed since they came.
+    func hasOtherBase(than named: Digest?) -> Bool {
+        guard let frozen, let named else { return false }
+        return frozen != named
+    }
+
+    /// Whether what this hospital did with the newest global is of no use: it came with other frozen tensors or, where only a
+    /// revoked key stands for it, another plan, or another global of a round that it had reached comes. One that came before
+    /// a later round may have been true.
+    func isContradicted(by report: RoundReport, plan: Plan, frozen: Digest?) -> Bool {
+        if hasOtherBase(than: frozen) { return true }
+        guard binding == nil else { return false }
+        return plan != self.plan || !isSame(report) && (global.isFinal || report.round <= global.round)
+    }
+
+    /// The newest round is trained once more, by an update that counts as another one.
+    mutating func trainAgain() {
+        hadFalseGlobal = true
+        answeredRound = min(answeredRound, global.round - 1)
     }
 
     /// Another request than before takes part: the open round is trained once more, by an update that names it.
@@ -88,38 +108,45 @@ extension ClientState {
     ///   - bundle: the bundle's id.
     ///   - signer: fingerprint of the server's key that signed it.
     ///   - hasBase: it carries `base.safetensors`.
+    ///   - frozen: SHA-256 of the session's `base.safetensors`, as far as the bundle tells.
     ///   - asksConsent: the configuration says `consent: ask`.
     package mutating func apply(
         global report: RoundReport, plan: Plan, planDigest: Digest, session id: RandomID, bundle: Digest,
-        signer: String, hasBase: Bool, created: Timestamp, received: Timestamp, own: PartyName, asksConsent: Bool
+        signer: String, hasBase: Bool, frozen: Digest?, created: Timestamp, received: Timestamp, own: PartyName,
+        asksConsent: Bool
     ) -> [ClientNotice] {
         impliesEnrolment()
         let global = ClientSession.ReceivedGlobal(
             bundle: bundle, round: report.round, model: report.model, isFinal: report.phase == .final,
             received: received, created: created, speaker: .server(signer))
-        var notices = report.phase == .final ? [] : goesOn(id)
+        var notices = report.phase == .final ? [] : goesOn(id, asksConsent: asksConsent)
         if let index = sessions.firstIndex(where: { $0.id == id }) {
-            if hasBase { sessions[index].baseBundle = bundle }
             let current = sessions[index].global
-            if report.round == current.round, report.model == current.model, global.isFinal == current.isFinal {
+            let isCorrected = current.speaker.isRevoked
+            let wasFalse = sessions[index].isContradicted(by: report, plan: plan, frozen: frozen)
+            let hadOtherBase = sessions[index].hasOtherBase(than: frozen)
+            if hasBase { sessions[index].baseBundle = bundle }
+            sessions[index].frozen = frozen ?? sessions[index].frozen
+            if sessions[index].isSame(report), !isCorrected || sessions[index].plan == plan {
                 // Issued again: the old bundle may be lost, and what is offered was in it.
                 change(offer: current.bundle) { $0.bundle = bundle }
                 (sessions[index].global.bundle, sessions[index].global.speaker) = (bundle, global.speaker)
+                // What else a revoked key said of it is not so.
+                if isCorrected { sessions[index].global = global }
+                if hadOtherBase { sessions[index].trainAgain() }
                 if global.isFinal, sessions[index].isDisowned { sessions[index].endedBy = global.speaker }
                 return notices
             }
-            let isCorrected = current.speaker.isRevoked
-            let wasFalse = sessions[index].isContradicted(by: report)
             guard isCorrected || report.round > current.round || (global.isFinal && !current.isFinal) else {
                 return notices
             }
             sessions[index].global = global
-            if wasFalse { sessions[index].hadFalseGlobal = true }
+            if wasFalse { sessions[index].trainAgain() }
             if isCorrected { notices += correct(id, from: current, plan, planDigest, asksConsent: asksConsent) }
         } else {
             let session = opened(
                 id, plan: plan, planDigest: planDigest, global: global, baseBundle: hasBase ? bundle : nil,
-                asksConsent: asksConsent)
+                frozen: frozen, asksConsent: asksConsent)
             sessions.append(session)
             if session.ended == nil, session.consent == .asked, !global.isFinal { notices.append(.planWaits(session)) }
         }
@@ -146,14 +173,14 @@ extension ClientState {
     /// is what it asked for, are consent; or the configuration, where it says so for every plan.
     private mutating func opened(
         _ id: RandomID, plan: Plan, planDigest: Digest, global: ClientSession.ReceivedGlobal, baseBundle: Digest?,
-        asksConsent: Bool
+        frozen: Digest?, asksConsent: Bool
     ) -> ClientSession {
         let own = newestRequest(in: id)
         let ending = over.removeValue(forKey: id.hex)
         return ClientSession(
             id: id, plan: plan, planDigest: planDigest, request: own?.id,
             consent: consent(to: plan, of: own, asksConsent: asksConsent), global: global, baseBundle: baseBundle,
-            answeredRound: 0, ended: ending?.reason ?? own.flatMap(Self.departure),
+            frozen: frozen, answeredRound: 0, ended: ending?.reason ?? own.flatMap(Self.departure),
             endedBy: ending?.speaker ?? own?.endedBy ?? .here)
     }
 

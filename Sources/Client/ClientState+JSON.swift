@@ -124,6 +124,7 @@ extension ClientSession {
                 "signed_by": .speaker(global.speaker),
             ],
             "base_bundle": baseBundle.map { .string($0.hex) } ?? .null,
+            "frozen": frozen.map { .string($0.hex) } ?? .null,
             "answered_round": .integer(Int64(answeredRound)), "ended": ended.map { .string($0) } ?? .null,
             "ended_by": .speaker(endedBy), "had_false_global": .bool(hadFalseGlobal),
         ]
@@ -143,6 +144,8 @@ extension ClientSession {
             created: try received.time("created"), speaker: try received.speaker("signed_by"))
         try received.finish()
         baseBundle = try entry.optionalDigest("base_bundle")
+        // Noted since each global names the frozen tensors.
+        if entry.has("frozen") { frozen = try entry.optionalDigest("frozen") }
         answeredRound = Int(try entry.integer("answered_round", in: 0...Int64(Int32.max)))
         ended = try entry.optionalString("ended")
         endedBy = try entry.speaker("ended_by")

@@ -62,6 +62,8 @@ extension ServerRun {
     /// Replaces a key that is lost, or that somebody else may have: all that were before are revoked, and the age identity is
     /// replaced too.
     package func replaceKey(validity: Int64?, agentKey: PublicKey?, actor: String) throws -> RotatedKey {
+        // Before the key changes: whoever has to do this again after a kill doubts them again.
+        for session in sessions where !session.isOver { try apply(.baseDoubted, to: session.id) }
         // A run that was killed after the change of the file goes on here.
         if entry(mailbox.identity.signing.publicKey) != nil {
             try mailbox.dropNextKey()

@@ -103,7 +103,7 @@ import Wire
         return state.apply(
             global: report, plan: plan, planDigest: try digest(9), session: try session(),
             bundle: try digest(220 + UInt8(round)),
-            signer: key, hasBase: false, created: Timestamp(seconds: 1_800_000_000),
+            signer: key, hasBase: false, frozen: nil, created: Timestamp(seconds: 1_800_000_000),
             received: Timestamp(seconds: 1_800_000_000), own: try #require(PartyName("hospital-a")), asksConsent: true)
     }
 
@@ -285,6 +285,41 @@ import Wire
         try global(&state, by: new, round: 3, version: 3)
         #expect(state.offers.map(\.status) == [.rejected, .pending])
         #expect(try written(state).session(try session())?.ended == "finished with version 3")
+    }
+
+    @Test("a session that a revoked key alone had taken this hospital into is left with the server's next word")
+    func falseSession() throws {
+        let other = try #require(RandomID(hex: String(repeating: "b", count: 32)))
+        for verdict in [Decision.Verdict.rejected, .approved] {
+            var state = try asked()
+            try take(&state, .request, 1, .approved, 900_000, by: old)
+            try global(&state, by: old)
+            #expect(state.session(try session())?.roundToTrain == 1)
+            state.forgetNumbers(of: [old], enrolment: nil)
+            let decision = Decision(
+                subject: .request, about: try digest(1), verdict: verdict,
+                session: verdict == .approved ? other : nil)
+            let told = state.apply(
+                decision, sequence: 12, server: try #require(PartyName("ministry")), signer: new, enrolment: nil,
+                asksConsent: true)
+            #expect(told.contains { if case .sessionEnded(let id, _) = $0 { id != other } else { false } })
+            #expect(try written(state).session(try session())?.roundToTrain == nil)
+            #expect(state.requests[0].status == (verdict == .approved ? .approved : .rejected))
+        }
+    }
+
+    @Test("a session that a revoked key ended before its first global needs no consent but the request")
+    func consentAfterAFalseEnd() throws {
+        var state = try asked()
+        try take(&state, .request, 1, .approved, 3, by: old)
+        try take(&state, .request, 1, .dropped, 900_000, by: old)
+        try global(&state, by: old)
+        #expect(state.session(try session())?.consent == .asked)
+        state.forgetNumbers(of: [old], enrolment: nil)
+        state = try written(state)
+        let told = try global(&state, by: new)
+        #expect(told == [.sessionResumed(try session())])
+        #expect(state.session(try session())?.roundToTrain == 1)
     }
 
     @Test("what this hospital took back or stopped itself begins again by nobody's word")

@@ -78,7 +78,8 @@ import Wire
                     strategy: .fedAvg, participants: [], version: nil)
                 _ = state.apply(
                     global: report, plan: plan, planDigest: try digest(9), session: session,
-                    bundle: try digest(UInt8(220 + round)), signer: "SHA256:key", hasBase: false, created: now,
+                    bundle: try digest(UInt8(220 + round)), signer: "SHA256:key", hasBase: false, frozen: nil,
+                    created: now,
                     received: now,
                     own: try #require(own), asksConsent: true)
             }

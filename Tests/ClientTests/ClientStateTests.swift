@@ -49,7 +49,8 @@ import Wire
             version: version)
         return state.apply(
             global: report, plan: plan, planDigest: try digest(9), session: try session(), bundle: try digest(bundle),
-            signer: "SHA256:key", hasBase: false, created: now, received: now, own: try #require(own), asksConsent: true
+            signer: "SHA256:key", hasBase: false, frozen: nil, created: now, received: now, own: try #require(own),
+            asksConsent: true
         )
     }
 

@@ -7,20 +7,6 @@ import Wire
 /// What a thief said with the server's key before a hospital revoked it: it is noted there as said, and the server's next word
 /// about the same thing counts.
 @Suite struct StolenWordTests {
-    /// The drill of docs/KEYS.md, from the new key to the last telephone call.
-    private func drill(_ world: World, at homes: [String] = World.everybody) throws {
-        let old = try world.fingerprint("S")
-        world.advance(seconds: 60)
-        try world.succeed("key", "rotate", "--compromised", "--home", "S")
-        let new = try world.fingerprint("S")
-        for home in homes { try world.succeed("key", "distrust", old, "--home", home, "--reason", "call") }
-        try world.succeed("server", "invite", "--home", "S")
-        try world.shell("cp S/outbox/invite-*.tar new.tar")
-        for home in homes {
-            try world.succeed("key", "trust", "new.tar", "--fingerprint", new, "--only", "--home", home)
-        }
-    }
-
     private func pending(_ home: String, in world: World) throws -> Digest {
         let own = try #require(try world.status(home)["requests"].items.last?["id"].text)
         return try #require(Digest(hex: own))
@@ -48,7 +34,7 @@ import Wire
             verdict == "rejected" ? "request" : "withdrawal", verdict, about: try pending("c", in: world), to: "c")
         let told = try world.succeed("client", "run", "--home", "c", "--verbose")
         #expect(told.output.contains("request \(verdict)"), "\(told)")
-        try drill(world)
+        try world.drill()
         #expect(try world.status("c")["requests"][0]["status"].text == verdict, "nobody else has said anything yet")
         try world.approveAll("spring")
         try world.journey()
@@ -64,7 +50,7 @@ import Wire
         try world.layDecision(
             "withdrawal", "withdrawn", about: try pending("c", in: world), session: try session(in: world), to: "c")
         try world.succeed("client", "run", "--home", "c")
-        try drill(world)
+        try world.drill()
         try world.request(["c"], rounds: 3)
         try approve([4], in: world)
         for _ in 1...3 { try world.journey() }
@@ -92,7 +78,7 @@ import Wire
         try world.layAbort(try session(in: world), to: "c")
         let told = try world.succeed("client", "run", "--home", "c")
         #expect(told.output.contains("is over: aborted by the server: said the thief"), "\(told)")
-        try drill(world)
+        try world.drill()
         let status = try world.succeed("client", "status", "--home", "c")
         #expect(status.output.contains("said the thief (said under a key that is revoked now"), "\(status)")
         try world.serve()
@@ -109,7 +95,7 @@ import Wire
         for home in World.everybody { try world.visit(home) }
         try world.succeed("server", "abort", "spring", "--reason", "wrong labels", "--home", "S")
         try world.journey()
-        try drill(world)
+        try world.drill()
         for home in World.everybody {
             let visit = try world.visit(home)
             #expect(!visit.output.contains("session "), "\(visit)")
@@ -144,7 +130,7 @@ import Wire
         let told = try world.succeed("client", "run", "--home", "a", "--verbose")
         #expect(told.output.contains("global of round \(round) received"), "\(told)")
         #expect(told.output.contains("update published"), "\(told)")
-        try drill(world)
+        try world.drill()
         try world.serve()
         let visit = try world.visit("a")
         #expect(visit.output.contains("global of round 2 received"), "\(visit)")
@@ -157,6 +143,18 @@ import Wire
 }
 
 extension World {
+    /// The drill of docs/KEYS.md, from the new key to the last telephone call.
+    func drill(at homes: [String] = everybody) throws {
+        let old = try fingerprint("S")
+        advance(seconds: 60)
+        try succeed("key", "rotate", "--compromised", "--home", "S")
+        let new = try fingerprint("S")
+        for home in homes { try succeed("key", "distrust", old, "--home", home, "--reason", "call") }
+        try succeed("server", "invite", "--home", "S")
+        try shell("cp S/outbox/invite-*.tar new.tar")
+        for home in homes { try succeed("key", "trust", "new.tar", "--fingerprint", new, "--only", "--home", home) }
+    }
+
     /// With the server's key, under a number that nothing of the server's will reach.
     func layStolen(
         _ kind: BundleKind, _ file: String, _ content: JSONValue, about: Digest?, session: RandomID, to home: String

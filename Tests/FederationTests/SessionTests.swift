@@ -307,6 +307,25 @@ extension Session {
         #expect(session[a]?.hasBase == true)
     }
 
+    /// A thief of the server's key may have sent others.
+    @Test func doubtedFrozenTensorsGoOnceMoreToWhoeverHasSome() throws {
+        var session = try running(["a", "b", "c"], ["rounds": 3], base: try digest("frozen"))
+        for name in ["a", "b"] { session.take(.baseAcknowledged(try party(name)), day(1)) }
+        let before = session.globals
+        for _ in 1...2 {
+            session.take(.baseDoubted, day(1))
+            let globals = session.globals
+            #expect(globals.count == before.count + 1, "and not again for the same doubt")
+            #expect(try globals.last?.recipients == [party("a"), party("b")] && globals.last?.base == digest("frozen"))
+        }
+        session.take(.update(try update("a", round: 1)), day(2))
+        #expect(session[try party("a")]?.hasBase == false, "it may have been trained over the false ones")
+        var whole = try running(["a", "b"])
+        let globals = whole.globals
+        whole.take(.baseDoubted, day(1))
+        #expect(whole.globals == globals)
+    }
+
     @Test func whoseKeyIsRevokedIsExcludedForThatReasonUntilReadmission() throws {
         var session = try running(["a", "b", "c"])
         let b = try party("b")

@@ -14,6 +14,8 @@ package struct RoundReport: Message {
     package var closed: Int
     /// `model.safetensors` of this global.
     package var model: Digest
+    /// `base.safetensors` of the session, whether or not this global carries it; nil where everything trains.
+    package var frozen: Digest?
     /// `model.safetensors` that the closed round's updates were trained from; nil where `closed` is 0.
     package var base: Digest?
     package var strategy: Strategy
@@ -29,7 +31,7 @@ package struct RoundReport: Message {
     package var stoppedEarly: Bool
 
     package init(
-        phase: Phase, round: Int, closed: Int, model: Digest, base: Digest?, strategy: Strategy,
+        phase: Phase, round: Int, closed: Int, model: Digest, frozen: Digest? = nil, base: Digest?, strategy: Strategy,
         participants: [ParticipantLine], late: [LateUpdate] = [], metrics: AggregatedMetrics? = nil,
         best: BestRound? = nil, version: Int? = nil, stoppedEarly: Bool = false
     ) {
@@ -37,6 +39,7 @@ package struct RoundReport: Message {
         self.round = round
         self.closed = closed
         self.model = model
+        self.frozen = frozen
         self.base = base
         self.strategy = strategy
         self.participants = participants
@@ -52,7 +55,8 @@ package struct RoundReport: Message {
     package var json: JSONValue {
         JSONValue(fields: [
             "state": .string(phase.rawValue), "round": JSONValue(round), "closed": JSONValue(closed),
-            "model": JSONValue(model), "base": base.map { JSONValue($0) }, "strategy": strategy.json,
+            "model": JSONValue(model), "frozen": frozen.map { JSONValue($0) }, "base": base.map { JSONValue($0) },
+            "strategy": strategy.json,
             "participants": .array(participants.map(\.json)), "late": .array(late.map(\.json)),
             "metrics": metrics?.json, "best": best?.json, "version": version.map { JSONValue($0) },
             "stopped_early": .bool(stoppedEarly),
@@ -64,6 +68,7 @@ package struct RoundReport: Message {
         round = try object.count("round", in: 1...FederationLimits.rounds.upperBound + 1)
         closed = try object.count("closed", in: 0...FederationLimits.rounds.upperBound)
         model = try object.digest("model")
+        frozen = try object.optionalDigest("frozen")
         base = try object.optionalDigest("base")
         strategy = try Strategy(try object.value("strategy"))
         participants = try object.list("participants", ParticipantLine.init(reading:))

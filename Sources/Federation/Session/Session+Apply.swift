@@ -25,6 +25,9 @@ extension Session {
             change(client) { $0.hasBase = true }
             return []
         case .reissue(let client): return try reissue(client)
+        case .baseDoubted:
+            issueBaseAgain()
+            return []
         case .equivocation(let client): return exclude(client, reason: Self.equivocationReason)
         case .exclude(let client, let reason): return exclude(client, reason: Reason(reason).reason)
         case .readmit(let client): return try readmit(client)
@@ -204,6 +207,16 @@ extension Session {
 
     mutating func change(_ client: PartyName, _ body: (inout Participant) -> Void) {
         if let index = participants.firstIndex(where: { $0.name == client }) { body(&participants[index]) }
+    }
+
+    /// Again only where somebody has acknowledged frozen tensors since.
+    private mutating func issueBaseAgain() {
+        guard start?.base != nil, !isOver else { return }
+        let holders = participants.filter { $0.hasBase && $0.standing == .active }.map(\.name)
+        guard let round, !holders.isEmpty else { return }
+        for client in holders { change(client) { $0.hasBase = false } }
+        let audience = holders.filter { name in round.issues.contains { $0.recipients.contains(name) } }
+        if !audience.isEmpty { self.round?.issues.append(OpenRound.Issue(recipients: audience, withBase: true)) }
     }
 
     /// One more bundle of the current global, for one client that may lack the others.

@@ -66,7 +66,8 @@ extension Session {
         let closed = history.last
         return RoundReport(
             phase: state == .finished ? .final : .running, round: round.number, closed: closed?.number ?? 0,
-            model: round.model, base: closed?.base, strategy: plan.strategy, participants: closed?.participants ?? [],
+            model: round.model, frozen: start?.base, base: closed?.base, strategy: plan.strategy,
+            participants: closed?.participants ?? [],
             late: Array((closed?.late ?? []).prefix(FederationLimits.participants)), metrics: closed?.metrics,
             best: best, version: version,
             stoppedEarly: stoppedEarly)

@@ -16,6 +16,9 @@ package enum SessionEvent: Equatable, Sendable {
     case baseAcknowledged(PartyName)
     /// A client has lost its model or its frozen tensors: the current global goes out to it once more, whole.
     case reissue(PartyName)
+    /// Frozen tensors may have been sent in this server's name: whoever has some is sent the true ones, with the current
+    /// global.
+    case baseDoubted
     /// Two bundles with the same sequence number.
     case equivocation(PartyName)
     /// For a reason of its own, such as a revoked key: as after an equivocation, until the admin readmits it.
