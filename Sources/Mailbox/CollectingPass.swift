@@ -59,13 +59,14 @@ struct CollectingPass {
         self.settling = settling
     }
 
-    /// Trouble with one file, or with the share, keeps no other back; trouble with our own disk stops the run.
+    /// Trouble with one file, with a folder that it lies in, or with the share, keeps no other back; trouble with our own disk
+    /// stops the run.
     mutating func trying(
         _ path: FilePath, in exchange: Exchange, _ work: (inout CollectingPass) throws -> Void
     ) throws(MailboxError) {
         do {
             try work(&self)
-        } catch let error as FileError where error.path == path || error.isUnreachable {
+        } catch let error as FileError where error.isUnreachable || exchange.isTrouble(error, with: path) {
             guard !error.isMissing else { return }
             // Of a share or a folder it is said once, whichever file it was met at.
             guard summary.isOf(path, error, of: exchange) else {

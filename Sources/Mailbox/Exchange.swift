@@ -101,6 +101,12 @@ package struct Exchange: Equatable, Sendable {
         FilePath(root: nil, file.removingLastComponent().components.dropFirst(root.components.count)).string
     }
 
+    /// Whether an error is about a file of this exchange or about a folder above it, as where that becomes a link, or its own
+    /// mount goes, while the file is copied.
+    func isTrouble(_ error: FileError, with file: FilePath) -> Bool {
+        error.path == file || file.starts(with: error.path) && error.path.starts(with: root)
+    }
+
     /// Whether a folder of this exchange is there. Only the root may be a symbolic link: whoever may write below it could
     /// otherwise lead this program to files that are only its own, such as the archive.
     ///
