@@ -170,7 +170,7 @@ package struct ExchangeSummary: Equatable, Sendable {
 extension FileError {
     /// What is true of a whole share is told of the share, what is true of a folder of the folder, and not of whichever file
     /// was tried: another one is tried each time, and the trouble is the same.
-    fileprivate func aboutItsPlace(in root: FilePath) -> FileError {
+    func aboutItsPlace(in root: FilePath) -> FileError {
         guard path.starts(with: root), path != root else { return self }
         switch code {
         case .noSpace, .readOnlyFileSystem: return FileError("write to", root, code, hint: hint)
