@@ -8,7 +8,7 @@ package import Wire
 /// it. The server empties its inbox; clients never delete from an outbox, and remember what they have seen. Each party
 /// removes what it laid there itself once that is superseded or acknowledged.
 package struct Exchange: Equatable, Sendable {
-    package enum Layout: Hashable, Sendable {
+    package enum Layout: String, Sendable {
         /// `EXCHANGE/<client>/inbox` and `/outbox`: one account each, and no hospital sees another's bundles.
         case perClient
         /// `EXCHANGE/inbox` and `/outbox` for all; or, seen by a client, the one folder that its account shows.
@@ -20,35 +20,14 @@ package struct Exchange: Equatable, Sendable {
     package let layout: Layout
     /// Folders of clients on which something was mounted when they were last used, and is not now.
     var unmounted: Set<FilePath> = []
+    /// That it shows the other layout too, for people.
+    package internal(set) var oddity: String?
+    /// Whether its layout shows, and is not only what it will have once folders are made.
+    var isEvident = false
 
     package init(root: FilePath, layout: Layout) {
         self.root = absolute(root)
         self.layout = layout
-    }
-
-    /// Finds out which layout a folder has: for a client, its own folder if there is one; else flat where both `inbox` and
-    /// `outbox` are there; else one folder for each client, which are made as needed.
-    package static func detect(_ root: FilePath, home: Home) throws(MailboxError) -> Exchange {
-        let path = self.path(root, of: home)
-        do throws(FileError) {
-            let files = home.files
-            func isFolder(_ path: FilePath) throws(FileError) -> Bool {
-                let kind = try files.status(path)?.kind
-                return kind == .directory || kind == .symlink
-            }
-            guard try isFolder(path) else {
-                throw FileError("use the exchange", path, .noSuchFileOrDirectory, hint: "is the share mounted?")
-            }
-            if home.role == .client, try isFolder(path.appending(home.name.text)) {
-                return Exchange(root: path, layout: .perClient)
-            }
-            let hasInbox = try isFolder(path.appending("inbox"))
-            let hasOutbox = try isFolder(path.appending("outbox"))
-            return Exchange(root: path, layout: hasInbox && hasOutbox ? .flat : .perClient)
-        } catch {
-            // A share that is away is no trouble of the home's: a tick goes on without it.
-            throw MailboxError(error.isTransient ? .temporary : .exchange, error.description)
-        }
     }
 
     /// A configured path; relative to the home if it does not begin with a slash.
