@@ -21,10 +21,11 @@ package struct FileError: Error, Equatable, CustomStringConvertible {
 
     /// On one line whatever the path is called: names come from foreign hands, and errors go to mails and screens.
     package var description: String {
-        let reason = code.description
-        let text = reason.prefix(1).lowercased() + reason.dropFirst()
-        return "cannot \(operation) \(path.string.singleLine): \(text)" + (hint.map { " (\($0))" } ?? "")
+        "cannot \(operation) \(path.string.singleLine): \(reason)" + (hint.map { " (\($0))" } ?? "")
     }
+
+    /// The system's words for the code.
+    package var reason: String { code.description.prefix(1).lowercased() + code.description.dropFirst() }
 
     /// A share that did not answer in time; see ``ShareGuard``. The text is the same whatever was tried.
     package static func unreachable(_ root: FilePath, _ code: Errno, hint: String) -> FileError {

@@ -8,7 +8,7 @@ package import Wire
 /// it. The server empties its inbox; clients never delete from an outbox, and remember what they have seen. Each party
 /// removes what it laid there itself once that is superseded or acknowledged.
 package struct Exchange: Equatable, Sendable {
-    package enum Layout: Hashable, Sendable {
+    package enum Layout: String, Sendable {
         /// `EXCHANGE/<client>/inbox` and `/outbox`: one account each, and no hospital sees another's bundles.
         case perClient
         /// `EXCHANGE/inbox` and `/outbox` for all; or, seen by a client, the one folder that its account shows.
@@ -20,35 +20,14 @@ package struct Exchange: Equatable, Sendable {
     package let layout: Layout
     /// Folders of clients on which something was mounted when they were last used, and is not now.
     var unmounted: Set<FilePath> = []
+    /// That it shows the other layout too, for people.
+    package internal(set) var oddity: String?
+    /// Whether its layout shows, and is not only what it will have once folders are made.
+    var isEvident = false
 
     package init(root: FilePath, layout: Layout) {
         self.root = absolute(root)
         self.layout = layout
-    }
-
-    /// Finds out which layout a folder has: for a client, its own folder if there is one; else flat where both `inbox` and
-    /// `outbox` are there; else one folder for each client, which are made as needed.
-    package static func detect(_ root: FilePath, home: Home) throws(MailboxError) -> Exchange {
-        let path = self.path(root, of: home)
-        do throws(FileError) {
-            let files = home.files
-            func isFolder(_ path: FilePath) throws(FileError) -> Bool {
-                let kind = try files.status(path)?.kind
-                return kind == .directory || kind == .symlink
-            }
-            guard try isFolder(path) else {
-                throw FileError("use the exchange", path, .noSuchFileOrDirectory, hint: "is the share mounted?")
-            }
-            if home.role == .client, try isFolder(path.appending(home.name.text)) {
-                return Exchange(root: path, layout: .perClient)
-            }
-            let hasInbox = try isFolder(path.appending("inbox"))
-            let hasOutbox = try isFolder(path.appending("outbox"))
-            return Exchange(root: path, layout: hasInbox && hasOutbox ? .flat : .perClient)
-        } catch {
-            // A share that is away is no trouble of the home's: a tick goes on without it.
-            throw MailboxError(error.isTransient ? .temporary : .exchange, error.description)
-        }
     }
 
     /// A configured path; relative to the home if it does not begin with a slash.
@@ -99,6 +78,12 @@ package struct Exchange: Equatable, Sendable {
     /// The folder of a file in it, from the root on, for people.
     func place(of file: FilePath) -> String {
         FilePath(root: nil, file.removingLastComponent().components.dropFirst(root.components.count)).string
+    }
+
+    /// Whether an error is about a file of this exchange or about a folder above it, as where that becomes a link, or its own
+    /// mount goes, while the file is copied.
+    func isTrouble(_ error: FileError, with file: FilePath) -> Bool {
+        error.path == file || file.starts(with: error.path) && error.path.starts(with: root)
     }
 
     /// Whether a folder of this exchange is there. Only the root may be a symbolic link: whoever may write below it could
@@ -164,7 +149,7 @@ package struct ExchangeSummary: Equatable, Sendable {
 extension FileError {
     /// What is true of a whole share is told of the share, what is true of a folder of the folder, and not of whichever file
     /// was tried: another one is tried each time, and the trouble is the same.
-    fileprivate func aboutItsPlace(in root: FilePath) -> FileError {
+    func aboutItsPlace(in root: FilePath) -> FileError {
         guard path.starts(with: root), path != root else { return self }
         switch code {
         case .noSpace, .readOnlyFileSystem: return FileError("write to", root, code, hint: hint)

@@ -41,6 +41,11 @@ struct ExchangeCache: Equatable {
     var mountedRoot: String?
     /// The same of each client's folder that is a mount of its own.
     var mountedFolders: Set<String> = []
+    /// Which layout an exchange had when it was used, and which exchange that was.
+    private var layout: Exchange.Layout?
+    private var layoutRoot: String?
+    /// That it shows another one too, as it was told.
+    var oddity: String?
     /// Whom this home believed when large bundles were left where they lay; nil where none was.
     var leftUnder: Digest?
     /// Why the exchange could not be used when it was last tried; nil if it could.
@@ -66,10 +71,22 @@ struct ExchangeCache: Equatable {
 
     private init() {}
 
+    /// The layout of an exchange that was used.
+    func usedAs(_ root: FilePath) -> Exchange.Layout? { layoutRoot == root.string ? layout : nil }
+
+    /// Not where both layouts show and nobody knows yet which is meant.
+    mutating func remember(_ exchange: Exchange) {
+        guard exchange.oddity == nil else { return }
+        (layout, layoutRoot) = (exchange.layout, exchange.root.string)
+    }
+
     private var json: JSONValue {
         [
             "trouble": trouble.map { .string($0) } ?? .null, "mount_point": mountPoint.map { .string($0) } ?? .null,
             "mounted_root": mountedRoot.map { .string($0) } ?? .null,
+            "layout": layout.map { .string($0.rawValue) } ?? .null,
+            "layout_root": layoutRoot.map { .string($0) } ?? .null,
+            "oddity": oddity.map { .string($0) } ?? .null,
             "left_under": leftUnder.map { .string($0.hex) } ?? .null,
             "mounted_folders": .array(mountedFolders.sorted().map { .string($0) }),
             "problems": .object(
@@ -100,6 +117,9 @@ struct ExchangeCache: Equatable {
         trouble = try fields.optionalString("trouble", maximumLength: 65_536)
         mountPoint = try fields.optionalString("mount_point", maximumLength: 8192)
         mountedRoot = try fields.optionalString("mounted_root", maximumLength: 8192)
+        layout = try fields.optionalString("layout").flatMap { Exchange.Layout(rawValue: $0) }
+        layoutRoot = try fields.optionalString("layout_root", maximumLength: 8192)
+        oddity = try fields.optionalString("oddity", maximumLength: 65_536)
         leftUnder = try fields.optionalDigest("left_under")
         if fields.has("mounted_folders") { mountedFolders = Set(try fields.strings("mounted_folders")) }
         if fields.has("problems") {
@@ -134,7 +154,10 @@ extension Mailbox {
         guard let exchange = try exchange(at: root) else { return [] }
         do {
             let summary = try work(exchange)
-            if summary.way == .delivering { delivered += summary.copied.count }
+            if summary.way == .delivering, !summary.copied.isEmpty {
+                delivered += summary.copied.count
+                try remember(exchange)
+            }
             return try news(of: summary)
         } catch let error as MailboxError where error.kind == .exchange || error.kind == .temporary {
             // A share that is away must not stop what can be done without it.
@@ -151,8 +174,11 @@ extension Mailbox {
         let known = cache.trouble
         var exchange: Exchange?
         do {
-            var found = try Exchange.detect(root, home: home)
-            try cache.check(found, files)
+            let path = try Exchange.requireRoot(root, of: home)
+            try cache.check(path, files)
+            var found = try Exchange.detect(path, home: home, usedAs: cache.usedAs(path))
+            if found.isEvident { cache.remember(found) }
+            tell(of: found, &cache)
             if home.role == .server {
                 found.unmounted = cache.checkFolders(of: found, trust.parties.map(\.name), files)
             }
@@ -169,6 +195,22 @@ extension Mailbox {
         }
         if cache != before { try cache.save(to: home) }
         return exchange
+    }
+
+    /// What was laid there is what others look for: from now on, this is its layout.
+    private func remember(_ exchange: Exchange) throws(MailboxError) {
+        var cache = ExchangeCache.load(from: home)
+        let before = cache
+        cache.remember(exchange)
+        if cache != before { try cache.save(to: home) }
+    }
+
+    /// Says once that an exchange shows the other layout too.
+    private func tell(of exchange: Exchange, _ cache: inout ExchangeCache) {
+        if let oddity = exchange.oddity {
+            if oddity == cache.oddity { knownProblems.append(oddity) } else { problems.append("exchange: \(oddity)") }
+        }
+        cache.oddity = exchange.oddity
     }
 
     /// What the last pass of this kind did not say already.
@@ -197,17 +239,17 @@ extension Mailbox {
 
 extension ExchangeCache {
     /// The folder that a share is mounted on is there without it too, and what was laid there then would reach nobody.
-    fileprivate mutating func check(_ exchange: Exchange, _ files: any FileSystem) throws(MailboxError) {
-        guard let found = (try? files.volume(of: exchange.root))??.mountPoint else { return }
-        if let mountPoint, mountedRoot == exchange.root.string, FilePath(mountPoint) != found,
+    fileprivate mutating func check(_ root: FilePath, _ files: any FileSystem) throws(MailboxError) {
+        guard let found = (try? files.volume(of: root))??.mountPoint else { return }
+        if let mountPoint, mountedRoot == root.string, FilePath(mountPoint) != found,
             FilePath(mountPoint).starts(with: found)
         {
             throw MailboxError(
                 .exchange,
-                "\(exchange.root) lies on the file system of \(found) now, and lay on that of \(mountPoint): is the share mounted?",
+                "\(root) lies on the file system of \(found) now, and lay on that of \(mountPoint): is the share mounted?",
                 hint: "if it has moved, remove mailbox/exchange.json of this home")
         }
-        (mountPoint, mountedRoot) = (found.string, exchange.root.string)
+        (mountPoint, mountedRoot) = (found.string, root.string)
     }
 
     /// What was laid below one client's mount point would reach nobody, and count as delivered.

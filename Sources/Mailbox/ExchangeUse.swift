@@ -13,6 +13,7 @@ package struct ExchangeUse: Equatable, Sendable {
         let cache = ExchangeCache.load(from: home)
         return ExchangeUse(
             lastDelivery: cache.delivered.values.map(\.at).max(), trouble: cache.trouble,
-            problems: ExchangeSummary.Way.allCases.flatMap { cache.problems[$0] ?? [] })
+            problems: (cache.oddity.map { [$0] } ?? [])
+                + ExchangeSummary.Way.allCases.flatMap { cache.problems[$0] ?? [] })
     }
 }

@@ -14,8 +14,11 @@ struct FileLines {
         case part
         case waiting
         case unreadable
-        /// No file, or no folder that can be used.
+        /// No file.
         case odd
+        /// A folder that cannot be used, or one with more names than can be listed.
+        case folder
+        case endless
 
         /// Of those that are not told one by one.
         fileprivate func more(_ count: Int, in folder: String) -> String {
@@ -29,8 +32,14 @@ struct FileLines {
                     )
                 case .part: ("more file", "is a part of another one", "are parts of others")
                 case .waiting: ("more large file", "has waited as long", "have waited as long")
-                case .unreadable: ("more file", "cannot be read", "cannot be read")
+                case .unreadable: ("more file", "cannot be used", "cannot be used")
                 case .odd: ("more entry", "is not a plain file", "are not plain files")
+                case .folder: ("more folder", "cannot be used", "cannot be used")
+                case .endless:
+                    (
+                        "more folder", "holds more names than can be listed in one run",
+                        "hold more names than can be listed in one run"
+                    )
                 }
             let plural = self == .odd ? "more entries" : nil
             return "\(counted(count, what, plural)) in \(folder) \(count == 1 ? one : many)"
@@ -47,9 +56,25 @@ struct FileLines {
         }
     }
 
+    /// What is told as long as it is so. In which order files have their turn, and which of a crowd have one at all, is another
+    /// in each run; the lines shall be the same.
+    private struct Passing {
+        private var lines: Set<String> = []
+        private var reasons: Set<String> = []
+
+        mutating func add(_ error: FileError) {
+            if lines.count <= FileLines.each { lines.insert(error.description) }
+            reasons.insert(error.reason)
+        }
+
+        func told(_ folder: String) -> [String] {
+            guard lines.count > FileLines.each else { return lines.sorted() }
+            return reasons.sorted().map { "more than \(FileLines.each) files in \(folder) cannot be used now: \($0)" }
+        }
+    }
+
     private var new: [Sort: Lines] = [:]
-    /// What is told as long as it is so.
-    private var passing: [Sort: Lines] = [:]
+    private var passing = Passing()
     private var known: [Sort: Lines] = [:]
     private var zeros = ZeroCount()
     /// Whether there is more than can be noted.
@@ -68,11 +93,13 @@ struct FileLines {
     mutating func tell(_ line: String, _ sort: Sort) { new[sort, default: Lines()].add(line) }
 
     /// What cannot be read now and may be soon is told in each run, and what only a person can change once.
-    mutating func tell(_ error: FileError, of name: String, _ settling: inout Settling) {
+    mutating func tell(
+        _ error: FileError, _ sort: Sort = .unreadable, of name: String, _ settling: inout Settling
+    ) {
         if error.isTransient {
-            passing[.unreadable, default: Lines()].add(error.description)
+            passing.add(error)
         } else {
-            tell(error.description, .unreadable, of: name, &settling)
+            tell(error.description, sort, of: name, &settling)
         }
     }
 
@@ -85,7 +112,7 @@ struct FileLines {
 
     func new(in folder: String) -> [String] { lines(new, folder) + zeros.new(in: folder) }
 
-    func passing(in folder: String) -> [String] { lines(passing, folder) }
+    func passing(in folder: String) -> [String] { passing.told(folder) }
 
     /// What is so still.
     func known(in folder: String) -> [String] { lines(known, folder) + zeros.known(in: folder) }

@@ -12,30 +12,40 @@ extension Mailbox {
     ///
     /// - Parameter only: a server can be told to look at one client's bundles only.
     package func collect(from exchange: Exchange, only: PartyName? = nil) throws(MailboxError) -> ExchangeSummary {
+        let folders = try ownFolders(in: exchange, only: only)
+        let hasStrangers = mayHaveStrangers(exchange, only: only)
+        let waiting = waitingInInbox()
+        let share = InboxShare(of: folders.count + (hasStrangers ? 1 : 0), waiting: waiting)
+        let budget = CollectingBudget(lookSeconds: lookSeconds, share: share)
         var pass = CollectingPass(
             cache: ExchangeCache.load(from: home), only: only,
-            settling: Settling.load(from: home.exchangeSettlingPath, files: files),
-            budget: CollectingBudget(lookSeconds: lookSeconds))
+            settling: Settling.load(from: home.exchangeSettlingPath, files: files), budget: budget)
         pass.known = Set(
             trust.parties.map { exchange.towardsServer($0.name).string } + [exchange.fromServer(home.name).string])
         // What is noted of another exchange does not give way to what strangers lay down in this one.
         let elsewhere = pass.settling.folderNames.union(pass.cache.seen.folderNames).filter {
             !FilePath($0).starts(with: exchange.root)
         }
-        pass.settling.setOwn(pass.known.union(elsewhere))
+        pass.settling.setOwn(pass.known.union(elsewhere).union([exchange.root.string]))
         pass.cache.seen.setOwn(pass.known.union(elsewhere))
         let before = (pass.cache, pass.settling)
         // Whoever is believed now may have signed what was left where it lay.
         let believed = trust.digest
         if pass.cache.leftUnder != nil, pass.cache.leftUnder != believed { pass.settling.forgetLeft() }
-        for folder in try ownFolders(in: exchange, only: only) {
-            pass.budget = CollectingBudget(lookSeconds: lookSeconds)
+        for folder in folders {
+            pass.budget = budget
             if let error = try collect(folder, of: exchange, &pass) { pass.summary.add(error, of: exchange) }
             knownProblems += pass.tellLines(of: folder)
         }
-        // Whoever makes folders for parties that do not exist has no more budgets by that.
-        pass.budget = CollectingBudget(lookSeconds: lookSeconds)
-        try collectFromStrangers(in: exchange, only: only, &pass)
+        if hasStrangers, waiting < Self.filesPerRun {
+            // Whoever makes folders for parties that do not exist has no more budgets by that.
+            pass.budget = budget
+            try collectFromStrangers(in: exchange, &pass)
+        } else if hasStrangers {
+            knownProblems.append(
+                "folders of unknown parties in \(exchange.root) wait until fewer than \(Self.filesPerRun) files are in inbox/"
+            )
+        }
         if !pass.settling.left.isEmpty { pass.cache.leftUnder = believed }
         if pass.cache != before.0 { try pass.cache.save(to: home) }
         if pass.settling != before.1 { try pass.settling.save(to: home.exchangeSettlingPath, files: files) }
@@ -70,13 +80,22 @@ extension Mailbox {
         return trust.parties.map(\.name).filter { $0 != home.name }.sorted().map(exchange.towardsServer)
     }
 
+    private func mayHaveStrangers(_ exchange: Exchange, only: PartyName?) -> Bool {
+        home.role == .server && exchange.layout == .perClient && only == nil
+    }
+
+    /// How many files the next runs will take out of the inbox. What is set aside there waits for a person.
+    /// That the inbox cannot be listed is for whoever reads it to say.
+    private func waitingInInbox() -> Int {
+        let settling = Settling.load(from: home.settlingPath, files: files)
+        let entries = (try? files.entries(home.inbox, limit: Self.namesPerRun)) ?? []
+        return entries.count { $0.kind == .regular && $0.isOurBusiness && !settling.isSetAside($0.name) }
+    }
+
     /// Of folders whose names nobody here knows, round and round in a secret order: who makes many keeps nobody waiting for
     /// ever. What is noted of those that are gone is forgotten first, so that it takes no room from the others.
-    private func collectFromStrangers(
-        in exchange: Exchange, only: PartyName?, _ pass: inout CollectingPass
-    ) throws(MailboxError) {
+    private func collectFromStrangers(in exchange: Exchange, _ pass: inout CollectingPass) throws(MailboxError) {
         let root = exchange.root.string
-        guard home.role == .server, exchange.layout == .perClient, only == nil else { return }
         let selection: StrangersFolders
         do {
             selection = try files.select(
@@ -94,9 +113,8 @@ extension Mailbox {
         }
         var last: PartyName?
         pass.isAmongStrangers = true
-        for name in inOrder {
+        for name in inOrder where pass.budget.share.isOpen && pass.budget.looks.isOpenForFolders {
             pass.budget.looks.lookIntoFolder()
-            guard pass.budget.looks.isOpen else { break }
             let folder = exchange.towardsServer(name)
             pass.passedBy.remove(folder.string)
             if let error = try collect(folder, of: exchange, &pass) {
@@ -126,15 +144,14 @@ extension Mailbox {
             return error
         }
         var present = Set(selection.met.values.map { folder.appending($0.component).string })
-        if !selection.isWhole {
-            pass.summary.problems.append(
-                "\(folder) holds more names than can be listed in one run: not every file in it has its turn")
-        }
+        if !selection.isWhole { pass.tellOfEndlessNames(in: folder) }
         let due = due(in: folder.string, pass.settling).map(name)
         // As in the inbox: whoever floods a folder does not choose who waits.
         var visits = selection.visits(due: due, isMixed: exchange.layout == .flat)
         var found: [FoundFile] = []
-        while pass.budget.looks.isOpen, let entry = visits.next(isLate: pass.budget.looks.isLate) {
+        while pass.budget.looks.isOpen, pass.budget.share.isOpen,
+            let entry = visits.next(isLate: pass.budget.looks.isLate)
+        {
             pass.budget.looks.look()
             let path = folder.appending(entry.component)
             present.insert(path.string)
@@ -142,6 +159,7 @@ extension Mailbox {
                 guard let file = try lookAt(path, entry.name, of: exchange, &$0) else { return }
                 found.append(file)
                 $0.budget.looks.take()
+                if file.isForInbox { $0.budget.share.take(file.seen.size) }
             }
         }
         pass.settling.setTour(visits.nextTour, of: folder.string)
@@ -150,10 +168,7 @@ extension Mailbox {
                 if try fetch(file, of: exchange, &$0) { $0.cache.note(file.seen, at: file.path) }
             }
         }
-        if selection.isWhole {
-            pass.cache.seen.keep(in: folder.string, present.contains)
-            pass.settling.keep(in: folder.string, present.contains)
-        }
+        if selection.isWhole { pass.keep(in: folder, present, isOver: visits.nextTour == nil) }
         return nil
     }
 
@@ -187,6 +202,7 @@ extension Mailbox {
             return nil
         case .junk:
             file.isJunk = true
+            file.isForInbox = false
             return file
         // In a folder that all share, most of what is encrypted is for others.
         case .forOthers where home.role == .client && exchange.layout == .flat: break
@@ -234,7 +250,10 @@ extension Mailbox {
                 pass.noteMore(file)
                 return nil
             }
-            return pass.settling.observe(file.path.string, size: size, digest: digest, now: now) ? file : nil
+            guard pass.settling.observe(file.path.string, size: size, digest: digest, now: now) else { return nil }
+            var junk = file
+            junk.isForInbox = false
+            return junk
         }
     }
 

@@ -19,6 +19,8 @@ extension Mailbox {
     static let smallBytesPerRun: Int64 = 1 << 30
     /// How long one run goes on looking at files where they lie, in seconds: a share may be slow, and headers dear to open.
     static let lookSecondsPerRun: Double = 60
+    /// So much each folder of an exchange may bring in a run, while no more waits in the inbox than a run takes.
+    static let leastFilesPerFolder = 20
     /// As how many looks a stranger's folder counts, whatever is in it.
     static let looksPerFolder = 10
 
@@ -180,6 +182,8 @@ struct LookBudget {
 
     /// When the first look was, and how long after it others may follow, in seconds.
     private var begin: Double?
+    /// When a folder that anybody can make was first looked into.
+    private var firstFolder: Double?
     private let seconds: Double
 
     init(seconds: Double) { self.seconds = seconds }
@@ -197,8 +201,18 @@ struct LookBudget {
     /// Whether half of the time is over: from then on nobody has a turn before the others.
     var isLate: Bool { begin.map { MonotonicClock.seconds() - $0 >= seconds / 2 } ?? false }
 
-    /// Of a folder that anybody can make, or many. The time begins with the first file.
-    mutating func lookIntoFolder() { looks += Mailbox.looksPerFolder }
+    /// Of a folder that anybody can make, or many. Its own files have their time all the same, which begins with the first one.
+    mutating func lookIntoFolder() {
+        looks += Mailbox.looksPerFolder
+        firstFolder = firstFolder ?? MonotonicClock.seconds()
+    }
+
+    /// Whether one more such folder may be looked into: to list those that hold nothing takes time too. One always may, so that
+    /// the next run goes on behind it.
+    var isOpenForFolders: Bool {
+        guard let firstFolder else { return true }
+        return isOpen && MonotonicClock.seconds() - firstFolder < seconds
+    }
 
     mutating func read(_ size: Int64) { bytes += size }
 

@@ -13,7 +13,7 @@ struct Settling: Equatable {
     private static let maximumBytes = 64 << 20
     /// How many files of each sort are noted. Others name them; of one more nothing is noted until there is room again.
     private static let kept = 5000
-    /// Of how many folders tours are kept, and that they overflow.
+    /// Of how many folders that anybody can make tours are kept, and that they overflow.
     private static let toursKept = 1000
 
     struct Observation: Equatable {
@@ -39,6 +39,8 @@ struct Settling: Equatable {
     private(set) var left = FolderNotes<Left>(bound: kept)
     /// Where the next run goes on in crowded folders.
     private var tours: [String: FolderTour] = [:]
+    /// Folders that count for themselves.
+    private var own: Set<String> = []
 
     /// How long one is not looked at again although it did not change, in seconds.
     static let leftFor: Int64 = 86_400
@@ -101,7 +103,9 @@ struct Settling: Equatable {
     /// - Parameter hasRoom: whether more can be noted of what is seen elsewhere.
     /// - Returns: whether that is to be told now.
     mutating func reportOverflow(_ isOverflowing: Bool, in folder: String, hasRoom: Bool = true) -> Bool {
-        if isOverflowing { return overflowing.count < Self.toursKept && overflowing.insert(folder).inserted }
+        if isOverflowing {
+            return self.hasRoom(for: folder, among: overflowing) && overflowing.insert(folder).inserted
+        }
         if hasRoom, oddities.hasRoom(at: folder + "/") { overflowing.remove(folder) }
         return false
     }
@@ -126,11 +130,17 @@ struct Settling: Equatable {
     func tour(of folder: String) -> FolderTour? { tours[folder] }
 
     mutating func setTour(_ tour: FolderTour?, of folder: String) {
-        if tour == nil || tours[folder] != nil || tours.count < Self.toursKept { tours[folder] = tour }
+        if tour == nil || tours[folder] != nil || hasRoom(for: folder, among: tours.keys) { tours[folder] = tour }
+    }
+
+    /// Whoever makes many folders takes no room from those of known parties.
+    private func hasRoom(for folder: String, among noted: some Collection<String>) -> Bool {
+        own.contains(folder) || noted.count { !own.contains($0) } < Self.toursKept
     }
 
     /// - Parameter folders: those of which each has its own part of what can be noted.
     mutating func setOwn(_ folders: Set<String>) {
+        own = folders
         observations.setOwn(folders)
         oddities.setOwn(folders)
         zeros.setOwn(folders)
@@ -229,9 +239,9 @@ struct Settling: Equatable {
         }
         if case .object(let tours) = fields["tours"] {
             for case (let folder, .array(let numbers)) in tours {
-                settling.setTour(
-                    FolderTour(numbers.compactMap { if case .integer(let number) = $0 { number } else { nil } }),
-                    of: folder)
+                // All that were written: which of them are of known parties, nobody has said yet.
+                settling.tours[folder] = FolderTour(
+                    numbers.compactMap { if case .integer(let number) = $0 { number } else { nil } })
             }
         }
         return settling

@@ -106,6 +106,30 @@ import Wire
         #expect(outcome.output.contains("collected enrol-hospital-a-"), "\(outcome)")
     }
 
+    /// A folder that somebody makes in the root of a share changes nothing for those who use it, and is found.
+    @Test(arguments: ["per client", "flat"]) func theLayoutOfAShareIsNotForEverybodyToChange(layout: String) throws {
+        let world = try World.enrolled()
+        try world.shell("mkdir exchange exchange/hospital-a")
+        if layout == "flat" { try world.shell("rmdir exchange/hospital-a && mkdir exchange/inbox exchange/outbox") }
+        for home in ["S", "a"] { try world.configure(home, "exchange: \(world.path("exchange"))") }
+        try world.succeed("server", "run", "--home", "S")
+        try world.succeed("client", "run", "--home", "a")
+        #expect(try !world.run("doctor", "--home", "a").output.contains("MEND exchange"))
+        try world.shell("mkdir -p exchange/inbox exchange/outbox exchange/hospital-a")
+        let told = try world.succeed("client", "request", "--home", "a", "--rounds", "1")
+        #expect(told.output.contains("remove what does not belong there"), "\(told)")
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess)
+        try world.succeed("server", "run", "--home", "S")
+        #expect(world.names("S/requests/pending", "REQ") == ["REQ-1-hospital-a.tar"])
+        let byHand = try world.run("exchange", "sync", "--home", "a", "--share", "exchange")
+        #expect(byHand.status == 0 && byHand.errors.contains("remove what does not belong there"), "\(byHand)")
+        for home in ["S", "a"] {
+            let doctor = try world.run("doctor", "--home", home)
+            #expect(doctor.output.contains("MEND exchange: "), "\(doctor)")
+            #expect(doctor.output.contains("remove what does not belong there"), "\(doctor)")
+        }
+    }
+
     /// A share that is away stops nothing but the carrying.
     @Test func aShareThatIsAwayIsOneLine() throws {
         let world = try World.enrolled()

@@ -240,13 +240,6 @@ import Wire
         #expect(taken)
     }
 
-    private struct SlowFiles: ForwardingFileSystem {
-        let base: any FileSystem = QuickFileSystem()
-        func pass(_ operation: String, _ path: FilePath) throws(FileError) {
-            if operation == "open", path.lastComponent?.string.hasPrefix("a-") == true { usleep(20_000) }
-        }
-    }
-
     /// Each of many folders has one file that is no bundle, or is a link.
     @Test(arguments: [false, true]) func aCrowdOfFoldersIsAFewLines(isOfLinks: Bool) throws {
         for number in 0..<300 {

@@ -28,16 +28,19 @@ extension HomeCheck {
         }
         let used = ExchangeUse.load(from: home)
         let exchange = try Exchange.detect(path, home: watched)
-        guard let volume = try watched.files.volume(of: exchange.root) else { return (true, "\(exchange.root)") }
+        guard let volume = try watched.files.volume(of: exchange.root) else {
+            return (exchange.oddity == nil, exchange.oddity ?? "\(exchange.root)")
+        }
         var notes = ["\(exchange.root) is \(volume.type)\(volume.isReadOnly ? ", mounted read-only" : "")"]
         if try home.files.volume(of: home.root)?.mountPoint == volume.mountPoint {
             notes.append("on the home's own file system: if it should be a mount, it is not mounted")
         }
         notes.append(used.lastDelivery.map { "last delivery \($0.rfc3339)" } ?? "nothing was delivered there yet")
         // Runs say it once, so that it has to be found here.
-        let said = (used.trouble.map { [$0] } ?? []) + used.problems
+        let said = (used.trouble.map { [$0] } ?? []) + used.problems.filter { $0 != exchange.oddity }
         if !said.isEmpty { notes.append("the last run said: \(said.joined(separator: "; "))") }
-        return (!volume.isReadOnly, notes.joined(separator: "; "))
+        if let oddity = exchange.oddity { notes.append(oddity) }
+        return (!volume.isReadOnly && exchange.oddity == nil, notes.joined(separator: "; "))
     }
 
     /// Whether a run could write. Asks the system, and writes nothing itself. Links lead to shares, which are not the home's.

@@ -33,10 +33,12 @@ struct ExchangeSyncCommand: ParsableCommand, UsesShares {
         }
         let delivered = try mailbox.deliver(to: exchange, only: only, byHand: true)
         try mailbox.finish()
+        // No reason to fail: what is to be carried was carried.
+        let oddities = exchange.oddity.map { [$0] } ?? []
         if output.json {
             Console.print(json: [
                 "schema_version": 1, "collected": list(collected.copied), "delivered": list(delivered.copied),
-                "problems": list(collected.problems + delivered.problems),
+                "problems": list(oddities + collected.problems + delivered.problems),
             ])
         } else if !output.quiet {
             for name in collected.copied { Console.print("collected \(name)") }
@@ -46,7 +48,7 @@ struct ExchangeSyncCommand: ParsableCommand, UsesShares {
         }
         // A share that does not answer says so on the way in and on the way out.
         let problems = collected.problems + delivered.problems.filter { !collected.problems.contains($0) }
-        for problem in problems { Console.warn(problem) }
+        for problem in oddities + problems { Console.warn(problem) }
         if !problems.isEmpty {
             throw SilentExit(status: collected.mayRetry || delivered.mayRetry ? .temporary : .inputOutput)
         }
