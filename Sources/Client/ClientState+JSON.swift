@@ -28,12 +28,11 @@ extension ClientState {
             var ends = try object.object("over")
             // Noted since a revoked key's word ends nothing for good.
             var speakers = object.has("over_by") ? try object.object("over_by") : nil
-            // Noted since they have a bound.
             var turns = object.has("over_turn") ? try object.object("over_turn") : nil
             for session in ends.keys {
                 over[session] = Ending(
                     reason: try ends.string(session), speaker: try speakers?.speaker(session) ?? .unknown,
-                    turn: try turns?.integer(session) ?? 0)
+                    turn: try turns?.turn(session) ?? 0)
             }
         }
         enrolled = try object.optionalBool("enrolled")
@@ -171,6 +170,9 @@ extension ObjectReader {
     fileprivate mutating func speaker(_ key: String) throws -> Speaker {
         Speaker(text: has(key) ? try optionalString(key) : nil)
     }
+
+    /// Noted since endings have a bound.
+    fileprivate mutating func turn(_ key: String) throws -> Int64 { has(key) ? try integer(key) : 0 }
 
     fileprivate mutating func time(_ key: String) throws -> Timestamp {
         guard let time = Timestamp(rfc3339: try string(key)) else { throw problem(key, "must be a UTC time") }
