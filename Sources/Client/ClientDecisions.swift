@@ -22,6 +22,7 @@ extension ClientState {
         let subject = Self.subject(of: decision)
         guard sequence > newestNumber(about: subject) else { return [] }
         newestDecision[Self.entry(subject, by: signer)] = sequence
+        boundDecisions(enrolment: enrolment)
         if decision.subject == .enrolment {
             let approved = decision.verdict == .approved
             enrolled = approved
@@ -73,7 +74,7 @@ extension ClientState {
             return session.ended == nil ? [.sessionEnded(id, reason: reason)] : []
         }
         // Before its first global, and perhaps before the decision that led into it.
-        guard over.updateValue(Ending(reason: reason, speaker: speaker), forKey: id.hex) == nil else { return [] }
+        guard note(Ending(reason: reason, speaker: speaker), of: id) else { return [] }
         let waiting = requests.filter { $0.session == id && $0.status == .approved }
         for request in waiting {
             change(request: request.id) { ($0.status, $0.reason, $0.endedBy) = (.rejected, reason, speaker) }

@@ -1,16 +1,12 @@
-package import Bundles
+import Bundles
 import Configuration
 import Federation
 import Files
-package import Mailbox
+import Mailbox
 import Wire
 
-/// A hospital's own key in change, and the server's as this hospital believes it.
-///
-/// 1. The server's newest key may introduce another one, in a `trust` bundle; that is told to a person, once.
-/// 2. This hospital's new key is introduced by an enrolment of its own, for which the old key vouches; it signs nothing else
-///    before the server's admin has approved that.
-/// 3. A key that is lost or in foreign hands is replaced at once, vouches for nothing, and the admin has to be called.
+/// The server's keys as this hospital believes them: its newest one may introduce another one, in a `trust` bundle, which is
+/// told to a person, once.
 extension ClientRun {
     // MARK: the server's key
 
@@ -214,161 +210,6 @@ extension ClientRun {
             attention("what is on its way to \(server) waits for the next run to be taken back: \(error)")
         }
         reportProblems()
-    }
-
-    // MARK: the own key
-
-    static func enrolmentKey(_ key: PublicKey) -> String { "\(ClientHome.enrolmentKey)/\(key.fingerprint)" }
-
-    /// The enrolment of the key that signs now.
-    var currentEnrolment: Digest? {
-        (mailbox.sent(key: Self.enrolmentKey(mailbox.identity.signing.publicKey))
-            ?? mailbox.sent(key: ClientHome.enrolmentKey))?.id
-    }
-
-    /// Makes a new key, and asks the server to take it beside the one that is believed now.
-    package func rotateKey(
-        validity: Int64?, agentKey: PublicKey?, replacesAge: Bool, contact: String, actor: String
-    ) throws -> RotatedKey {
-        if let next = mailbox.identity.next, mailbox.sent(key: Self.enrolmentKey(next.publicKey)) != nil {
-            throw ClientError(
-                .notAllowed,
-                "a rotation is under way: \(server) did not decide about \(next.publicKey.fingerprint) yet",
-                hint: "call there; it lies on the enrolment desk")
-        }
-        try requireWay()
-        try requireNew(agentKey)
-        let old = mailbox.identity.signing
-        let next = try mailbox.makeNextKey(agentKey: agentKey)
-        if replacesAge { _ = try mailbox.replaceAgeIdentity() }
-        let end = validity.map { now.adding(days: $0) }
-        try rememberOwn(old.publicKey, next.publicKey, until: end)
-        try enrol(next, vouching: old, until: end, contact: contact, actor: actor)
-        return RotatedKey(
-            new: next.publicKey, old: [old.publicKey], oldUntil: nil, signsNow: false, signsBy: nil,
-            ageRecipient: mailbox.identity.age.recipient)
-    }
-
-    /// Before anything changes: an agent's key may be one that was announced before, and no new enrolment would follow.
-    private func requireNew(_ agentKey: PublicKey?) throws {
-        guard let agentKey, agentKey != mailbox.identity.signing.publicKey,
-            agentKey != mailbox.identity.next?.publicKey,
-            mailbox.sent(key: Self.enrolmentKey(agentKey)) != nil
-        else { return }
-        throw ClientError(
-            .notAllowed, "the agent's key \(agentKey.fingerprint) was announced to \(server) before",
-            hint: "a key is announced once; make another one")
-    }
-
-    /// Replaces a key that is lost, or that somebody else may have. The new one signs at once; what it signs waits at the
-    /// server for the admin.
-    ///
-    /// - Parameter isNew: the key that is here was made just now, because there was none.
-    package func replaceKey(
-        validity: Int64?, agentKey: PublicKey?, isNew: Bool, contact: String, actor: String
-    ) throws -> RotatedKey {
-        // Before anything changes: what signs from now on has to be enrolled.
-        try requireWay()
-        try requireNew(agentKey)
-        let old = isNew ? nil : mailbox.identity.signing.publicKey
-        if !isNew {
-            try mailbox.dropNextKey()
-            _ = try mailbox.makeNextKey(agentKey: agentKey)
-            try mailbox.promoteNextKey(keepingOldUntil: nil)
-        }
-        let recipient = try mailbox.replaceAgeIdentity()
-        let key = mailbox.identity.signing
-        let end = validity.map { now.adding(days: $0) }
-        if let old {
-            let (name, time) = (home.name, now)
-            try rememberOwn(old, key.publicKey, until: end)
-            try mailbox.updateTrust { (trust) throws(MailboxError) in trust.end(old, of: name, at: time) }
-        }
-        try mailbox.forgetRetiredKeys()
-        try enrol(key, vouching: nil, until: end, contact: contact, actor: actor)
-        try signAgain(key.publicKey)
-        return RotatedKey(
-            new: key.publicKey, old: old.map { [$0] } ?? [], oldUntil: nil, signsNow: true, signsBy: nil,
-            ageRecipient: recipient)
-    }
-
-    /// What the lost key signed and the server did not take may never be taken. An update is signed anew, since a night's work
-    /// is in it; a request is for people to repeat.
-    private func signAgain(_ key: PublicKey) throws {
-        let open = mailbox.outgoing.filter { !$0.isRetired && !$0.isAcknowledged }
-        for record in open where record.kind == .update {
-            let bundle = try BundleReader.open(mailbox.sentPath(record), files: files).verified()
-            try files.makeDirectories(home.session(record.session))
-            try bundle.extract("update.safetensors", to: updatePath(record.session))
-            try bundle.extract(UpdateMetrics.fileName, to: metricsPath(record.session))
-            try mailbox.send(
-                key: "\(record.key)/\(key.fingerprint)", kind: .update, to: [server], session: record.session,
-                round: record.round, request: bundle.manifest.request, base: bundle.manifest.base,
-                payload: [
-                    .file(name: "update.safetensors", updatePath(record.session)),
-                    .file(name: UpdateMetrics.fileName, metricsPath(record.session)),
-                ])
-            try mailbox.withdraw { $0.key == record.key }
-            try files.remove(updatePath(record.session))
-            detail("session \(record.session.short): the update of round \(record.round) is signed anew")
-        }
-        for record in open where record.kind == .request {
-            try mailbox.withdraw { $0.key == record.key }
-            attention(
-                "the request \(record.id.short) may not have arrived: repeat 'client request' once the key is approved")
-        }
-    }
-
-    /// So that a bundle of the old key that comes back is known as this home's own, and the end of the new one is told here.
-    private func rememberOwn(_ old: PublicKey, _ new: PublicKey, until end: Timestamp?) throws {
-        let (name, now) = (home.name, now)
-        try mailbox.updateTrust { (trust) throws(MailboxError) in
-            try trust.add(name, role: .client, key: old, ageRecipient: nil)
-            try trust.add(name, role: .client, key: new, ageRecipient: nil, validFrom: now, validUntil: end)
-        }
-    }
-
-    private func enrol(
-        _ key: SigningKey, vouching old: SigningKey?, until end: Timestamp?, contact: String, actor: String
-    ) throws {
-        let enrolment = Enrolment(
-            name: home.name, key: key.publicKey.openSSHLine,
-            ageRecipient: mailbox.identity.age.recipient.description, contact: contact,
-            serverKey: mailbox.trust.party(server)?.keys.last?.fingerprint, federation: home.federation, validUntil: end
-        )
-        var payload: [PayloadSource] = [.bytes(name: Enrolment.fileName, enrolment.encoded)]
-        if let old {
-            let vouch = try old.sign(enrolment.encoded, namespace: BundleKind.enrol.namespace)
-            payload.append(.bytes(name: Enrolment.vouchName, vouch))
-        }
-        try audit(
-            old == nil ? "key-replace" : "key-rotate", subject: key.publicKey.fingerprint,
-            detail: old.map { "follows \($0.publicKey.fingerprint)" } ?? "the key before is lost", actor: actor)
-        try mailbox.send(
-            key: Self.enrolmentKey(key.publicKey), kind: .enrol, to: [server], signedBy: key, payload: payload)
-    }
-
-    /// The admin's answer about the key that is to follow. The change of the identity comes last: by the next key a run that
-    /// comes after a kill sees that all of this is still to do.
-    func takeKeyDecision(_ decision: Decision, _ delivery: VerifiedDelivery) throws {
-        guard decision.subject == .enrolment, let next = mailbox.identity.next?.publicKey,
-            mailbox.sent(key: Self.enrolmentKey(next))?.id == decision.about
-        else { return }
-        let old = mailbox.identity.signing.publicKey
-        let (name, until) = (home.name, now.adding(days: KeyRotation.overlapDays))
-        let source = "; decision \(delivery.id) from \(delivery.sender)"
-        if decision.verdict == .approved {
-            try audit("key-in-use", subject: next.fingerprint, detail: "follows \(old.fingerprint)\(source)")
-            try mailbox.updateTrust { (trust) throws(MailboxError) in trust.end(old, of: name, at: until) }
-            try mailbox.promoteNextKey(keepingOldUntil: until)
-            attention("\(server) has taken this hospital's new key \(next.fingerprint); it signs from now on")
-        } else {
-            try audit("key-rejected", subject: next.fingerprint, detail: "\(decision.reason)\(source)")
-            try mailbox.updateTrust { (trust) throws(MailboxError) in trust.remove(key: next, of: name) }
-            try mailbox.dropNextKey()
-            let reason = decision.reason.isEmpty ? "" : ": \(decision.reason)"
-            attention("\(server) did not take the new key \(next.fingerprint)\(reason); the old one goes on")
-        }
     }
 
     // MARK: ends

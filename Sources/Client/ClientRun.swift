@@ -81,7 +81,15 @@ package final class ClientRun: ClientReading, HomeRun {
 
     func saveState() throws {
         guard state != savedState else { return }
-        try home.files.writeFile(ClientState.path(in: home), StrictJSON.serialize(state.json))
+        let (path, bytes) = (ClientState.path(in: home), StrictJSON.serialize(state.json))
+        // It would stop every command, also the one that distrusts whoever has sent so much.
+        guard bytes.count <= ClientState.maximumBytes else {
+            throw ClientError(
+                .notAllowed,
+                "\(path) would have \(bytes.count) bytes, more than the \(ClientState.maximumBytes) that are read again",
+                hint: "nothing was changed; find out in the audit what \(server) sends, and call there")
+        }
+        try home.files.writeFile(path, bytes)
         savedState = state
     }
 
@@ -122,7 +130,7 @@ package final class ClientRun: ClientReading, HomeRun {
 }
 
 extension ClientState {
-    private static let maximumBytes = 64 << 20
+    fileprivate static let maximumBytes = 64 << 20
     static func path(in home: Home) -> FilePath { home.sessions.appending("state.json") }
 
     /// The state on disk; an empty one where the home is new.

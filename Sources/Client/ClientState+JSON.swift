@@ -13,6 +13,7 @@ extension ClientState {
             "offers": .array(offers.map(\.json)),
             "over": .object(over.mapValues { .string($0.reason) }),
             "over_by": .object(over.compactMapValues { $0.speaker.text.map { .string($0) } }),
+            "over_turn": .object(over.mapValues { .integer($0.turn) }),
             "requests": .array(requests.map(\.json)),
             "sessions": .array(sessions.map(\.json)),
         ]
@@ -27,9 +28,11 @@ extension ClientState {
             var ends = try object.object("over")
             // Noted since a revoked key's word ends nothing for good.
             var speakers = object.has("over_by") ? try object.object("over_by") : nil
+            var turns = object.has("over_turn") ? try object.object("over_turn") : nil
             for session in ends.keys {
                 over[session] = Ending(
-                    reason: try ends.string(session), speaker: try speakers?.speaker(session) ?? .unknown)
+                    reason: try ends.string(session), speaker: try speakers?.speaker(session) ?? .unknown,
+                    turn: try turns?.turn(session) ?? 0)
             }
         }
         enrolled = try object.optionalBool("enrolled")
@@ -52,6 +55,7 @@ extension ClientState {
     /// - Parameter earlier: requests that were written down before that.
     private mutating func bringUpToDate(_ earlier: Set<Digest>) {
         over = over.filter { !Self.isDeparture($0.value.reason) }
+        boundEndings()
         for own in requests where earlier.contains(own.id) {
             guard let id = own.session else { continue }
             let newest = newest(about: Self.subject(about: own.id, in: id))
@@ -169,6 +173,9 @@ extension ObjectReader {
     fileprivate mutating func speaker(_ key: String) throws -> Speaker {
         Speaker(text: has(key) ? try optionalString(key) : nil)
     }
+
+    /// Noted since endings have a bound.
+    fileprivate mutating func turn(_ key: String) throws -> Int64 { has(key) ? try integer(key) : 0 }
 
     fileprivate mutating func time(_ key: String) throws -> Timestamp {
         guard let time = Timestamp(rfc3339: try string(key)) else { throw problem(key, "must be a UTC time") }

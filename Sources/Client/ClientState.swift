@@ -56,6 +56,8 @@ package struct ClientState: Equatable, Sendable {
     struct Ending: Equatable, Sendable {
         let reason: String
         var speaker: Speaker
+        /// The later one has the higher number.
+        var turn: Int64 = 0
     }
 
     package init() {}

@@ -33,9 +33,12 @@ package struct Identity: Sendable {
     package var ageIdentities: [AgeIdentity] { [age] + replacedAge }
 
     /// The key with this public half, if it is here in whatever state.
-    package func key(_ publicKey: PublicKey) -> SigningKey? {
-        ([signing] + (next.map { [$0] } ?? []) + retired.map(\.key)).first { $0.publicKey == publicKey }
-    }
+    package func key(_ publicKey: PublicKey) -> SigningKey? { keys.first { $0.publicKey == publicKey } }
+
+    /// The public halves of all keys that are here, in whatever state.
+    package var publicKeys: [PublicKey] { keys.map(\.publicKey) }
+
+    private var keys: [SigningKey] { [signing] + (next.map { [$0] } ?? []) + retired.map(\.key) }
 
     static let nextSuffix = "-next"
     static let retiredSuffix = "-until-"

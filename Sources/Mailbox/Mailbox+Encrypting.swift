@@ -27,7 +27,7 @@ extension Mailbox {
         for name in parties {
             let party = trust.party(name)
             guard let recipient = party == nil ? strangers[name] : party?.ageRecipient else {
-                throw MailboxError(.trust, missingRecipient(name), hint: Self.recipientHint(name))
+                throw MailboxError(.trust, Self.missingRecipient(name), hint: Self.recipientHint(name))
             }
             recipients.append(recipient)
         }
@@ -36,20 +36,29 @@ extension Mailbox {
 
     /// Why nothing can be sent to this party; nil if it can.
     package func obstacle(to party: PartyName) -> String? {
-        if let refusal = refusal(to: [party]) { return "\(refusal)" }
+        Self.obstacle(to: party, from: home, trust, encrypts: encrypts)
+    }
+
+    /// The same of a home that cannot be opened yet, since its key is missing.
+    package static func obstacle(
+        to party: PartyName, from home: Home, _ trust: TrustStore, encrypts: Bool
+    ) -> String? {
+        if let refusal = refusal(to: [party], from: home, trust) { return "\(refusal)" }
         guard encrypts, trust.party(party)?.ageRecipient == nil else { return nil }
-        return "\(missingRecipient(party)) (\(Self.recipientHint(party)))"
+        return "\(missingRecipient(party)) (\(recipientHint(party)))"
     }
 
     /// A hospital sends nothing to a server of which it believes no key any more: who reads there is not known.
-    func refusal(to parties: [PartyName]) -> MailboxError? {
+    func refusal(to parties: [PartyName]) -> MailboxError? { Self.refusal(to: parties, from: home, trust) }
+
+    private static func refusal(to parties: [PartyName], from home: Home, _ trust: TrustStore) -> MailboxError? {
         guard home.role == .client, let name = parties.first(where: trust.isWithoutKey) else { return nil }
         return MailboxError(
             .trust, "nothing is sent to \(name): every key of it is revoked here",
             hint: "compare its new key by telephone, then 'consilium key trust'")
     }
 
-    private func missingRecipient(_ name: PartyName) -> String {
+    private static func missingRecipient(_ name: PartyName) -> String {
         "nothing is sent to \(name): its age recipient is not in trust/recipients, and bundles do not go in the clear"
     }
 

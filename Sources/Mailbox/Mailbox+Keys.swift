@@ -24,6 +24,13 @@ extension Mailbox {
         do { try identity.signing.requireUsable() } catch { throw MailboxError(.identity, error) }
     }
 
+    /// Before anything gives way to a key that an agent is said to hold.
+    package func requireUsable(_ agentKey: PublicKey) throws(MailboxError) {
+        do { try SigningKey(publicKey: agentKey, agent: .ofEnvironment()).requireUsable() } catch {
+            throw MailboxError(.identity, error)
+        }
+    }
+
     /// Makes the key that is to follow, or takes the one of an agent; one that was made before stays.
     ///
     /// - Parameter agentKey: the public half of a key that the agent of `SSH_AUTH_SOCK` holds; nil for a new one in a file.
@@ -33,8 +40,7 @@ extension Mailbox {
             return next
         }
         if let agentKey {
-            let key = SigningKey(publicKey: agentKey, agent: .ofEnvironment())
-            do { try key.requireUsable() } catch { throw MailboxError(.identity, error) }
+            try requireUsable(agentKey)
             try writePublic(agentKey, to: Identity.agentPath(home, Identity.nextSuffix))
         } else {
             let key = SigningKey.generate()

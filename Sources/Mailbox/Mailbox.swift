@@ -159,11 +159,11 @@ package final class Mailbox {
     }
     /// Whether its sender was told that it arrived, and so need not keep it.
     package func hasAcknowledged(_ id: Digest) -> Bool { ledger.incoming[id]?.acknowledged != nil }
-    /// Whether something that a key signed was accepted, beside its own enrolment.
-    package func hasTaken(from fingerprint: String) -> Bool {
-        ledger.incoming.values.contains {
-            $0.signer == fingerprint && $0.kind != .enrol && $0.outcome == .accepted
-        }
+    /// Whether something came that a key signed, beside its own enrolment: a receipt, or what waits here since the key is
+    /// believed no more, shows as well that it is in use.
+    package func hasHeard(from fingerprint: String) -> Bool {
+        ledger.incoming.values.contains { $0.signer == fingerprint && $0.kind != .enrol }
+            || ledger.held.values.contains { $0.fingerprint == fingerprint && $0.kind != .enrol }
     }
     /// Alarms that nobody has settled yet; to be told to the sessions in each run.
     package var equivocations: [Equivocation] { ledger.equivocations }

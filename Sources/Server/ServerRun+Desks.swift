@@ -79,7 +79,7 @@ extension ServerRun {
             decoding: try item.bundle.payload(Enrolment.fileName, limit: FederationLimits.messageBytes))
         // The hospital keeps no key that it could not change to: it would neither hear of this nor sign with it, and the key
         // that it has would end.
-        if record.status == .rejected, !mailbox.hasTaken(from: item.bundle.signer.fingerprint),
+        if record.status == .rejected, !mailbox.hasHeard(from: item.bundle.signer.fingerprint),
             try vouching(in: item.bundle, for: enrolment) != .none
         {
             announce(

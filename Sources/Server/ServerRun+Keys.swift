@@ -39,6 +39,7 @@ extension ServerRun {
                 hint: "it signs from \(switchTime(next.publicKey).rfc3339) at the latest")
         }
         let old = mailbox.identity.signing.publicKey
+        try requireNew(agentKey)
         let next = try mailbox.makeNextKey(agentKey: agentKey).publicKey
         let recipient = replacesAge ? try mailbox.replaceAgeIdentity() : mailbox.identity.age.recipient
         let (name, now) = (home.name, now)
@@ -62,10 +63,14 @@ extension ServerRun {
     /// Replaces a key that is lost, or that somebody else may have: all that were before are revoked, and the age identity is
     /// replaced too.
     package func replaceKey(validity: Int64?, agentKey: PublicKey?, actor: String) throws -> RotatedKey {
+        try requireNew(agentKey)
+        if let agentKey { try mailbox.requireUsable(agentKey) }
         // Before the key changes: whoever has to do this again after a kill doubts them again.
         for session in sessions where !session.isOver { try apply(.baseDoubted, to: session.id) }
-        // A run that was killed after the change of the file goes on here.
-        if entry(mailbox.identity.signing.publicKey) != nil {
+        // A run that was killed after the change of the file goes on here. What was made since a file is missing is not what an
+        // agent's key was named for.
+        let signing = mailbox.identity.signing.publicKey
+        if entry(signing) != nil || agentKey.map({ $0 != signing }) ?? false {
             try mailbox.dropNextKey()
             _ = try mailbox.makeNextKey(agentKey: agentKey)
             try mailbox.promoteNextKey(keepingOldUntil: nil)
@@ -92,6 +97,15 @@ extension ServerRun {
         try replaceWhatRevokedKeysSigned()
         return RotatedKey(
             new: new, old: old, oldUntil: nil, signsNow: true, signsBy: nil, ageRecipient: recipient)
+    }
+
+    /// Before anything changes: an agent's key may be one that is known here, in use or given up. What somebody else has would
+    /// stay believed, or nothing would be that signs.
+    private func requireNew(_ agentKey: PublicKey?) throws {
+        guard let agentKey, entry(agentKey) != nil else { return }
+        throw ServerError(
+            .notAllowed, "the agent's key \(agentKey.fingerprint) is \(home.name)'s already",
+            hint: "make another one; where it is the new one of a run that was stopped, 'server run' does what is left")
     }
 
     /// The tick's part: lets the new key sign once it may, forgets old ones, warns of ends.

@@ -32,6 +32,14 @@ private final class Agent {
     }
 }
 
+extension World {
+    /// A key pair as ssh-keygen makes it, `NAME` and `NAME.pub`, which the agent holds.
+    fileprivate func makeKey(_ name: String, for agent: Agent) throws {
+        try shell("ssh-keygen -q -t ed25519 -N '' -C \(name) -f \(name)")
+        try agent.add(name, in: self)
+    }
+}
+
 /// Keys that no file of ours holds in the open: an agent's, and those under a passphrase.
 @Suite(.enabled(if: hasAgent, "ssh-agent is not installed")) struct AgentCommandTests {
     @Test func aHomeWhoseKeyIsInAnAgentTakesPartAndStopsCleanlyWithoutIt() throws {
@@ -120,6 +128,124 @@ private final class Agent {
             #expect(refused.status == 77 && refused.errors.contains("was announced to ministry before"), "\(refused)")
         }
         #expect(try world.fingerprint("a") == signing)
+    }
+
+    /// A thief has the agent's key, or nobody: it is no new one, and the server would not hear of what is new beside it.
+    /// - Parameter isFirst: the home began with it, as against a rotation.
+    @Test(arguments: [false, true]) func theKeyInUseIsNoNewOne(isFirst: Bool) throws {
+        let world = isFirst ? try World.initialised() : try World.enrolled()
+        let agent = try Agent(world)
+        let home = isFirst ? "d" : "a"
+        try world.makeKey("key", for: agent)
+        if isFirst {
+            try world.shell("mkdir -m 700 -p d/identity && cp key.pub d/identity/agent.pub")
+            try world.succeed("client", "init", "--home", "d", "--name", "hospital-d", "--invite", "invite.tar")
+        } else {
+            try world.succeed("key", "rotate", "--agent", "key.pub", "--home", home)
+        }
+        try world.answer(home)
+        try world.serve()
+        try world.approveEnrolments()
+        try world.visit(home)
+        #expect(try world.json("key", "show", "--home", home)["in_agent"] == .bool(true))
+        let before = try Snapshot(world.path(home))
+        for more in [[], ["--age"], ["--lost"]] {
+            let refused = try world.run(["key", "rotate", "--agent", "key.pub", "--home", home] + more)
+            #expect(refused.status == 77 && refused.errors.contains("is hospital-\(home)'s already"), "\(refused)")
+        }
+        #expect(before.contentChanges(to: try Snapshot(world.path(home))) == [])
+        try world.succeed("key", "rotate", "--home", home)
+        let refused = try world.run("key", "rotate", "--lost", "--agent", "key.pub", "--home", home)
+        #expect(refused.status == 77, "\(refused)")
+        try world.makeKey("other", for: agent)
+        try world.succeed("key", "rotate", "--lost", "--agent", "other.pub", "--home", home)
+    }
+
+    @Test func aServersKeyInUseIsNoNewOne() throws {
+        let world = try World.enrolled()
+        let agent = try Agent(world)
+        try world.makeKey("key", for: agent)
+        try world.succeed("key", "rotate", "--compromised", "--agent", "key.pub", "--home", "S")
+        for more in [[], ["--age"], ["--compromised"]] {
+            let before = try Snapshot(world.path("S"))
+            let refused = try world.run(["key", "rotate", "--agent", "key.pub", "--home", "S"] + more)
+            #expect(refused.status == 77 && refused.errors.contains("is ministry's already"), "\(refused)")
+            #expect(before.contentChanges(to: try Snapshot(world.path("S"))) == [])
+        }
+        // Nor is one that was given up before.
+        try world.makeKey("other", for: agent)
+        try world.succeed("key", "rotate", "--compromised", "--agent", "other.pub", "--home", "S")
+        let revoked = try world.run("key", "rotate", "--compromised", "--agent", "key.pub", "--home", "S")
+        #expect(revoked.status == 77 && revoked.errors.contains("is ministry's already"), "\(revoked)")
+        // Where the key's file is gone, the agent's takes its place, and no other.
+        try world.makeKey("third", for: agent)
+        try world.shell("rm S/identity/agent.pub")
+        try world.succeed("key", "rotate", "--lost", "--agent", "third.pub", "--home", "S")
+        #expect(try world.json("key", "show", "--home", "S")["in_agent"] == .bool(true))
+    }
+
+    /// Its enrolment is on its way and names the age identity of before.
+    @Test func aKeyWhoseEnrolmentIsUnderWayReplacesNone() throws {
+        let world = try World.enrolled()
+        let agent = try Agent(world)
+        try world.makeKey("key", for: agent)
+        try world.succeed("key", "rotate", "--agent", "key.pub", "--home", "a")
+        let before = try Snapshot(world.path("a"))
+        let refused = try world.run("key", "rotate", "--lost", "--agent", "key.pub", "--home", "a")
+        #expect(refused.status == 77 && refused.errors.contains("was announced to ministry before"), "\(refused)")
+        // Nor does that rotation end for a key that nobody holds.
+        try world.shell("ssh-keygen -q -t ed25519 -N '' -f nobodys")
+        #expect(try world.run("key", "rotate", "--lost", "--agent", "nobodys.pub", "--home", "a").status == 75)
+        #expect(before.contentChanges(to: try Snapshot(world.path("a"))) == [])
+        try world.makeKey("other", for: agent)
+        try world.succeed("key", "rotate", "--lost", "--agent", "other.pub", "--home", "a")
+        try world.answer("a")
+        try world.serve()
+        try world.shell("mv S/enrolments/pending/ENR-5-* S/enrolments/approved/")
+        try world.serve()
+        #expect(try world.trusted("hospital-a", at: "S") == [try world.fingerprint("a")])
+    }
+
+    /// Whoever does not know whether it was done says the same again.
+    @Test(.enabled(if: Strace.isUsable, "strace cannot be used"))
+    func aKilledReplacementByAnAgentsKeyIsFinishedByTheSameCommand() throws {
+        let template = try World.enrolled()
+        let agent = try Agent(template)
+        try template.makeKey("key", for: agent)
+        let command = ["key", "rotate", "--lost", "--agent", "key.pub", "--home", "a"]
+        let undisturbed = try World.copy(of: template.root)
+        undisturbed.environment = template.environment
+        // What a run changes it renames into its place or removes.
+        let counts = try Strace.count(["rename", "unlink"], of: command, home: "a", in: undisturbed)
+        let points = counts.sorted { $0.key < $1.key }.flatMap { call, numbers in
+            numbers.map { Strace.Point(call: call, number: $0, fault: .kill) }
+        }
+        #expect(points.count > 10)
+        for point in points {
+            let world = try World.copy(of: template.root)
+            world.environment = template.environment
+            _ = try Strace.run(command, injecting: point, in: world)
+            for _ in 0..<2 {
+                let again = try world.run(command)
+                #expect(again.status == 0 && again.output.contains("new key:"), "\(point): \(again)")
+            }
+            let key = try world.fingerprint("a")
+            let own = try world.text("a/trust/allowed_signers").split(separator: "\n").filter {
+                $0.hasPrefix("hospital-a ")
+            }
+            #expect(own.count == 2 && own.filter { $0.contains("valid-before") }.count == 1, "\(point): \(own)")
+            #expect(own.last?.contains("valid-before") == false, "\(point): \(own)")
+            try world.answer("a")
+            try world.serve()
+            try world.approveEnrolments()
+            #expect(try world.trusted("hospital-a", at: "S") == [key], "\(point)")
+            let recipient = try AgeIdentity(identityFile: try world.bytes("a/identity/age.txt")).recipient
+            #expect(try world.text("S/trust/recipients").contains("hospital-a \(recipient)\n"), "\(point)")
+            // The server has it: it is a key as any other now.
+            try world.visit("a")
+            let late = try world.run(command)
+            #expect(late.status == 77 && late.errors.contains("is hospital-a's already"), "\(point): \(late)")
+        }
     }
 
     @Test func aKeyUnderAPassphraseIsRefusedInOneLineWithAHint() throws {

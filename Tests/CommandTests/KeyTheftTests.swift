@@ -248,6 +248,14 @@ import Wire
         #expect(refused.status == 77 && refused.errors.contains("every key of it is revoked here"), "\(refused)")
         #expect(try world.json("key", "show", "--home", "a") == before)
         #expect(world.names("a/identity") == files)
+        // Nor is one made where it has none, which would then be nobody's.
+        if how == ["--lost"] {
+            try world.shell("mv a/identity/id_ed25519 kept")
+            let stranded = try world.run(["key", "rotate", "--home", "a"] + how)
+            #expect(stranded.status == 77 && stranded.errors.contains("every key of it is revoked here"), "\(stranded)")
+            #expect(!world.exists("a/identity/id_ed25519"))
+            try world.shell("mv kept a/identity/id_ed25519")
+        }
         let new = try replaceServersKey(world)
         #expect(try trust(world, new, ["--only"]).status == 0)
         let rotated = try world.run(["key", "rotate", "--home", "a"] + how)
@@ -259,5 +267,87 @@ import Wire
         let own = try world.fingerprint("a")
         #expect(before["fingerprint"].text != own, "\(visit)")
         #expect(try world.trusted("hospital-a", at: "S").contains(own))
+    }
+
+    /// Whoever has the server's key can fill what a hospital remembers; it stays one that can be read.
+    @Test func aStateThatIsFullKeepsNobodyFromDistrusting() throws {
+        let world = try World.enrolled()
+        let server = try world.fingerprint("S")
+        try world.request(["a"])
+        try world.approveAll("spring")
+        let text = try world.text("a/sessions/state.json")
+        let offer = """
+            {"bundle":"\(String(repeating: "0", count: 64))","session":"\(String(repeating: "0", count: 32))",\
+            "status":"rejected","version":1}
+            """
+        let count = ((64 << 20) - 40 - text.utf8.count) / (offer.utf8.count + 1)
+        let offers = Array(repeating: offer, count: count).joined(separator: ",")
+        let full = text.replacing("\"offers\":[]", with: "\"offers\":[\(offers)]")
+        #expect((64 << 20) - 300..<(64 << 20) ~= full.utf8.count)
+        try world.write(full, to: "a/sessions/state.json")
+        let visit = try world.visit("a")
+        #expect(visit.output.contains("state.json would have"), "\(visit.output.prefix(2000))")
+        #expect(try world.bytes("a/sessions/state.json").count <= 64 << 20)
+        try world.succeed("key", "distrust", server, "--home", "a", "--reason", "call of the ministry")
+        #expect(
+            try world.json("key", "show", "--home", "a")["trusted"].items.allSatisfy { $0["name"].text != "ministry" })
+        // What could not be written down comes again.
+        #expect(!world.names("a/inbox").isEmpty)
+    }
+
+    /// A thief rejects the key that is to follow, the hospital drops it, and then the admin, who never did, approves it.
+    @Test func aKeyThatIsTakenAfterAThiefHadRejectedItIsToldOnce() throws {
+        let world = try World.enrolled()
+        let old = try world.fingerprint("S")
+        let signing = try world.fingerprint("a")
+        let dropped = try #require(try world.json("key", "rotate", "--home", "a")["fingerprint"].text)
+        try world.answer("a")
+        try world.serve()
+        try world.shell("cp -r S T && rm -f T/outbox/* && mv T/enrolments/pending/*.tar T/enrolments/rejected/")
+        try world.succeed("server", "run", "--home", "T")
+        try world.shell("cp T/outbox/decision-ministry-to-hospital-a-* a/inbox/")
+        #expect(try world.succeed("client", "run", "--home", "a").output.contains("did not take the new key"))
+        let new = try replaceServersKey(world)
+        try world.succeed("key", "distrust", old, "--home", "a", "--reason", "call of the ministry")
+        #expect(try trust(world, new, ["--only"]).status == 0)
+        try world.approveEnrolments()
+        let told = try world.visit("a")
+        #expect(told.output.contains("has taken the key \(dropped) of this hospital, which was given up"), "\(told)")
+        #expect(try world.visit("a").output.contains("given up") == false)
+        #expect(try world.fingerprint("a") == signing)
+        try world.succeed("key", "rotate", "--home", "a")
+        try world.answer("a")
+        try world.serve()
+        try world.approveEnrolments()
+        #expect(try world.visit("a").output.contains("has taken this hospital's new key"))
+        world.advance(days: 61)
+        try world.startSession("spring", ["a"])
+    }
+
+    /// What the server says again of a key that was in use, and has been followed by another one, is nobody's concern.
+    @Test func whatIsSaidAgainOfAFormerKeyIsNotTold() throws {
+        let world = try World.enrolled()
+        for number in 1...2 {
+            try world.succeed("key", "rotate", "--home", "a")
+            try world.answer("a")
+            try world.serve()
+            try world.shell("mkdir before && mv S/outbox/decision-* before/ || true")
+            try world.approveEnrolments()
+            if number == 1 { try world.shell("mkdir kept && cp S/outbox/decision-ministry-to-hospital-a-* kept/") }
+            try world.visit("a")
+            try world.answer("a")
+            try world.serve()
+            world.advance(days: 62)
+            try world.visit("a")
+        }
+        #expect(!world.names("a/identity").contains { $0.contains("-until-") })
+        let decision = try #require(world.names("kept").first)
+        try world.shell("cp kept/\(decision) S/outbox/\(decision)")
+        try world.forge(
+            "S/outbox/\(decision)", key: try world.key("S"), to: "a/inbox/again.tar.age"
+        ) { manifest, _ in manifest.seq += 1000 }
+        let visit = try world.succeed("client", "run", "--home", "a", "--verbose")
+        #expect(visit.output.contains("1 new bundle, which asks for nothing"), "\(visit)")
+        #expect(!visit.output.contains("given up"), "\(visit)")
     }
 }

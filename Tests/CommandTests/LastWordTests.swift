@@ -195,6 +195,37 @@ import Wire
         #expect(try world.session("spring")["state"].text == "finished")
     }
 
+    /// The approval had reached the hospital, whose new key signs: it has nothing else to go on with.
+    /// - Parameter isHeld: its first bundle under the new key, a receipt, comes after the second thought.
+    @Test(arguments: [false, true])
+    func aKeyThatSignsAlreadyIsApprovedAgain(isHeld: Bool) throws {
+        let world = try World.enrolled()
+        let old = try world.fingerprint("a")
+        try world.succeed("key", "rotate", "--home", "a")
+        try world.answer("a")
+        try world.serve()
+        try world.approveEnrolments()
+        try world.visit("a")
+        let new = try world.fingerprint("a")
+        #expect(new != old)
+        if !isHeld {
+            try world.answer("a")
+            try world.serve()
+        }
+        try world.shell("mv S/enrolments/approved/ENR-4-* S/enrolments/rejected/")
+        try world.serve()
+        if isHeld {
+            try world.answer("a")
+            try world.serve()
+        }
+        try world.shell("mv S/enrolments/rejected/ENR-4-* S/enrolments/approved/")
+        let told = try world.serve()
+        #expect(!told.output.contains("cannot be approved"), "\(told)")
+        #expect(try world.trusted("hospital-a", at: "S") == [old, new])
+        try world.visit("a")
+        #expect(try world.status("a")["enrolled"] == .bool(true))
+    }
+
     @Test func whoIsEnrolledAgainIsStillExcludedAndTheAdminIsTold() throws {
         let world = try World.enrolled()
         try world.startSession()

@@ -90,6 +90,7 @@ struct KeyRotateCommand: ParsableCommand {
     }
 
     private func rotateClient(_ opened: Home, _ agentKey: PublicKey?) throws {
+        if isLost { try ClientRun.requireWay(in: opened) }
         let isNew = try makeIfMissing(opened)
         let run = try ClientHold.open(home)
         if !isLost { try run.mailbox.requireSigning() }
