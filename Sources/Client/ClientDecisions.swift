@@ -39,6 +39,10 @@ extension ClientState {
             }
             let isNew = conclude(decision.about, as: .rejected, decision, signer)
             notices = isNew ? [.requestRejected(decision.reason)] : []
+        case .withdrawn where decision.subject == .session:
+            // A new home under an old name is not told of what the one before has sent.
+            guard let session = decision.session, !requests.isEmpty else { return [] }
+            return [.updateDisowned(session, reason: decision.reason)]
         case .withdrawn:
             notices =
                 withdrawnRequest(by: decision).map { conclude($0.id, as: .withdrawn, decision, signer) } ?? false

@@ -11,11 +11,13 @@ import Wire
 extension ServerRun {
     func readDesks() throws {
         try readEnrolments()
+        // An approval may have revoked a key. Before requests are approved, and what the new key signed is taken in.
+        try takeBackWhatRevokedKeysSigned()
         try readRequests()
         try saveRecords()
     }
 
-    private func look(at desk: Desk, only: DeskState? = nil) throws -> DeskScan {
+    func look(at desk: Desk, only: DeskState? = nil) throws -> DeskScan {
         let scan = try desk.scan(only: only, isDecided: records.isDecided, isAccepted: isKnown)
         for line in scan.refusals { announce("desk-\(line)", line) }
         return scan
@@ -77,6 +79,7 @@ extension ServerRun {
     private func enrol(_ record: DeskRecords.EnrolmentRecord, _ item: DeskItem) throws {
         let enrolment = try Enrolment(
             decoding: try item.bundle.payload(Enrolment.fileName, limit: FederationLimits.messageBytes))
+        if record.status == .pending, try rejectIfRevoked(record, item.bundle) { return }
         // The hospital keeps no key that it could not change to: it would neither hear of this nor sign with it, and the key
         // that it has would end.
         if record.status == .rejected, !mailbox.hasTaken(from: item.bundle.signer.fingerprint),

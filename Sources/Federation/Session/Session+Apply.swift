@@ -21,6 +21,7 @@ extension Session {
         case .update(let update): return record(update)
         case .refuse(let client, let round, let bundle, let reason):
             return refuse(client, round: round, bundle: bundle, reason: Reason(reason).reason)
+        case .disown(let client, let bundle): return disown(client, bundle)
         case .baseAcknowledged(let client):
             change(client) { $0.hasBase = true }
             return []
@@ -117,7 +118,10 @@ extension Session {
             client, as: .active, Decision(subject: .session, about: known.request, verdict: .readmitted, session: id))
         // It may have missed the global while it was excluded.
         if let round, round.frozen == nil, known.firstRound <= round.number, round.update(of: client) == nil {
-            issueAgain(client)
+            let why = known.decisions.last { $0.verdict == .excluded }?.reason
+            // Else somebody else may have acknowledged what was for it.
+            let isAlone = why == Self.equivocationReason && known.hasBase
+            if isAlone { issueAgain(client) } else { tellAgain(client) }
         }
         return [.readmitted(client)]
     }
@@ -146,13 +150,7 @@ extension Session {
         guard let round, state != .aborted, known.standing == .active, known.firstRound <= round.number else {
             throw FederationError(.notAllowed, "session \(name) has no global for \(client) now")
         }
-        // Whoever lost its model may have lost the decision too, without which it takes no global.
-        let approval = Decision(subject: .request, about: known.request, verdict: .approved, session: id)
-        change(client) { participant in
-            participant.hasBase = false
-            participant.decisions.append(approval)
-        }
-        issueAgain(client)
+        tellAgain(client)
         return [.reissued(client, round: state == .finished ? nil : round.number)]
     }
 
@@ -204,6 +202,18 @@ extension Session {
 
     mutating func change(_ client: PartyName, _ body: (inout Participant) -> Void) {
         if let index = participants.firstIndex(where: { $0.name == client }) { body(&participants[index]) }
+    }
+
+    /// All that a client needs to train the open round. Whoever lost its model may have lost the decision too, without which it
+    /// takes no global; and where a thief has acknowledged one, it did not arrive.
+    mutating func tellAgain(_ client: PartyName) {
+        guard let known = self[client] else { return }
+        let approval = Decision(subject: .request, about: known.request, verdict: .approved, session: id)
+        change(client) { participant in
+            participant.hasBase = false
+            participant.decisions.append(approval)
+        }
+        issueAgain(client)
     }
 
     /// One more bundle of the current global, for one client that may lack the others.
