@@ -91,6 +91,8 @@ extension ServerRun {
                     + "one that it has; ask \(record.name) for a new 'key rotate'")
             return
         }
+        // Found out before it is made.
+        let recipient = recipientChange(by: enrolment).map { "; age recipient \($0.new) in place of \($0.old)" } ?? ""
         do {
             try believe(enrolment, item, isAgain: record.status == .rejected && record.wasApproved)
         } catch let error as MailboxError where error.kind == .trust {
@@ -98,7 +100,7 @@ extension ServerRun {
             return
         }
         try audit(
-            "enrolment-approved", subject: record.id.hex, detail: "\(record.name) \(record.fingerprint)",
+            "enrolment-approved", subject: record.id.hex, detail: "\(record.name) \(record.fingerprint)\(recipient)",
             actor: unknownMover)
         records.decide(enrolment: record.id, .approved, now: now)
         try saveRecords()

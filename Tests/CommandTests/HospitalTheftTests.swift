@@ -152,6 +152,32 @@ import Wire
         #expect(try !world.text("S/trust/revoked").contains(try world.key("b").publicKey.openSSHLine))
     }
 
+    /// Whoever has the key can have models encrypted to himself: that its fingerprint is the right one says nothing.
+    @Test func anotherAgeRecipientUnderTheSameKeyIsSaidPlainly() throws {
+        let world = try World.enrolled()
+        let stolen = AgeIdentity.generate().recipient.description
+        let own = try AgeIdentity(identityFile: try world.bytes("b/identity/age.txt")).recipient.description
+        func ask(_ recipient: String, _ seq: Int64) throws -> String {
+            try world.forge(
+                "S/enrolments/approved/ENR-2-hospital-b.tar", key: try world.key("b"), to: "S/inbox/enrol-\(seq).tar"
+            ) { manifest, payload in
+                manifest.seq = seq
+                payload = payload.map { name, bytes in
+                    (name, Array(String(decoding: bytes, as: UTF8.self).replacing(own, with: recipient).utf8))
+                }
+            }
+            return try world.serve().output
+        }
+        #expect(try ask(own, 50).contains("approving it changes nothing"))
+        let told = try ask(stolen, 51)
+        #expect(told.contains("approving this REPLACES ITS AGE RECIPIENT"), "\(told)")
+        #expect(told.contains("old recipient  \(own)") && told.contains("new recipient  \(stolen)"), "\(told)")
+        #expect(!told.contains("compare the key's fingerprint by telephone"), "\(told)")
+        #expect(try world.text("S/enrolments/PENDING.txt").contains("REPLACES ITS AGE RECIPIENT"))
+        try world.approveEnrolments()
+        #expect(try world.text("S/audit/audit.jsonl").contains("; age recipient \(stolen) in place of \(own)"))
+    }
+
     // MARK: room
 
     // MARK: alarms
