@@ -101,7 +101,11 @@ extension ServerRun {
         }
         let waiting = records.enrolments.count { $0.status == .pending }
         guard records.enrolment(delivery.id) != nil || waiting < DeskLimits.pendingEnrolments else {
-            throw FederationError(.notAllowed, "\(waiting) enrolments wait already; decide about these first")
+            // Anybody can fill the desk: what comes then is not judged, and has its turn once there is room.
+            let reason = "\(waiting) enrolments wait already; decide about these first"
+            let line = "an enrolment of \(enrolment.name) waits: \(reason)"
+            if !delivery.wasHeld, mailbox.tellsOfStranger(isNew: true) { attention(line) } else { detail(line) }
+            return try mailbox.commit(delivery, .held(reason), isAcknowledged: false)
         }
         records.add(
             enrolment: enrolment, id: delivery.id, fingerprint: delivery.signer.fingerprint, received: now)

@@ -178,6 +178,47 @@ import Wire
         #expect(try world.text("S/audit/audit.jsonl").contains("; age recipient \(stolen) in place of \(own)"))
     }
 
+    /// Strangers fill the desk: the hospital that comes back waits for room, and is not refused for good.
+    @Test func anEnrolmentWaitsForRoomOnTheDesk() throws {
+        let world = try World.enrolled()
+        func change(_ body: (inout [JSONValue]) -> Void) throws {
+            guard
+                case .object(var fields) = try StrictJSON.parse(
+                    try world.bytes("S/requests/records.json"), maximumBytes: 1 << 20),
+                case .array(var records)? = fields["enrolments"]
+            else { throw TestTrouble("records.json has no enrolment") }
+            body(&records)
+            fields["enrolments"] = .array(records)
+            try world.write(
+                String(decoding: StrictJSON.serialize(.object(fields)), as: UTF8.self), to: "S/requests/records.json")
+        }
+        try change { records in
+            guard case .object(var entry)? = records.first else { return }
+            for number in 1...200 {
+                entry["number"] = .integer(Int64(3 + number))
+                entry["name"] = .string("stranger-\(number)")
+                entry["status"] = "pending"
+                entry["id"] = .string(SHA256Hash.digest(of: Array("\(number)".utf8)).hex)
+                records.append(.object(entry))
+            }
+        }
+        try world.succeed("server", "revoke", "hospital-b", "--reason", "stolen", "--home", "S")
+        try world.succeed("key", "rotate", "--lost", "--home", "b")
+        try world.answer("b")
+        let told = try world.serve()
+        #expect(told.output.contains("an enrolment of hospital-b waits: 200 enrolments wait already"), "\(told)")
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+        try change { records in
+            guard case .object(var entry)? = records.last else { return }
+            entry["status"] = "rejected"
+            records[records.count - 1] = .object(entry)
+        }
+        try world.serve()
+        #expect(world.names("S/enrolments/pending") == ["ENR-204-hospital-b.tar"])
+        try world.approveEnrolments()
+        #expect(try world.trusted("hospital-b", at: "S") == [try world.fingerprint("b")])
+    }
+
     // MARK: room
 
     // MARK: alarms
