@@ -238,6 +238,7 @@ extension ServerRun {
         case .reject(let reason): return try refuse(delivery, reason.rawValue)
         }
         guard let session else { return }
+        let before = session.round?.update(of: manifest.sender)?.bundle
         if isOfAnEarlierRequest(manifest, in: session) {
             let effect = SessionEffect.updateIgnored(manifest.sender, reason: "it answers a request that is over")
             try audit("session", subject: session.id.hex, detail: "\(effect); bundle \(delivery.id)")
@@ -253,6 +254,7 @@ extension ServerRun {
             try apply(.update(update), to: session.id)
             try withdrawAnswersInTheClear(in: session.id, to: manifest.sender, upTo: manifest.round)
             try mailbox.commit(delivery, .accepted)
+            try clearUnused([before, delivery.id], of: manifest)
         } catch {
             guard isFaultOfContent(error) else { throw error }
             // The session's words go into the audit, and with the round's report to every hospital.
@@ -375,6 +377,24 @@ extension Envelope {
     }
 }
 
+extension ServerRun {
+    /// The archive keeps the update of a hospital that counts in a round, and of the others the first few, for whoever wants
+    /// to know what came: no hospital fills the disk with models that nobody averages. What contradicts another bundle stays.
+    ///
+    /// - Parameter updates: those that may count no more.
+    private func clearUnused(_ updates: [Digest?], of manifest: Manifest) throws {
+        let client = manifest.sender
+        let used = session(manifest.session)?.round?.update(of: client)?.bundle
+        let unused = updates.compactMap(\.self).filter { $0 != used }
+        guard !unused.isEmpty,
+            mailbox.acceptedUpdates(of: client, session: manifest.session, round: manifest.round)
+                > DeskLimits.updatesPerRound
+        else { return }
+        let evidence = Set(mailbox.equivocations.map(\.first))
+        for id in unused where !evidence.contains(id) { try files.remove(home.archived(id)) }
+    }
+}
+
 /// How much may wait for a person, so that nobody floods the desks.
 private enum DeskLimits {
     static let pendingEnrolments = 200
@@ -385,6 +405,8 @@ private enum DeskLimits {
     static let requestDays: Int64 = 180
     /// How many refused requests of one hospital are answered at a time.
     static let refusalsTold = 20
+    /// How many updates of one hospital in one round the archive keeps, with the one that counts.
+    static let updatesPerRound = 9
     /// As they are recorded. What all hospitals ask together must be read again.
     static let requestBytesPerClient = 1 << 20
 }

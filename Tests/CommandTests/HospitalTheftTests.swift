@@ -221,5 +221,24 @@ import Wire
 
     // MARK: room
 
+    @Test func updatesThatDoNotCountFillNoDisk() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        for home in World.everybody { try world.visit(home) }
+        let update = try world.update("b")
+        let before = world.names("S/archive").count
+        for number in 1...14 {
+            try world.forge(update, key: try world.key("b"), to: "S/inbox/update-\(number).tar.age") { manifest, _ in
+                manifest.seq = Int64(100 + number)
+            }
+        }
+        try world.serve()
+        #expect(world.names("S/archive").count == before + 9)
+        for home in ["a", "c"] { try world.answer(home) }
+        try world.serve()
+        #expect(try world.session("spring")["state"].text == "finished")
+        try world.succeed("server", "verify", "spring", "--home", "S")
+    }
+
     // MARK: alarms
 }
