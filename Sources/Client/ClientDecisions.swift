@@ -190,7 +190,7 @@ extension ClientState {
     }
 
     /// The answer names the request, or the bundle that took it back.
-    private func withdrawnRequest(by decision: Decision) -> OwnRequest? {
+    func withdrawnRequest(by decision: Decision) -> OwnRequest? {
         request(decision.about) ?? requests.first { $0.withdrawal == decision.about }
             // Of what was taken back before its bundle was noted here.
             ?? requests.last { $0.status == .withdrawing && $0.withdrawal == nil && $0.session == decision.session }

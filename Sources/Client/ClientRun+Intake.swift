@@ -130,6 +130,7 @@ extension ClientRun {
         try takeKeyDecision(decision, delivery)
         // Revoked by what this very run brought.
         forgetRevoked()
+        try tellStrangeAnswer(decision, from: delivery.sender)
         let notices = state.apply(
             decision, sequence: delivery.manifest.seq, server: delivery.sender, signer: delivery.signer.fingerprint,
             enrolment: currentEnrolment, asksConsent: configuration.consent == .ask)

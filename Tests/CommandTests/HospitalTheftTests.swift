@@ -241,4 +241,49 @@ import Wire
     }
 
     // MARK: alarms
+
+    /// The server's answers are signed proof that somebody else uses the key.
+    @Test func answersToWhatWasNeverSentAreToldOnce() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 2)
+        try world.visit("b")
+        try world.shell("cp -a b thief")
+        // He asks for a session of his own, and leaves the one that goes on.
+        try world.succeed("client", "request", "--home", "thief", "--rounds", "1")
+        try world.answer("thief")
+        try world.serve()
+        try world.shell("mv S/requests/pending/*.tar S/requests/approved/")
+        try world.serve()
+        let alarm = "is not known here: this home was restored from a backup, or its key is used elsewhere too"
+        let told = try world.visit("b")
+        #expect(told.output.contains(alarm) || told.output.contains("that this home does not know of"), "\(told)")
+        let joined = try #require(try world.status("b")["requests"][0]["id"].text)
+        try world.succeed("client", "withdraw", joined, "--home", "thief")
+        try world.answer("thief")
+        try world.serve()
+        let second = try world.visit("b")
+        #expect(second.output.contains("a withdrawal, which others have from here, \(alarm)"), "\(second)")
+        world.advance(days: 1)
+        #expect(try !world.visit("b").output.contains("is used elsewhere too"))
+        #expect(try !world.visit("a").output.contains("is used elsewhere too"))
+    }
+
+    @Test func aRequestThatSomebodyElseTookBackIsTold() throws {
+        let world = try World.enrolled()
+        try world.request(["b"])
+        try world.shell("cp -a b thief")
+        try world.succeed("client", "withdraw", "--home", "thief")
+        try world.answer("thief")
+        try world.serve()
+        let told = try world.visit("b")
+        #expect(told.output.contains("was taken back, which this home did not do"), "\(told)")
+        #expect(try !world.visit("b").output.contains("was taken back"))
+        // Who takes it back himself is told nothing of the kind.
+        try world.request(["a"])
+        try world.succeed("client", "withdraw", "--home", "a")
+        try world.answer("a")
+        try world.serve()
+        let own = try world.visit("a")
+        #expect(own.output.contains("request withdrawn") && !own.output.contains("did not do"), "\(own)")
+    }
 }
