@@ -40,6 +40,10 @@ extension ClientState {
             }
             let isNew = conclude(decision.about, as: .rejected, decision, signer)
             notices = isNew ? [.requestRejected(decision.reason)] : []
+        case .withdrawn where decision.subject == .session:
+            // A new home under an old name is not told of what the one before has sent.
+            guard let session = decision.session, !requests.isEmpty else { return [] }
+            return [.updateDisowned(session, reason: decision.reason)]
         case .withdrawn:
             notices =
                 withdrawnRequest(by: decision).map { conclude($0.id, as: .withdrawn, decision, signer) } ?? false
@@ -207,7 +211,7 @@ extension ClientState {
     }
 
     /// The answer names the request, or the bundle that took it back.
-    private func withdrawnRequest(by decision: Decision) -> OwnRequest? {
+    func withdrawnRequest(by decision: Decision) -> OwnRequest? {
         request(decision.about) ?? requests.first { $0.withdrawal == decision.about }
             // Of what was taken back before its bundle was noted here.
             ?? requests.last { $0.status == .withdrawing && $0.withdrawal == nil && $0.session == decision.session }

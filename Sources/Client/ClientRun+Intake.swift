@@ -130,10 +130,12 @@ extension ClientRun {
         try takeKeyDecision(decision, delivery)
         // Revoked by what this very run brought.
         forgetRevoked()
+        try tellStrangeAnswer(decision, from: delivery.sender)
         let notices = state.apply(
             decision, sequence: delivery.manifest.seq, server: delivery.sender, signer: delivery.signer.fingerprint,
             enrolment: currentEnrolment, asksConsent: configuration.consent == .ask)
         for case .planWaits(let session) in notices { try clearPlans(of: session.id) }
+        for case .updateDisowned(let session, _) in notices { trainAgain(session, after: decision.about, delivery) }
         try say(notices, from: delivery)
         try saveState()
         try mailbox.commit(delivery, .accepted)

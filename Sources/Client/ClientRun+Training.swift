@@ -198,10 +198,32 @@ extension ClientRun {
             // What was sent after a false global is an update of another model.
             key += "/\(session.global.model)" + (session.frozen.map { "/\($0)" } ?? "")
         }
+        key += session.disownedUpdate.map { "/after-\($0)" } ?? ""
         guard let request = session.request, state.requests.count(where: { $0.session == session.id }) > 1 else {
             return key
         }
         return "\(key)/\(request)"
+    }
+
+    /// The server has taken an update out of the open round, since its key is revoked: it may have been this hospital's own, or
+    /// have kept that one out. One that is on its way still is to be taken, and nothing is trained for it.
+    ///
+    /// - Parameter disowned: the update that counts no more.
+    func trainAgain(_ id: RandomID, after disowned: Digest, _ delivery: VerifiedDelivery) {
+        guard let session = state.session(id), session.ended == nil, !session.global.isFinal,
+            session.answeredRound == session.global.round
+        else { return }
+        let own = mailbox.outgoing.last {
+            $0.kind == .update && $0.session == id && $0.round == session.answeredRound
+        }
+        guard let own, own.isRetired || own.isAcknowledged,
+            // A word of before it was made is about another one.
+            own.id == disowned || own.created <= delivery.manifest.created
+        else { return }
+        state.change(session: id) { session in
+            session.disownedUpdate = own.id
+            session.answeredRound = session.global.round - 1
+        }
     }
 
     /// An update whose bundle was recorded before a kill is published by the mailbox; only the state lags behind.

@@ -42,6 +42,8 @@ package struct ClientSession: Equatable, Sendable {
     var endedBy: Speaker = .here
     /// Whether a false global was taken, so that the number of a round does not tell which model an update is of.
     package internal(set) var hadFalseGlobal = false
+    /// The update that the round was answered with before the server said that it counts no more.
+    package internal(set) var disownedUpdate: Digest?
 
     /// The round that this hospital has to train now; nil while there is nothing to do.
     package var roundToTrain: Int? {

@@ -131,6 +131,7 @@ extension ClientSession {
             "frozen": frozen.map { .string($0.hex) } ?? .null,
             "answered_round": .integer(Int64(answeredRound)), "ended": ended.map { .string($0) } ?? .null,
             "ended_by": .speaker(endedBy), "had_false_global": .bool(hadFalseGlobal),
+            "disowned_update": disownedUpdate.map { .string($0.hex) } ?? .null,
         ]
     }
 
@@ -154,6 +155,7 @@ extension ClientSession {
         ended = try entry.optionalString("ended")
         endedBy = try entry.speaker("ended_by")
         hadFalseGlobal = entry.has("had_false_global") ? try entry.bool("had_false_global") : false
+        disownedUpdate = entry.has("disowned_update") ? try entry.optionalDigest("disowned_update") : nil
     }
 }
 

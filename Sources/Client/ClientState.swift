@@ -121,6 +121,8 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
     case notCounted(RandomID, round: Int, reason: String)
     /// What the hospital has to mend, before the round closes.
     case updateRefused(RandomID, reason: String)
+    /// Taken, and counts no more: the key that signed it is revoked since.
+    case updateDisowned(RandomID, reason: String)
     case excluded(RandomID, reason: String)
     case readmitted(RandomID)
     case sessionEnded(RandomID, reason: String)
@@ -143,6 +145,8 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
             "session \(session.short): the update of round \(round) was not counted" + suffix(reason)
         case .updateRefused(let session, let reason):
             "session \(session.short): the server did not take this hospital's update" + suffix(reason)
+        case .updateDisowned(let session, let reason):
+            "session \(session.short): an update in this hospital's name counts no more" + suffix(reason)
         case .excluded(let session, let reason):
             "session \(session.short): the server has excluded this hospital" + suffix(reason)
         case .readmitted(let session): "session \(session.short): the server has readmitted this hospital"
@@ -156,7 +160,7 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
     package var needsAttention: Bool {
         switch self {
         case .enrolmentRejected, .requestRejected, .planWaits, .sessionEnded, .versionOffered, .notCounted, .excluded,
-            .sessionResumed, .updateRefused:
+            .sessionResumed, .updateRefused, .updateDisowned:
             true
         // Whoever was told of the exclusion would call for nothing.
         case .readmitted: true

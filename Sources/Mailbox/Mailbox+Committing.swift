@@ -73,6 +73,12 @@ extension Mailbox {
     /// One party cannot fill the disk with bundles that wait.
     private func bounded(_ verdict: Verdict, for delivery: VerifiedDelivery) throws(MailboxError) -> Verdict {
         guard case .held = verdict, ledger.held[delivery.id] == nil else { return verdict }
+        if delivery.manifest.kind == .enrol {
+            let strangers = ledger.held.values.count { $0.kind == .enrol }
+            guard strangers < HoldingLimits.enrolments else {
+                return .rejected("\(strangers) enrolments wait for room already")
+            }
+        }
         let waiting = ledger.held.values.filter { $0.fingerprint == delivery.signer.fingerprint }
         guard waiting.count < HoldingLimits.earlyPerKey else {
             return .rejected("\(waiting.count) early bundles of \(delivery.sender) wait already")

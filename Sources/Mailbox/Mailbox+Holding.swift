@@ -112,6 +112,8 @@ enum HoldingLimits {
     /// Of a known party.
     static let earlyPerKey = 64
     static let earlyBytesPerKey: Int64 = 8 << 30
+    /// Of all keys together: anybody can make as many keys as he likes.
+    static let enrolments = 64
     /// Of all strangers together.
     static let bytes: Int64 = 2 << 30
     /// How many times the room that is for what is still to be fetched there is for what lies here already: half of the disk.

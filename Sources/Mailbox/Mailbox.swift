@@ -165,6 +165,13 @@ package final class Mailbox {
         ledger.incoming.values.contains { $0.signer == fingerprint && $0.kind != .enrol }
             || ledger.held.values.contains { $0.fingerprint == fingerprint && $0.kind != .enrol }
     }
+    /// How many updates of a party in a round were accepted, within the time that is remembered.
+    package func acceptedUpdates(of sender: PartyName, session: RandomID, round: Int) -> Int {
+        ledger.incoming.values.count {
+            $0.kind == .update && $0.sender == sender && $0.session == session && $0.round == round
+                && $0.outcome == .accepted
+        }
+    }
     /// Alarms that nobody has settled yet; to be told to the sessions in each run.
     package var equivocations: [Equivocation] { ledger.equivocations }
     /// What waits for an enrolment or a session.

@@ -46,6 +46,8 @@ package struct DeskRecords: Equatable, Sendable {
         package let request: TrainingRequest
         package let received: Timestamp
         package let expires: Timestamp
+        /// Fingerprint of the key that signed it; nil in records of before it was noted.
+        package let signer: String?
         package internal(set) var status: Status
         package internal(set) var reason: String
         /// The newest decision's time; nil before the first.
@@ -89,6 +91,7 @@ package struct DeskRecords: Equatable, Sendable {
     /// - Parameter number: is kept if it is free: the file on the desk carries it.
     mutating func add(
         request: TrainingRequest, id: Digest, client: PartyName, received: Timestamp, expires: Timestamp,
+        signer: String,
         number wanted: Int? = nil
     ) {
         guard self.request(id) == nil else { return }
@@ -96,7 +99,7 @@ package struct DeskRecords: Equatable, Sendable {
         requests.append(
             RequestRecord(
                 id: id, number: number, client: client, request: request, received: received, expires: expires,
-                status: .pending, reason: "", decided: nil, session: nil))
+                signer: signer, status: .pending, reason: "", decided: nil, session: nil))
     }
 
     mutating func add(
@@ -169,7 +172,7 @@ extension DeskRecords {
                         "received": .string(record.received.rfc3339), "expires": .string(record.expires.rfc3339),
                         "status": .string(record.status.rawValue), "reason": .string(record.reason),
                         "session": record.session.map { .string($0.hex) } ?? .null,
-                        "dropped": .bool(record.isDropped),
+                        "dropped": .bool(record.isDropped), "signer": record.signer.map { .string($0) } ?? .null,
                         "decided": record.decided.map { .string($0.rfc3339) } ?? .null,
                     ]
                 }),
@@ -198,7 +201,8 @@ extension DeskRecords {
                 id: try entry.digest("id"), number: Int(try entry.integer("number", in: 1...Int64(Int32.max))),
                 client: try entry.partyName("client"),
                 request: try TrainingRequest(json: try entry.value("request"), context: "\(context): request"),
-                received: try entry.time("received"), expires: try entry.time("expires"), status: try entry.status(),
+                received: try entry.time("received"), expires: try entry.time("expires"),
+                signer: entry.has("signer") ? try entry.optionalString("signer") : nil, status: try entry.status(),
                 reason: try entry.string("reason"), decided: try entry.optionalTime("decided"),
                 session: try entry.optionalRandomID("session"),
                 isDropped: try entry.optionalBool("dropped") ?? false)

@@ -56,6 +56,8 @@ extension ServerRun {
     }
 
     package func readmit(_ client: PartyName, to session: String, actor: String) throws {
+        // Whoever is readmitted is sent the global again where it has no update in the round.
+        try disownUpdates(in: try self.session(named: session))
         let found = try self.session(named: session)
         guard isBelieved(client) else {
             throw ServerError(
@@ -150,6 +152,11 @@ extension ServerRun {
         }
         guard record.status == .pending else {
             throw ServerError(.notAllowed, "\(record.label) is \(record.status.rawValue) already")
+        }
+        if let signer = revokedSigner(of: record) {
+            throw ServerError(
+                .notAllowed, "\(record.label) was signed by \(signer), which is revoked",
+                hint: "ask the hospital for a new request")
         }
         guard now <= record.expires else {
             throw ServerError(

@@ -40,7 +40,7 @@ extension ServerRun {
         guard bundles.isEmpty else { return "; bundles " + bundles.map { "\($0)" }.joined(separator: " and ") }
         switch event {
         case .update(let update): return "; bundle \(update.bundle)"
-        case .refuse(_, _, let bundle, _), .withdraw(_, let bundle): return "; bundle \(bundle)"
+        case .refuse(_, _, let bundle, _), .withdraw(_, let bundle), .disown(_, let bundle): return "; bundle \(bundle)"
         case .join(_, let request, _): return "; request \(request)"
         case .equivocation(let client), .exclude(let client, _), .readmit(let client), .drop(let client, _),
             .reissue(let client):

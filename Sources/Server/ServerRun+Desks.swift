@@ -11,11 +11,13 @@ import Wire
 extension ServerRun {
     func readDesks() throws {
         try readEnrolments()
+        // An approval may have revoked a key. Before requests are approved, and what the new key signed is taken in.
+        try takeBackWhatRevokedKeysSigned()
         try readRequests()
         try saveRecords()
     }
 
-    private func look(at desk: Desk, only: DeskState? = nil) throws -> DeskScan {
+    func look(at desk: Desk, only: DeskState? = nil) throws -> DeskScan {
         let scan = try desk.scan(only: only, isDecided: records.isDecided, isAccepted: isKnown)
         for line in scan.refusals { announce("desk-\(line)", line) }
         return scan
@@ -77,6 +79,7 @@ extension ServerRun {
     private func enrol(_ record: DeskRecords.EnrolmentRecord, _ item: DeskItem) throws {
         let enrolment = try Enrolment(
             decoding: try item.bundle.payload(Enrolment.fileName, limit: FederationLimits.messageBytes))
+        if record.status == .pending, try rejectIfRevoked(record, item.bundle) { return }
         // The hospital keeps no key that it could not change to: it would neither hear of this nor sign with it, and the key
         // that it has would end.
         if record.status == .rejected, !mailbox.hasHeard(from: item.bundle.signer.fingerprint),
@@ -88,6 +91,8 @@ extension ServerRun {
                     + "one that it has; ask \(record.name) for a new 'key rotate'")
             return
         }
+        // Found out before it is made.
+        let recipient = recipientChange(by: enrolment).map { "; age recipient \($0.new) in place of \($0.old)" } ?? ""
         do {
             try believe(enrolment, item, isAgain: record.status == .rejected && record.wasApproved)
         } catch let error as MailboxError where error.kind == .trust {
@@ -95,7 +100,7 @@ extension ServerRun {
             return
         }
         try audit(
-            "enrolment-approved", subject: record.id.hex, detail: "\(record.name) \(record.fingerprint)",
+            "enrolment-approved", subject: record.id.hex, detail: "\(record.name) \(record.fingerprint)\(recipient)",
             actor: unknownMover)
         records.decide(enrolment: record.id, .approved, now: now)
         try saveRecords()

@@ -39,8 +39,12 @@ extension ServerRun {
     /// What the admin has to know of an enrolment, beside its key.
     func lines(of item: DeskItem, _ record: DeskRecords.EnrolmentRecord) throws -> [String] {
         var lines: [String] = []
+        let isKnown = mailbox.trust.party(record.name)?.keys.contains(item.bundle.signer) == true
         if isTaken(record.name, beside: item.bundle.signer) {
             lines += try linesOfTakenName(item, record)
+            if isKnown { lines += try linesOfKnownKey(item, record) }
+        } else if isKnown {
+            lines += try linesOfKnownKey(item, record)
         } else {
             lines.append("wants to be enrolled; compare the key's fingerprint by telephone")
         }
@@ -53,6 +57,32 @@ extension ServerRun {
             lines.append("!! or under a key that is revoked; do not approve before that is understood")
         }
         return lines
+    }
+
+    /// The key says nothing here: it is the one that is believed, and whoever else has it can ask for this.
+    private func linesOfKnownKey(_ item: DeskItem, _ record: DeskRecords.EnrolmentRecord) throws -> [String] {
+        let name = record.name
+        let enrolment = try Enrolment(
+            decoding: try item.bundle.payload(Enrolment.fileName, limit: FederationLimits.askBytes))
+        guard let change = recipientChange(by: enrolment) else {
+            return [
+                "\(name) IS ENROLLED WITH THIS KEY already, and has this age recipient: approving it changes nothing"
+            ]
+        }
+        return [
+            "!! \(name) IS ENROLLED WITH THIS KEY already: approving this REPLACES ITS AGE RECIPIENT, to which models are",
+            "!! encrypted from then on",
+            "!!   old recipient  \(change.old)", "!!   new recipient  \(change.new)",
+            "!! WHOEVER HAS THE KEY CAN ASK FOR THIS, and comparing its fingerprint says nothing: call \(name) under a number",
+            "!! that you had before, and compare the new recipient, as 'consilium key show' prints it there; else reject it",
+        ]
+    }
+
+    /// To whom else bundles for this party would be encrypted from the approval on; nil where that stays as it is.
+    func recipientChange(by enrolment: Enrolment) -> (old: String, new: String)? {
+        guard let old = mailbox.trust.party(enrolment.name)?.ageRecipient?.description, old != enrolment.ageRecipient
+        else { return nil }
+        return (old, enrolment.ageRecipient)
     }
 
     /// Whether another key than this one is or was that party's, though its enrolment may be rejected by now.
@@ -74,7 +104,8 @@ extension ServerRun {
             return [
                 "\(name) changes its key; the new one is signed by the key that is trusted now:",
                 "  old key  \(key.fingerprint)", "  new key  \(record.fingerprint)",
-                "both hold for \(KeyRotation.overlapDays) days after the approval; call \(name) if nobody told you of it",
+            ] + (recipientChange(by: enrolment).map { ["  new age recipient  \($0.new)"] } ?? []) + [
+                "both hold for \(KeyRotation.overlapDays) days after the approval; call \(name) if nobody told you of it"
             ]
         }
         var lines = [

@@ -44,6 +44,7 @@ extension ServerRun {
             }
         } catch {
             guard isFaultOfContent(error) else { throw error }
+            if delivery.manifest.kind == .request { try answerRefused(delivery, "\(error)") }
             try refuse(delivery, "\(error)", record: (error as? PayloadObjection)?.record)
         }
         try noteAcknowledgements(of: delivery)
@@ -93,10 +94,18 @@ extension ServerRun {
         if let end = enrolment.validUntil, end <= delivery.manifest.created {
             throw FederationError(.malformed, "its key would end before the enrolment was made")
         }
-        _ = try vouching(in: delivery.bundle, for: enrolment)
+        if let key = try revokedVoucher(in: delivery.bundle, for: enrolment) {
+            throw FederationError(
+                .notAllowed,
+                "it is signed by \(key.fingerprint), which is revoked; 'key rotate --lost' there enrols without that")
+        }
         let waiting = records.enrolments.count { $0.status == .pending }
         guard records.enrolment(delivery.id) != nil || waiting < DeskLimits.pendingEnrolments else {
-            throw FederationError(.notAllowed, "\(waiting) enrolments wait already; decide about these first")
+            // Anybody can fill the desk: what comes then is not judged, and has its turn once there is room.
+            let reason = "\(waiting) enrolments wait already; decide about these first"
+            let line = "an enrolment of \(enrolment.name) waits: \(reason)"
+            if !delivery.wasHeld, mailbox.tellsOfStranger(isNew: true) { attention(line) } else { detail(line) }
+            return try mailbox.commit(delivery, .held(reason), isAcknowledged: false)
         }
         records.add(
             enrolment: enrolment, id: delivery.id, fingerprint: delivery.signer.fingerprint, received: now)
@@ -108,6 +117,16 @@ extension ServerRun {
     }
 
     private func takeRequest(_ delivery: VerifiedDelivery) throws {
+        let manifest = delivery.manifest
+        // Its hospital asks anew, and goes by the answer that it has.
+        guard mailbox.sent(key: Self.refusalKey(delivery)) == nil else {
+            throw FederationError(.notAllowed, "it was refused before")
+        }
+        guard manifest.expires <= manifest.created.adding(days: DeskLimits.requestDays) else {
+            throw FederationError(
+                .malformed,
+                "it expires on \(manifest.expires.rfc3339), more than \(DeskLimits.requestDays) days after it was made")
+        }
         let request = try TrainingRequest(
             decoding: try delivery.bundle.payload(TrainingRequest.fileName, limit: FederationLimits.askBytes))
         guard request.pictureCount > 0 else {
@@ -127,7 +146,7 @@ extension ServerRun {
         if records.request(delivery.id) == nil { try makeRoom(for: request, of: delivery.sender) }
         records.add(
             request: request, id: delivery.id, client: delivery.sender, received: now,
-            expires: delivery.manifest.expires)
+            expires: manifest.expires, signer: delivery.signer.fingerprint)
         guard let record = records.request(delivery.id) else { return }
         try saveRecords()
         if record.status == .pending { try layOnDesk(delivery, on: .requests(home), name: record.deskName) }
@@ -135,8 +154,27 @@ extension ServerRun {
         try mailbox.commit(delivery, .accepted)
     }
 
+    /// A hospital whose request is not even laid on the desk would wait for an answer for ever. So many are told: who floods
+    /// the desk need not hear of each.
+    private func answerRefused(_ delivery: VerifiedDelivery, _ reason: String) throws {
+        let (key, client) = (Self.refusalKey(delivery), delivery.sender)
+        let told = mailbox.outgoing.count { $0.key.hasPrefix(Self.refusals(of: client)) && !$0.isRetired }
+        guard mailbox.sent(key: key) != nil || told < DeskLimits.refusalsTold else { return }
+        try isolated("decision for \(client)") {
+            try send(
+                Decision(subject: .request, about: delivery.id, verdict: .rejected, reason: reason), key: key,
+                to: client)
+        }
+    }
+
+    private static func refusals(of client: PartyName) -> String { "request-refused/\(client)/" }
+    private static func refusalKey(_ delivery: VerifiedDelivery) -> String {
+        "\(refusals(of: delivery.sender))\(delivery.id)"
+    }
+
     /// What a hospital asks for and takes back must not make the records grow without end. Those are forgotten of which
-    /// nothing can come any more: decided, expired, their file away from the desk, their session over.
+    /// nothing can come any more: decided and answered, or expired, or signed by a key that is revoked; their file away from
+    /// the desk, their session over. That the bundle was taken the mailbox remembers until some time after its expiry.
     private func makeRoom(for request: TrainingRequest, of client: PartyName) throws {
         let own = records.requests.filter { $0.client == client }
         var count = own.count
@@ -151,8 +189,9 @@ extension ServerRun {
         try scan.requireWhole()
         let onDesk = Set(scan.items.map(\.id))
         let past = own.filter { record in
-            record.status != .pending && now > record.expires && !onDesk.contains(record.id)
+            record.status != .pending && !onDesk.contains(record.id)
                 && record.session.flatMap { session($0) }?.isOver ?? true
+                && (now > record.expires || isAnswered(record) || revokedSigner(of: record) != nil)
         }
         var forgotten: Set<Digest> = []
         // Half of it at once: not every request that comes then has to look at the whole desk.
@@ -165,7 +204,8 @@ extension ServerRun {
         guard !isFull() else {
             throw FederationError(
                 .notAllowed,
-                "\(own.count) requests of \(client) are remembered, and too few of them have expired and left the desk")
+                "\(own.count) requests of \(client) are remembered, and too few of them are over and have left the desk"
+            )
         }
         records.forget(requests: forgotten)
     }
@@ -198,6 +238,7 @@ extension ServerRun {
         case .reject(let reason): return try refuse(delivery, reason.rawValue)
         }
         guard let session else { return }
+        let before = session.round?.update(of: manifest.sender)?.bundle
         if isOfAnEarlierRequest(manifest, in: session) {
             let effect = SessionEffect.updateIgnored(manifest.sender, reason: "it answers a request that is over")
             try audit("session", subject: session.id.hex, detail: "\(effect); bundle \(delivery.id)")
@@ -213,6 +254,7 @@ extension ServerRun {
             try apply(.update(update), to: session.id)
             try withdrawAnswersInTheClear(in: session.id, to: manifest.sender, upTo: manifest.round)
             try mailbox.commit(delivery, .accepted)
+            try clearUnused([before, delivery.id], of: manifest)
         } catch {
             guard isFaultOfContent(error) else { throw error }
             // The session's words go into the audit, and with the round's report to every hospital.
@@ -255,7 +297,7 @@ extension ServerRun {
         }
         return ReceivedUpdate(
             client: manifest.sender, bundle: delivery.id, round: manifest.round, sequence: manifest.seq,
-            weights: weights, weight: weight, metrics: metrics)
+            weights: weights, weight: weight, metrics: metrics, signer: delivery.signer.fingerprint)
     }
 
     private func takeWithdrawal(_ delivery: VerifiedDelivery) throws {
@@ -335,12 +377,36 @@ extension Envelope {
     }
 }
 
+extension ServerRun {
+    /// The archive keeps the update of a hospital that counts in a round, and of the others the first few, for whoever wants
+    /// to know what came: no hospital fills the disk with models that nobody averages. What contradicts another bundle stays.
+    ///
+    /// - Parameter updates: those that may count no more.
+    private func clearUnused(_ updates: [Digest?], of manifest: Manifest) throws {
+        let client = manifest.sender
+        let used = session(manifest.session)?.round?.update(of: client)?.bundle
+        let unused = updates.compactMap(\.self).filter { $0 != used }
+        guard !unused.isEmpty,
+            mailbox.acceptedUpdates(of: client, session: manifest.session, round: manifest.round)
+                > DeskLimits.updatesPerRound
+        else { return }
+        let evidence = Set(mailbox.equivocations.map(\.first))
+        for id in unused where !evidence.contains(id) { try files.remove(home.archived(id)) }
+    }
+}
+
 /// How much may wait for a person, so that nobody floods the desks.
 private enum DeskLimits {
     static let pendingEnrolments = 200
     static let pendingRequestsPerClient = 20
     /// Decided ones too.
     static let requestsPerClient = 500
+    /// From a request's making to its expiry: twice what it has usually.
+    static let requestDays: Int64 = 180
+    /// How many refused requests of one hospital are answered at a time.
+    static let refusalsTold = 20
+    /// How many updates of one hospital in one round the archive keeps, with the one that counts.
+    static let updatesPerRound = 9
     /// As they are recorded. What all hospitals ask together must be read again.
     static let requestBytesPerClient = 1 << 20
 }

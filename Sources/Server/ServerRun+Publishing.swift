@@ -88,6 +88,11 @@ extension ServerRun {
         }
     }
 
+    /// Whether a request that led to no session has its answer, which the mailbox brings to its hospital by itself.
+    func isAnswered(_ record: DeskRecords.RequestRecord) -> Bool {
+        record.session == nil && mailbox.sent(key: "request/\(record.id)/\(record.status.rawValue)") != nil
+    }
+
     func send(_ decision: Decision, key: String, to client: PartyName) throws {
         try mailbox.send(
             key: key, kind: .decision, to: [client], session: decision.session ?? .none, request: decision.about,

@@ -30,7 +30,7 @@ extension ServerRun {
                 decoding: try item.bundle.payload(TrainingRequest.fileName, limit: FederationLimits.messageBytes))
             records.add(
                 request: request, id: item.id, client: item.sender, received: now, expires: item.manifest.expires,
-                number: item.deskName?.number)
+                signer: item.bundle.signer.fingerprint, number: item.deskName?.number)
             guard let record = records.request(item.id) else { return }
             if let session = sessions.last(where: { $0[record.client]?.request == item.id }) {
                 records.decide(request: item.id, .approved, now: now)

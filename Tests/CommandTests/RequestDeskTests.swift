@@ -198,6 +198,49 @@ import Wire
     /// Who asks and takes back without end fills up what is remembered of himself, and is heard again when that has expired.
     @Test(arguments: [(count: 500, message: ""), (count: 490, message: String(repeating: "m", count: 2_000))])
     func aHospitalHasSoManyRequestsRemembered(count: Int, message: String) throws {
+        let world = try remembered(count, message: message, status: "approved")
+        let told = try ask(world)
+        #expect(told.output.contains("\(count) requests of hospital-a are remembered"), "\(told)")
+        #expect(world.names("S/requests/pending").isEmpty)
+        // It is not left waiting for an answer.
+        #expect(
+            try world.visit("a").output.contains("request rejected: \(count) requests of hospital-a are remembered"))
+        world.advance(days: 91)
+        _ = try ask(world)
+        #expect(world.names("S/requests/pending") == ["REQ-\(count + 1)-hospital-a.tar"])
+        #expect(try world.json("server", "requests", "--home", "S")["requests"].items.count <= 251)
+    }
+
+    /// Whoever has the hospital's key asks and takes back: that bars its name from nothing.
+    @Test func whatWasTakenBackAndAnsweredTakesNoRoom() throws {
+        let world = try remembered(500, message: "", status: "withdrawn")
+        // They are answered in the first run, and make room from then on.
+        _ = try ask(world)
+        _ = try ask(world)
+        #expect(!world.names("S/requests/pending").isEmpty)
+    }
+
+    @Test func aRequestHoldsForSoLongAtMost() throws {
+        let world = try World.enrolled()
+        try world.succeed("client", "request", "--home", "a", "--rounds", "2")
+        let request = "a/outbox/" + (try #require(world.names("a/outbox", "request").last))
+        try world.forge(request, key: try world.key("a"), to: "S/inbox/long.tar.age") { manifest, _ in
+            manifest.expires = manifest.created.adding(days: 1_460)
+            manifest.seq += 1
+        }
+        let told = try world.serve()
+        #expect(told.output.contains("more than 180 days after it was made"), "\(told)")
+        #expect(world.names("S/requests/pending").isEmpty)
+    }
+
+    private func ask(_ world: World) throws -> Outcome {
+        try world.succeed("client", "request", "--home", "a", "--rounds", "2")
+        try world.answer("a")
+        return try world.serve()
+    }
+
+    /// A server that remembers so many requests of hospital-a.
+    private func remembered(_ count: Int, message: String, status: String) throws -> World {
         let world = try asked()
         try world.succeed("client", "withdraw", "--home", "a")
         try world.answer("a")
@@ -211,8 +254,9 @@ import Wire
         else { throw TestTrouble("records.json has no request") }
         request["message"] = .string(message)
         first["request"] = .object(request)
+        first["status"] = .string(status)
         fields["requests"] = .array(
-            own
+            [.object(first)]
                 + (2...count).map { number in
                     var copy = first
                     copy["number"] = .integer(Int64(number))
@@ -221,17 +265,6 @@ import Wire
                 })
         try world.write(
             String(decoding: StrictJSON.serialize(.object(fields)), as: UTF8.self), to: "S/requests/records.json")
-        func ask() throws -> Outcome {
-            try world.succeed("client", "request", "--home", "a", "--rounds", "2")
-            try world.answer("a")
-            return try world.serve()
-        }
-        let told = try ask()
-        #expect(told.output.contains("\(count) requests of hospital-a are remembered"), "\(told)")
-        #expect(world.names("S/requests/pending").isEmpty)
-        world.advance(days: 91)
-        _ = try ask()
-        #expect(world.names("S/requests/pending") == ["REQ-\(count + 1)-hospital-a.tar"])
-        #expect(try world.json("server", "requests", "--home", "S")["requests"].items.count <= 251)
+        return world
     }
 }

@@ -46,12 +46,13 @@ func metrics(round: Int, examples: Int = 80, global: Scores? = nil, trained: Sco
 }
 
 func update(
-    _ client: String, round: Int, sequence: Int64 = 1, global: Scores? = nil, trained: Scores? = nil
+    _ client: String, round: Int, sequence: Int64 = 1, global: Scores? = nil, trained: Scores? = nil,
+    signer: String? = nil
 ) throws -> ReceivedUpdate {
     ReceivedUpdate(
         client: try party(client), bundle: try digest("\(client) \(round) \(sequence)"), round: round,
         sequence: sequence, weights: try digest("weights \(client) \(round) \(sequence)"), weight: 80,
-        metrics: metrics(round: round, global: global, trained: trained))
+        metrics: metrics(round: round, global: global, trained: trained), signer: signer)
 }
 
 /// A session with the clients a, b, c, ... in its first round.

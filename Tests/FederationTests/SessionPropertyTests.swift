@@ -10,7 +10,10 @@ import Wire
     private func randomEvent(_ session: Session, using generator: inout SplitMix64) throws -> SessionEvent {
         let client = try party(try #require(Self.clients.randomElement(using: &generator)))
         let round = max(1, (session.round?.number ?? 1) + Int.random(in: -1...1, using: &generator))
-        switch Int.random(in: 0..<20, using: &generator) {
+        switch Int.random(in: 0..<21, using: &generator) {
+        case 20:
+            let received = session.round?.received.randomElement(using: &generator)
+            return .disown(client: received?.client ?? client, bundle: try received?.bundle ?? digest("disowned"))
         case 0..<9:
             let share = scores(correct: Int.random(in: 1...40, using: &generator))
             return .update(

@@ -252,6 +252,26 @@ import Wire
         #expect(try names(world.server.quarantine).count == 4 && names(world.server.inbox).isEmpty)
     }
 
+    /// Whoever makes a key for each: what has no room is not settled, and is judged anew when it comes again.
+    @Test func enrolmentsOfStrangersWaitUpToANumber() throws {
+        func lay(_ number: Int, _ key: SigningKey) throws {
+            try world.lay(world.manifest(.enrol, from: "stranger-\(number)"), as: "\(number).tar", key: key)
+        }
+        let keys = (1...65).map { _ in SigningKey.generate() }
+        for (index, key) in keys.enumerated() { try lay(index, key) }
+        var mailbox: Mailbox? = try opened(world.server)
+        for delivery in try #require(mailbox).receive().deliveries {
+            try mailbox?.commit(delivery, .held("200 enrolments wait"), isAcknowledged: false)
+        }
+        #expect(mailbox?.held.count == 64)
+        let left = Set(keys.map(\.publicKey.fingerprint)).subtracting(mailbox?.held.map(\.fingerprint) ?? [])
+        let index = try #require(keys.firstIndex { left == [$0.publicKey.fingerprint] })
+        mailbox = nil
+        try lay(index, keys[index])
+        let again = try opened(world.server).receive().deliveries
+        #expect(again.contains { left == [$0.signer.fingerprint] }, "\(again.count)")
+    }
+
     @Test func aRejectedBundleIsQuarantinedWithItsReasonAndMayComeAgain() throws {
         try world.lay(world.manifest(), as: "r.tar")
         let copy = try content(world.server.inbox.appending("r.tar"))

@@ -1,7 +1,8 @@
 package import Wire
 
 /// `decision.json`: the server's answer to an enrolment, a request or a withdrawal, and its notice of a drop. About a session
-/// it says who is excluded and readmitted, and with ``Verdict/rejected`` that an update was not taken as it came.
+/// it says who is excluded and readmitted, with ``Verdict/rejected`` that an update was not taken as it came, and with
+/// ``Verdict/withdrawn`` that one which was taken counts no more, since the key that signed it is revoked.
 package struct Decision: Message {
     package static let fileName = "decision.json"
 

@@ -13,10 +13,12 @@ package struct ReceivedUpdate: Equatable, Sendable {
     /// Weight in the average: the examples, or less where the plan's bound was exceeded.
     package let weight: Int
     package let metrics: UpdateMetrics
+    /// Fingerprint of the key that signed the bundle; nil in states of before it was noted.
+    package let signer: String?
 
     package init(
         client: PartyName, bundle: Digest, round: Int, sequence: Int64, weights: Digest, weight: Int,
-        metrics: UpdateMetrics
+        metrics: UpdateMetrics, signer: String?
     ) {
         self.client = client
         self.bundle = bundle
@@ -25,6 +27,7 @@ package struct ReceivedUpdate: Equatable, Sendable {
         self.weights = weights
         self.weight = weight
         self.metrics = metrics
+        self.signer = signer
     }
 
     package var counted: CountedUpdate {
@@ -34,11 +37,11 @@ package struct ReceivedUpdate: Equatable, Sendable {
     }
 
     var json: JSONValue {
-        [
+        JSONValue(fields: [
             "client": JSONValue(client), "bundle": JSONValue(bundle), "round": JSONValue(round),
             "sequence": .integer(sequence), "weights": JSONValue(weights), "weight": JSONValue(weight),
-            "metrics": metrics.json,
-        ]
+            "metrics": metrics.json, "signer": signer.map { .string($0) },
+        ])
     }
 
     init(reading object: inout ObjectReader) throws {
@@ -52,6 +55,7 @@ package struct ReceivedUpdate: Equatable, Sendable {
             throw object.problem("metrics", "is missing")
         }
         metrics = read
+        signer = object.has("signer") ? try object.string("signer", maximumLength: 128) : nil
     }
 }
 

@@ -21,6 +21,7 @@ extension Session {
         case .update(let update): return record(update)
         case .refuse(let client, let round, let bundle, let reason):
             return refuse(client, round: round, bundle: bundle, reason: Reason(reason).reason)
+        case .disown(let client, let bundle): return disown(client, bundle)
         case .baseAcknowledged(let client):
             change(client) { $0.hasBase = true }
             return []
@@ -120,7 +121,10 @@ extension Session {
             client, as: .active, Decision(subject: .session, about: known.request, verdict: .readmitted, session: id))
         // It may have missed the global while it was excluded.
         if let round, round.frozen == nil, known.firstRound <= round.number, round.update(of: client) == nil {
-            issueAgain(client)
+            let why = known.decisions.last { $0.verdict == .excluded }?.reason
+            // Else somebody else may have acknowledged what was for it.
+            let isAlone = why == Self.equivocationReason && known.hasBase
+            if isAlone { issueAgain(client) } else { tellAgain(client) }
         }
         return [.readmitted(client)]
     }
@@ -149,13 +153,7 @@ extension Session {
         guard let round, state != .aborted, known.standing == .active, known.firstRound <= round.number else {
             throw FederationError(.notAllowed, "session \(name) has no global for \(client) now")
         }
-        // Whoever lost its model may have lost the decision too, without which it takes no global.
-        let approval = Decision(subject: .request, about: known.request, verdict: .approved, session: id)
-        change(client) { participant in
-            participant.hasBase = false
-            participant.decisions.append(approval)
-        }
-        issueAgain(client)
+        tellAgain(client)
         return [.reissued(client, round: state == .finished ? nil : round.number)]
     }
 
@@ -217,6 +215,18 @@ extension Session {
         for client in holders { change(client) { $0.hasBase = false } }
         let audience = holders.filter { name in round.issues.contains { $0.recipients.contains(name) } }
         if !audience.isEmpty { self.round?.issues.append(OpenRound.Issue(recipients: audience, withBase: true)) }
+    }
+
+    /// All that a client needs to train the open round. Whoever lost its model may have lost the decision too, without which it
+    /// takes no global; and where a thief has acknowledged one, it did not arrive.
+    mutating func tellAgain(_ client: PartyName) {
+        guard let known = self[client] else { return }
+        let approval = Decision(subject: .request, about: known.request, verdict: .approved, session: id)
+        change(client) { participant in
+            participant.hasBase = false
+            participant.decisions.append(approval)
+        }
+        issueAgain(client)
     }
 
     /// One more bundle of the current global, for one client that may lack the others.

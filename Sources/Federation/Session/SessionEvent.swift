@@ -12,6 +12,8 @@ package enum SessionEvent: Equatable, Sendable {
     case update(ReceivedUpdate)
     /// An update of this session that was refused for what it says, never for its freshness.
     case refuse(client: PartyName, round: Int, bundle: Digest, reason: String)
+    /// An update of the open round is not, or may not be, its client's own: the key that signed it is revoked.
+    case disown(client: PartyName, bundle: Digest)
     /// A client has acknowledged a global that carried the frozen tensors.
     case baseAcknowledged(PartyName)
     /// A client has lost its model or its frozen tensors: the current global goes out to it once more, whole.
@@ -94,6 +96,8 @@ package enum SessionEffect: Equatable, Sendable, CustomStringConvertible {
     /// Nothing changed, and why.
     case updateIgnored(PartyName, reason: String)
     case updateRefused(PartyName, round: Int, reason: String)
+    /// It was taken, and the key that signed it is revoked since.
+    case updateDisowned(PartyName, round: Int)
     case closing(round: Int, used: [PartyName], missing: [PartyName])
     case aggregated(round: Int, model: Digest)
     case roundOpened(Int)
@@ -121,6 +125,8 @@ package enum SessionEffect: Equatable, Sendable, CustomStringConvertible {
         case .updateIgnored(let client, let reason): "update of \(client) ignored: \(reason)"
         case .updateRefused(let client, let round, let reason):
             "update of \(client) for round \(round) refused: \(reason)"
+        case .updateDisowned(let client, let round):
+            "update of \(client) for round \(round) counts no more: the key that signed it is revoked"
         case .closing(let round, let used, let missing):
             "round \(round) closes with \(names(used))" + (missing.isEmpty ? "" : ", without \(names(missing))")
         case .aggregated(let round, let model): "round \(round) aggregated into \(model.short)"
@@ -146,7 +152,7 @@ package enum SessionEffect: Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .closing(_, _, let missing): !missing.isEmpty
         // A refused update is told by whoever refused it.
-        case .paused, .excluded, .withdrawn, .trainsAlone, .aborted: true
+        case .paused, .updateDisowned, .excluded, .withdrawn, .trainsAlone, .aborted: true
         default: false
         }
     }

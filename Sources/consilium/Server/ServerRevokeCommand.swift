@@ -5,8 +5,9 @@ struct ServerRevokeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "revoke", abstract: "Believe a hospital's key no more; its sessions go on without it.",
         discussion: """
-            Counts from now on, whenever a bundle says that it was made; what was accepted before stays. A hospital without \
-            another key is excluded from its sessions, as after two bundles with one number, and told. It comes back with a \
+            Counts from now on, whenever a bundle says that it was made; what was accepted before stays, but \
+            for an update in an open round, requests that wait, and enrolments that the key signed or vouches for. A hospital \
+            without another key is excluded from its sessions, as after two bundles with one number, and told. It comes back with a \
             new enrolment that you approve, and 'server readmit'.
 
             EXAMPLES:
