@@ -218,6 +218,7 @@ extension ClientRun {
         // A file that was decided about another plan decides nothing about this one.
         if known != nil { for case .planWaits(let session) in notices { try clearPlans(of: session.id) } }
         try say(notices, from: delivery, update: update)
+        try answerAgain(delivery, issuedBefore: known)
         try saveState()
         if let counted {
             try mailbox.otherSideHas(

@@ -194,7 +194,8 @@ extension ClientRun {
     /// A hospital that left and came back answers a round for its new request, whatever it had answered for the old one.
     private func updateKey(_ session: ClientSession, _ round: Int) -> String {
         // What was sent after a false global is an update of another model.
-        let key = "update/\(session.id)/\(round)" + (session.hadFalseGlobal ? "/\(session.global.model)" : "")
+        var key = "update/\(session.id)/\(round)" + (session.hadFalseGlobal ? "/\(session.global.model)" : "")
+        if let reissue = session.trainedAgainFor { key += "/\(reissue)" }
         guard let request = session.request, state.requests.count(where: { $0.session == session.id }) > 1 else {
             return key
         }

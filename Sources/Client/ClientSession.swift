@@ -40,6 +40,8 @@ package struct ClientSession: Equatable, Sendable {
     var endedBy: Speaker = .here
     /// Whether a false global was taken, so that the number of a round does not tell which model an update is of.
     package internal(set) var hadFalseGlobal = false
+    /// The re-issued global for which the open round, which was answered, is trained once more.
+    package internal(set) var trainedAgainFor: Digest?
 
     /// The round that this hospital has to train now; nil while there is nothing to do.
     package var roundToTrain: Int? {
@@ -65,6 +67,12 @@ package struct ClientSession: Equatable, Sendable {
         self.consent = consent
         answeredRound = min(answeredRound, global.round - 1)
         (ended, endedBy) = (nil, .here)
+    }
+
+    /// The server has issued the answered round again and does not have its update any more.
+    mutating func trainAgain(for reissue: Digest) {
+        trainedAgainFor = reissue
+        answeredRound = min(answeredRound, global.round - 1)
     }
 
     /// Whether it is over for everybody, and not only left by this hospital.
@@ -113,7 +121,7 @@ extension ClientState {
             guard isCorrected || report.round > current.round || (global.isFinal && !current.isFinal) else {
                 return notices
             }
-            sessions[index].global = global
+            (sessions[index].global, sessions[index].trainedAgainFor) = (global, nil)
             if wasFalse { sessions[index].hadFalseGlobal = true }
             if isCorrected { notices += correct(id, from: current, plan, planDigest, asksConsent: asksConsent) }
         } else {

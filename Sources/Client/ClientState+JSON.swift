@@ -126,6 +126,7 @@ extension ClientSession {
             "base_bundle": baseBundle.map { .string($0.hex) } ?? .null,
             "answered_round": .integer(Int64(answeredRound)), "ended": ended.map { .string($0) } ?? .null,
             "ended_by": .speaker(endedBy), "had_false_global": .bool(hadFalseGlobal),
+            "trained_again_for": trainedAgainFor.map { .string($0.hex) } ?? .null,
         ]
     }
 
@@ -147,6 +148,8 @@ extension ClientSession {
         ended = try entry.optionalString("ended")
         endedBy = try entry.speaker("ended_by")
         hadFalseGlobal = entry.has("had_false_global") ? try entry.bool("had_false_global") : false
+        // Noted since servers are restored from backups in the middle of a round.
+        if entry.has("trained_again_for") { trainedAgainFor = try entry.optionalDigest("trained_again_for") }
     }
 }
 
