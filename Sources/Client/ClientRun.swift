@@ -52,6 +52,10 @@ package final class ClientRun: ClientReading, HomeRun {
         }
         let home = home.watchingShares(
             exchange: configuration.exchange.map { FilePath($0) }, patience: configuration.exchangeTimeout)
+        if let exchange = configuration.exchange {
+            try Exchange.requireNoPictures(
+                FilePath(exchange), data: configuration.data.map { FilePath($0) }, of: home)
+        }
         guard let mailbox = try Mailbox.open(home, now: now, encrypts: configuration.encrypt) else { return nil }
         let context = ComputeContext(
             workers: configuration.threads, instructionSet: instructionSet,

@@ -30,6 +30,13 @@ package struct Exchange: Equatable, Sendable {
     /// `outbox` are there; else one folder for each client, which are made as needed.
     package static func detect(_ root: FilePath, home: Home) throws(MailboxError) -> Exchange {
         let path = self.path(root, of: home)
+        let exchange = try layout(of: path, home: home)
+        // After a share that does not answer has said so.
+        try requireNoHome(path, of: home)
+        return exchange
+    }
+
+    private static func layout(of path: FilePath, home: Home) throws(MailboxError) -> Exchange {
         do throws(FileError) {
             let files = home.files
             func isFolder(_ path: FilePath) throws(FileError) -> Bool {

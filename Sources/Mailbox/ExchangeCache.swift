@@ -160,6 +160,7 @@ extension Mailbox {
             // A share that does not answer may still have its folder's state in the system's memory.
             if !cache.isSilent { cache.trouble = nil }
         } catch {
+            guard error.kind != .configuration else { throw error }
             cache.trouble = error.description
             if error.description != known {
                 problems.append("exchange: \(error)")

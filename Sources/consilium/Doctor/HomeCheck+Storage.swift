@@ -27,6 +27,7 @@ extension HomeCheck {
             return (true, "none is configured: bundles are carried by hand")
         }
         let used = ExchangeUse.load(from: home)
+        try Exchange.requireNoPictures(path, data: try home.data(), of: home)
         let exchange = try Exchange.detect(path, home: watched)
         guard let volume = try watched.files.volume(of: exchange.root) else { return (true, "\(exchange.root)") }
         var notes = ["\(exchange.root) is \(volume.type)\(volume.isReadOnly ? ", mounted read-only" : "")"]
