@@ -136,8 +136,8 @@ extension Mailbox {
             let summary = try work(exchange)
             if summary.way == .delivering { delivered += summary.copied.count }
             return try news(of: summary)
-        } catch let error as MailboxError where error.kind == .exchange || error.kind == .temporary {
-            // A share that is away must not stop what can be done without it.
+        } catch let error as MailboxError where error.kind == .exchange {
+            // A share that is away must not stop what can be done without it. Trouble of the home's own disk does.
             return ["exchange: \(error)"]
         }
     }
