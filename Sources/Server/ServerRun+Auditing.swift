@@ -45,7 +45,8 @@ extension ServerRun {
         case .equivocation(let client), .exclude(let client, _), .readmit(let client), .drop(let client, _),
             .reissue(let client):
             return session[client].map { "; request \($0.request)" } ?? ""
-        case .start, .baseAcknowledged, .extend, .abort, .tick, .aggregated, .versionSaved, .pauseAnnounced: return ""
+        case .start, .need, .baseAcknowledged, .extend, .abort, .tick, .aggregated, .versionSaved, .pauseAnnounced:
+            return ""
         }
     }
 }
