@@ -44,8 +44,14 @@ extension ClientState {
                 withdrawnRequest(by: decision).map { conclude($0.id, as: .withdrawn, decision, signer) } ?? false
                 ? [.requestWithdrawn] : []
         case .dropped: return drop(decision, sequence, signer, asksConsent: asksConsent)
-        case .excluded: return decision.session.map { [.excluded($0, reason: decision.reason)] } ?? []
-        case .readmitted: return decision.session.map { [.readmitted($0)] } ?? []
+        case .excluded:
+            guard let id = decision.session else { return [] }
+            change(session: id) { $0.excluded = decision.reason }
+            return [.excluded(id, reason: decision.reason)]
+        case .readmitted:
+            guard let id = decision.session else { return [] }
+            change(session: id) { $0.excluded = nil }
+            return [.readmitted(id)]
         }
         if let session = decision.session { notices += settle(session, asksConsent: asksConsent) }
         return notices

@@ -16,10 +16,7 @@ extension ClientRun {
     package func request(
         wishes: PlanWishes, message: String, actor: String
     ) throws -> ClientState.OwnRequest {
-        if state.enrolled == false {
-            throw ClientError(
-                .notAllowed, "the server rejected the enrolment: \(state.enrolmentReason)", hint: "ask its admin")
-        }
+        if let obstacle { throw ClientError(.notAllowed, obstacle.text, hint: obstacle.advice) }
         let invitation = try HomeInvitation.load(from: home)
         let scan = try Dataset.scan(try dataFolder(), classes: invitation.classes, files: files)
         // What is promised is what will be trained on.

@@ -83,6 +83,11 @@ package final class ClientRun: ClientReading, HomeRun {
             of: Set(keys.filter { mailbox.trust.isRevoked($0) }.map(\.fingerprint)), enrolment: currentEnrolment)
     }
 
+    /// What stands against this hospital at its server.
+    var obstacle: (text: String, advice: String)? {
+        state.obstacle(signing: mailbox.identity.signing.publicKey, trust: mailbox.trust, server: server)
+    }
+
     func saveState() throws {
         guard state != savedState else { return }
         try home.files.writeFile(ClientState.path(in: home), StrictJSON.serialize(state.json))

@@ -40,6 +40,8 @@ package struct ClientSession: Equatable, Sendable {
     var endedBy: Speaker = .here
     /// Whether a false global was taken, so that the number of a round does not tell which model an update is of.
     package internal(set) var hadFalseGlobal = false
+    /// Why the server counts nothing of this hospital's until it readmits it; nil while it does.
+    package internal(set) var excluded: String?
     /// The re-issued global for which the open round, which was answered, is trained once more.
     package internal(set) var trainedAgainFor: Digest?
 
@@ -67,6 +69,7 @@ package struct ClientSession: Equatable, Sendable {
         self.consent = consent
         answeredRound = min(answeredRound, global.round - 1)
         (ended, endedBy) = (nil, .here)
+        excluded = nil
     }
 
     /// The server has issued the answered round again and does not have its update any more.

@@ -14,6 +14,10 @@ extension ClientState {
             "over": .object(over.mapValues { .string($0.reason) }),
             "over_by": .object(over.compactMapValues { $0.speaker.text.map { .string($0) } }),
             "requests": .array(requests.map(\.json)),
+            "revoked_keys": .array(
+                revocations.map {
+                    ["key": .string($0.key), "signed_by": .string($0.signer), "reason": .string($0.reason)]
+                }),
             "sessions": .array(sessions.map(\.json)),
         ]
     }
@@ -34,6 +38,14 @@ extension ClientState {
         }
         enrolled = try object.optionalBool("enrolled")
         enrolmentReason = try object.string("enrolment_reason")
+        // Noted since it is shown as long as it is so.
+        if object.has("revoked_keys") {
+            revocations = try object.entries("revoked_keys") { entry in
+                Revocation(
+                    key: try entry.string("key"), signer: try entry.string("signed_by"),
+                    reason: try entry.string("reason"))
+            }
+        }
         offers = try object.entries("offers", Offer.init(reading:))
         var earlier: Set<Digest> = []
         requests = try object.entries("requests") { entry in
@@ -126,6 +138,7 @@ extension ClientSession {
             "base_bundle": baseBundle.map { .string($0.hex) } ?? .null,
             "answered_round": .integer(Int64(answeredRound)), "ended": ended.map { .string($0) } ?? .null,
             "ended_by": .speaker(endedBy), "had_false_global": .bool(hadFalseGlobal),
+            "excluded": excluded.map { .string($0) } ?? .null,
             "trained_again_for": trainedAgainFor.map { .string($0.hex) } ?? .null,
         ]
     }
@@ -148,6 +161,7 @@ extension ClientSession {
         ended = try entry.optionalString("ended")
         endedBy = try entry.speaker("ended_by")
         hadFalseGlobal = entry.has("had_false_global") ? try entry.bool("had_false_global") : false
+        if entry.has("excluded") { excluded = try entry.optionalString("excluded") }
         // Noted since servers are restored from backups in the middle of a round.
         if entry.has("trained_again_for") { trainedAgainFor = try entry.optionalDigest("trained_again_for") }
     }

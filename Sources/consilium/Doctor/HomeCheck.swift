@@ -33,7 +33,8 @@ struct HomeCheck {
     func findings() -> [Finding] {
         let ofClients =
             home.role == .client
-            ? [check("pictures", "set 'data' in consilium.yaml, or mend the folder", pictures)] : []
+            ? [check("pictures", "set 'data' in consilium.yaml, or mend the folder", pictures), standing()]
+            : [check("sessions", "mend what it says; 'consilium server sessions' lists them all", sessions)]
         return ofClients + [
             check("configuration", "mend consilium.yaml", configuration),
             check(
