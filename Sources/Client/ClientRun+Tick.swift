@@ -34,6 +34,7 @@ extension ClientRun {
         try readDesks()
         try takeIn()
         try mailbox.settleKeyFiles()
+        try signAgainWhatRevokedKeysSigned()
         try tellEndings()
         for session in state.sessions { try layOnDesks(session.id) }
         try catchUpWithPublished()
@@ -97,8 +98,8 @@ extension ClientRun {
             switch session.consent {
             case .asked: awaited.append("your decision about the plan of \(name)")
             case .refused: break
-            case .granted where session.global.round < session.plan.rounds:
             case .granted where session.excluded != nil: awaited.append("\(server) to readmit this hospital to \(name)")
+            case .granted where session.global.round < session.plan.rounds:
                 awaited.append("round \(session.global.round + 1) of \(name)")
             case .granted: awaited.append("the finished model of \(name)")
             }
