@@ -134,9 +134,19 @@ extension ClientRun {
             decision, sequence: delivery.manifest.seq, server: delivery.sender, signer: delivery.signer.fingerprint,
             enrolment: currentEnrolment, asksConsent: configuration.consent == .ask)
         for case .planWaits(let session) in notices { try clearPlans(of: session.id) }
-        try say(notices, from: delivery)
+        try say(notices.map { named($0, by: decision) }, from: delivery)
         try saveState()
         try mailbox.commit(delivery, .accepted)
+    }
+
+    /// Which of several requests a rejection is about.
+    private func named(_ notice: ClientNotice, by decision: Decision) -> ClientNotice {
+        guard case .requestRejected(let reason) = notice, state.requests.count > 1,
+            let own = state.request(decision.about)
+        else { return notice }
+        let session = own.session.map { ", session \($0.short)" } ?? ""
+        let which = "request \(own.id.short) of \(own.created.rfc3339)\(session)"
+        return .requestRejected(reason.isEmpty ? which : "\(reason) (\(which))")
     }
 
     private func takeAbort(_ delivery: VerifiedDelivery) throws {
