@@ -49,8 +49,14 @@ extension ClientState {
                 withdrawnRequest(by: decision).map { conclude($0.id, as: .withdrawn, decision, signer) } ?? false
                 ? [.requestWithdrawn] : []
         case .dropped: return drop(decision, sequence, signer, asksConsent: asksConsent)
-        case .excluded: return decision.session.map { [.excluded($0, reason: decision.reason)] } ?? []
-        case .readmitted: return decision.session.map { [.readmitted($0)] } ?? []
+        case .excluded:
+            guard let id = decision.session else { return [] }
+            change(session: id) { $0.excluded = decision.reason }
+            return [.excluded(id, reason: decision.reason)]
+        case .readmitted:
+            guard let id = decision.session else { return [] }
+            change(session: id) { $0.excluded = nil }
+            return [.readmitted(id)]
         }
         // A server that refuses a request knows nothing of a session that a thief of its key took it into.
         if let session = decision.session ?? request(decision.about)?.session {

@@ -16,10 +16,7 @@ extension ClientRun {
     package func request(
         wishes: PlanWishes, message: String, actor: String
     ) throws -> ClientState.OwnRequest {
-        if state.enrolled == false {
-            throw ClientError(
-                .notAllowed, "the server rejected the enrolment: \(state.enrolmentReason)", hint: "ask its admin")
-        }
+        if let obstacle { throw ClientError(.notAllowed, obstacle.text, hint: obstacle.advice) }
         let invitation = try HomeInvitation.load(from: home)
         let scan = try Dataset.scan(try dataFolder(), classes: invitation.classes, files: files)
         // What is promised is what will be trained on.
@@ -113,7 +110,7 @@ extension ClientRun {
     // MARK: the desks' twins
 
     package func accept(version: Int, asSent: Bool = false, actor: String) throws {
-        let offer = try openOffer(version, canBeRejected: true)
+        let offer = try offer(version, unless: .accepted)
         let item = try item(of: offer, to: .approved)
         // What cannot be installed stays on the desk. It is moved last: a run that finds the file in approved/ and no more
         // than that would fit the model to this hospital.
@@ -122,12 +119,13 @@ extension ClientRun {
     }
 
     package func reject(version: Int, actor: String) throws {
-        let offer = try openOffer(version, canBeRejected: false)
+        let offer = try offer(version, unless: .rejected)
         if let item = try item(of: offer, to: .rejected) { try Desk.updates(home).move(item, to: .rejected) }
         try refuse(offer, actor: actor)
     }
 
-    private func openOffer(_ version: Int, canBeRejected: Bool) throws -> Offer {
+    /// - Parameter decided: where there is nothing to decide any more. The opposite can be undone.
+    private func offer(_ version: Int, unless decided: Offer.Status) throws -> Offer {
         guard let offer = state.offer(version: version) else {
             let known = state.offers.map { "\($0.version)" }.joined(separator: ", ")
             throw ClientError(
@@ -135,7 +133,7 @@ extension ClientRun {
                 hint: known.isEmpty
                     ? "none was offered yet; 'consilium client run' fetches what came" : "there are \(known)")
         }
-        guard offer.status == .pending || canBeRejected && offer.status == .rejected else {
+        guard offer.status != decided else {
             throw ClientError(.notAllowed, "version \(version) is \(offer.status.rawValue) already")
         }
         return offer

@@ -29,24 +29,19 @@ extension ClientRun {
             }
         }
         let updates = try look(at: .updates(home))
-        // Installed by a command that was stopped before it moved the file.
         for item in updates.items where item.state == .pending {
-            guard let offer = state.offer(on: item), offer.status == .accepted else { continue }
-            do {
-                try Desk.updates(home).move(item, to: .approved)
-            } catch {
-                guard error.kind != .temporary else { throw error }
-                let line = "version \(offer.version) is installed, but its file cannot be moved to accepted/: \(error)"
-                if state.announced.announce("unmoved-\(offer.bundle)") { attention(line) }
-            }
+            guard let offer = state.offer(on: item), offer.status != .pending else { continue }
+            try moveBack(item, of: offer)
         }
-        for offer in state.offers where offer.status != .accepted {
-            guard let item = updates.items.first(where: { state.offer(on: $0) == offer }) else { continue }
-            switch item.state {
-            case .pending: break
-            case .rejected where offer.status == .rejected: break
+        for offer in state.offers {
+            let items = updates.items.filter { state.offer(on: $0) == offer }
+            guard let item = items.first else { continue }
+            switch (offer.status, item.state) {
+            case (_, .pending), (.rejected, .rejected), (.accepted, .approved): break
+            // Where it was issued again, its other bundle may lie in accepted/ still.
+            case (.accepted, .rejected) where !items.allSatisfy({ $0.state == .rejected }): break
             // One that was rejected by a slip of the hand, too.
-            case .approved:
+            case (_, .approved):
                 do {
                     try install(try prepare(offer, asSent: false), actor: unknownMover)
                 } catch let error as MailboxError {
@@ -56,10 +51,32 @@ extension ClientRun {
                         attention("version \(offer.version) cannot be installed: \(error)")
                     }
                 }
-            case .rejected: try refuse(offer, actor: unknownMover)
+            case (_, .rejected): try refuse(offer, actor: unknownMover)
             }
         }
         try saveState()
+    }
+
+    /// What is decided waits for nobody. Its file lies in `pending/` because a command was stopped before it had moved it, or
+    /// because a person wanted to undo the decision, which moves nothing here: there are ways to say the opposite.
+    private func moveBack(_ item: DeskItem, of offer: Offer) throws {
+        let isAccepted = offer.status == .accepted
+        let (place, state) = isAccepted ? ("accepted/", DeskState.approved) : ("rejected/", .rejected)
+        do {
+            try Desk.updates(home).move(item, to: state)
+            attention(
+                "version \(offer.version) is \(offer.status.rawValue): its file was moved from pending/ to \(place) again; "
+                    + (isAccepted
+                        ? "'consilium client reject \(offer.version)' takes it out of use"
+                        : "'consilium client accept \(offer.version)' installs it"))
+        } catch {
+            guard error.kind != .temporary else { throw error }
+            let line =
+                isAccepted
+                ? "version \(offer.version) is installed, but its file cannot be moved to accepted/: \(error)"
+                : "version \(offer.version) is rejected, but its file cannot be moved to rejected/: \(error)"
+            if self.state.announced.announce("unmoved-\(offer.bundle)") { attention(line) }
+        }
     }
 
     /// What was decided about a plan for one request is no decision for another one.
@@ -128,13 +145,20 @@ extension ClientRun {
         try saveState()
     }
 
+    /// One that was accepted goes out of use.
     func refuse(_ offer: Offer, actor: String) throws {
+        let wasAccepted = offer.status == .accepted
         try audit(
-            "version-rejected", subject: offer.bundle.hex, detail: "version \(offer.version) from \(server)",
-            actor: actor)
+            "version-rejected", subject: offer.bundle.hex,
+            detail: "version \(offer.version) from \(server)" + (wasAccepted ? "; it was installed" : ""), actor: actor)
+        if wasAccepted { try takeOutOfUse(offer) }
         state.change(offer: offer.bundle) { $0.status = .rejected }
         try saveState()
-        detail("version \(offer.version) is rejected")
+        guard wasAccepted else { return detail("version \(offer.version) is rejected") }
+        let left = state.offers.filter { $0.status == .accepted }.map(\.version).max()
+        attention(
+            "version \(offer.version) is rejected and out of use, its model lies in \(rejectedModels); "
+                + (left.map { "'predict' uses version \($0) from now on" } ?? "no accepted version is left"))
     }
 
     // MARK: what waits

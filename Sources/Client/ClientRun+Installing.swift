@@ -76,6 +76,17 @@ extension ClientRun {
         attention("version \(offer.version) is installed: \(path)")
     }
 
+    /// Where `predict` does not look. Nothing is lost: somebody may have to find out what was wrong with it.
+    var rejectedModels: FilePath { home.models.appending("rejected") }
+
+    /// Doing it again changes nothing.
+    func takeOutOfUse(_ offer: Offer) throws {
+        let path = modelPath(version: offer.version)
+        guard let name = path.lastComponent, try files.exists(path) else { return }
+        try files.makeDirectories(rejectedModels)
+        try files.move(from: path, to: rejectedModels.appending(name))
+    }
+
     package func modelPath(version: Int) -> FilePath {
         home.models.appending("\(home.name)_FinalGlobal_v\(version).safetensors")
     }

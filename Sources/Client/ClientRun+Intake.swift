@@ -136,9 +136,19 @@ extension ClientRun {
             enrolment: currentEnrolment, asksConsent: configuration.consent == .ask)
         for case .planWaits(let session) in notices { try clearPlans(of: session.id) }
         for case .updateDisowned(let session, _) in notices { trainAgain(session, after: decision.about, delivery) }
-        try say(notices, from: delivery)
+        try say(notices.map { named($0, by: decision) }, from: delivery)
         try saveState()
         try mailbox.commit(delivery, .accepted)
+    }
+
+    /// Which of several requests a rejection is about.
+    private func named(_ notice: ClientNotice, by decision: Decision) -> ClientNotice {
+        guard case .requestRejected(let reason) = notice, state.requests.count > 1,
+            let own = state.request(decision.about)
+        else { return notice }
+        let session = own.session.map { ", session \($0.short)" } ?? ""
+        let which = "request \(own.id.short) of \(own.created.rfc3339)\(session)"
+        return .requestRejected(reason.isEmpty ? which : "\(reason) (\(which))")
     }
 
     private func takeAbort(_ delivery: VerifiedDelivery) throws {
@@ -230,6 +240,7 @@ extension ClientRun {
         // A file that was decided about another plan decides nothing about this one.
         if known != nil { for case .planWaits(let session) in notices { try clearPlans(of: session.id) } }
         try say(notices, from: delivery, update: update)
+        try answerAgain(delivery, issuedBefore: known)
         try saveState()
         if let counted {
             try mailbox.otherSideHas(

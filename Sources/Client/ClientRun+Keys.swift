@@ -84,6 +84,10 @@ extension ClientRun {
         var entries: [String] = []
         let reason = statement.reason.isEmpty ? "" : ": \(statement.reason)"
         let own = Set(mailbox.ownKeys.map(\.openSSHLine))
+        state.note(
+            revoked: try own.intersection(statement.revoked).sorted().map {
+                try PublicKey(openSSHLine: $0).fingerprint
+            }, by: delivery.signer.fingerprint, reason: statement.reason)
         for line in own.intersection(statement.revoked).sorted() {
             let key = try PublicKey(openSSHLine: line)
             let fingerprint = key.fingerprint

@@ -127,37 +127,11 @@ extension ClientRun {
         let key = mailbox.identity.signing
         try mailbox.forgetRetiredKeys()
         try enrol(key, vouching: nil, until: end, contact: contact, actor: actor)
-        try signAgain(key.publicKey)
+        // All that any other key signed: none of them is left.
+        try signAgain(mailbox.outgoing { _ in true })
         return RotatedKey(
             new: key.publicKey, old: isNew ? [] : old.map { [$0] } ?? [], oldUntil: nil, signsNow: true, signsBy: nil,
             ageRecipient: recipient)
-    }
-
-    /// What the lost key signed and the server did not take may never be taken. An update is signed anew, since a night's work
-    /// is in it; a request is for people to repeat.
-    private func signAgain(_ key: PublicKey) throws {
-        let open = mailbox.outgoing.filter { !$0.isRetired && !$0.isAcknowledged }
-        for record in open where record.kind == .update {
-            let bundle = try BundleReader.open(mailbox.sentPath(record), files: files).verified()
-            try files.makeDirectories(home.session(record.session))
-            try bundle.extract("update.safetensors", to: updatePath(record.session))
-            try bundle.extract(UpdateMetrics.fileName, to: metricsPath(record.session))
-            try mailbox.send(
-                key: "\(record.key)/\(key.fingerprint)", kind: .update, to: [server], session: record.session,
-                round: record.round, request: bundle.manifest.request, base: bundle.manifest.base,
-                payload: [
-                    .file(name: "update.safetensors", updatePath(record.session)),
-                    .file(name: UpdateMetrics.fileName, metricsPath(record.session)),
-                ])
-            try mailbox.withdraw { $0.key == record.key }
-            try files.remove(updatePath(record.session))
-            detail("session \(record.session.short): the update of round \(record.round) is signed anew")
-        }
-        for record in open where record.kind == .request {
-            try mailbox.withdraw { $0.key == record.key }
-            attention(
-                "the request \(record.id.short) may not have arrived: repeat 'client request' once the key is approved")
-        }
     }
 
     /// So that a bundle of the old key that comes back is known as this home's own, and the end of the new one is told here.

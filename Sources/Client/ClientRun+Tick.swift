@@ -34,6 +34,7 @@ extension ClientRun {
         try readDesks()
         try takeIn()
         try mailbox.settleKeyFiles()
+        try signAgainWhatRevokedKeysSigned()
         try tellEndings()
         for session in state.sessions { try layOnDesks(session.id) }
         try catchUpWithPublished()
@@ -84,7 +85,7 @@ extension ClientRun {
 
     /// Why there was nothing to do.
     private var idleness: String {
-        if state.enrolled == false { return "nothing to do: the server rejected the enrolment" }
+        if let obstacle { return "nothing to do: \(obstacle.text); \(obstacle.advice)" }
         var awaited = state.enrolled == nil ? ["the answer to the enrolment"] : []
         let unanswered = state.requests.count { $0.status == .sent }
         if unanswered > 0 { awaited.append(unanswered == 1 ? "the answer to a request" : "\(unanswered) answers") }
@@ -97,6 +98,7 @@ extension ClientRun {
             switch session.consent {
             case .asked: awaited.append("your decision about the plan of \(name)")
             case .refused: break
+            case .granted where session.excluded != nil: awaited.append("\(server) to readmit this hospital to \(name)")
             case .granted where session.global.round < session.plan.rounds:
                 awaited.append("round \(session.global.round + 1) of \(name)")
             case .granted: awaited.append("the finished model of \(name)")

@@ -198,7 +198,7 @@ extension ClientRun {
             // What was sent after a false global is an update of another model.
             key += "/\(session.global.model)" + (session.frozen.map { "/\($0)" } ?? "")
         }
-        key += session.disownedUpdate.map { "/after-\($0)" } ?? ""
+        if let bundle = session.trainedAgainFor { key += "/\(bundle)" }
         guard let request = session.request, state.requests.count(where: { $0.session == session.id }) > 1 else {
             return key
         }
@@ -220,10 +220,7 @@ extension ClientRun {
             // A word of before it was made is about another one.
             own.id == disowned || own.created <= delivery.manifest.created
         else { return }
-        state.change(session: id) { session in
-            session.disownedUpdate = own.id
-            session.answeredRound = session.global.round - 1
-        }
+        state.change(session: id) { $0.trainAgain(for: own.id) }
     }
 
     /// An update whose bundle was recorded before a kill is published by the mailbox; only the state lags behind.

@@ -52,6 +52,10 @@ package final class ClientRun: ClientReading, HomeRun {
         }
         let home = home.watchingShares(
             exchange: configuration.exchange.map { FilePath($0) }, patience: configuration.exchangeTimeout)
+        if let exchange = configuration.exchange {
+            try Exchange.requireNoPictures(
+                FilePath(exchange), data: configuration.data.map { FilePath($0) }, of: home)
+        }
         guard let mailbox = try Mailbox.open(home, now: now, encrypts: configuration.encrypt) else { return nil }
         let context = ComputeContext(
             workers: configuration.threads, instructionSet: instructionSet,
@@ -77,6 +81,11 @@ package final class ClientRun: ClientReading, HomeRun {
         let keys = mailbox.trust.signers.entries(of: server).map(\.key)
         state.forgetNumbers(
             of: Set(keys.filter { mailbox.trust.isRevoked($0) }.map(\.fingerprint)), enrolment: currentEnrolment)
+    }
+
+    /// What stands against this hospital at its server.
+    var obstacle: (text: String, advice: String)? {
+        state.obstacle(signing: mailbox.identity.signing.publicKey, trust: mailbox.trust, server: server)
     }
 
     func saveState() throws {

@@ -42,8 +42,11 @@ package struct ClientSession: Equatable, Sendable {
     var endedBy: Speaker = .here
     /// Whether a false global was taken, so that the number of a round does not tell which model an update is of.
     package internal(set) var hadFalseGlobal = false
-    /// The update that the round was answered with before the server said that it counts no more.
-    package internal(set) var disownedUpdate: Digest?
+    /// Why the server counts nothing of this hospital's until it readmits it; nil while it does.
+    package internal(set) var excluded: String?
+    /// For which bundle the open round, which was answered, is trained once more: the re-issued global of a server that does
+    /// not have the answer, or an own update that counts no more.
+    package internal(set) var trainedAgainFor: Digest?
 
     /// The round that this hospital has to train now; nil while there is nothing to do.
     package var roundToTrain: Int? {
@@ -76,7 +79,7 @@ package struct ClientSession: Equatable, Sendable {
     }
 
     /// The newest round is trained once more, by an update that counts as another one.
-    mutating func trainAgain() {
+    mutating func forgetFalseAnswer() {
         hadFalseGlobal = true
         answeredRound = min(answeredRound, global.round - 1)
     }
@@ -87,6 +90,13 @@ package struct ClientSession: Equatable, Sendable {
         self.consent = consent
         answeredRound = min(answeredRound, global.round - 1)
         (ended, endedBy) = (nil, .here)
+        excluded = nil
+    }
+
+    /// The server does not have, or does not count, the update of the answered round.
+    mutating func trainAgain(for bundle: Digest) {
+        trainedAgainFor = bundle
+        answeredRound = min(answeredRound, global.round - 1)
     }
 
     /// Whether it is over for everybody, and not only left by this hospital.
@@ -135,15 +145,15 @@ extension ClientState {
                 (sessions[index].global.bundle, sessions[index].global.speaker) = (bundle, global.speaker)
                 // What else a revoked key said of it is not so.
                 if isCorrected { sessions[index].global = global }
-                if hadOtherBase { sessions[index].trainAgain() }
+                if hadOtherBase { sessions[index].forgetFalseAnswer() }
                 if global.isFinal, sessions[index].isDisowned { sessions[index].endedBy = global.speaker }
                 return notices
             }
             guard isCorrected || report.round > current.round || (global.isFinal && !current.isFinal) else {
                 return notices
             }
-            sessions[index].global = global
-            if wasFalse { sessions[index].trainAgain() }
+            (sessions[index].global, sessions[index].trainedAgainFor) = (global, nil)
+            if wasFalse { sessions[index].forgetFalseAnswer() }
             if isCorrected { notices += correct(id, from: current, plan, planDigest, asksConsent: asksConsent) }
         } else {
             let session = opened(

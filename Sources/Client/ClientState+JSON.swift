@@ -15,6 +15,10 @@ extension ClientState {
             "over_by": .object(over.compactMapValues { $0.speaker.text.map { .string($0) } }),
             "over_turn": .object(over.mapValues { .integer($0.turn) }),
             "requests": .array(requests.map(\.json)),
+            "revoked_keys": .array(
+                revocations.map {
+                    ["key": .string($0.key), "signed_by": .string($0.signer), "reason": .string($0.reason)]
+                }),
             "sessions": .array(sessions.map(\.json)),
         ]
     }
@@ -37,6 +41,14 @@ extension ClientState {
         }
         enrolled = try object.optionalBool("enrolled")
         enrolmentReason = try object.string("enrolment_reason")
+        // Noted since it is shown as long as it is so.
+        if object.has("revoked_keys") {
+            revocations = try object.entries("revoked_keys") { entry in
+                Revocation(
+                    key: try entry.string("key"), signer: try entry.string("signed_by"),
+                    reason: try entry.string("reason"))
+            }
+        }
         offers = try object.entries("offers", Offer.init(reading:))
         var earlier: Set<Digest> = []
         requests = try object.entries("requests") { entry in
@@ -131,7 +143,8 @@ extension ClientSession {
             "frozen": frozen.map { .string($0.hex) } ?? .null,
             "answered_round": .integer(Int64(answeredRound)), "ended": ended.map { .string($0) } ?? .null,
             "ended_by": .speaker(endedBy), "had_false_global": .bool(hadFalseGlobal),
-            "disowned_update": disownedUpdate.map { .string($0.hex) } ?? .null,
+            "excluded": excluded.map { .string($0) } ?? .null,
+            "trained_again_for": trainedAgainFor.map { .string($0.hex) } ?? .null,
         ]
     }
 
@@ -155,7 +168,9 @@ extension ClientSession {
         ended = try entry.optionalString("ended")
         endedBy = try entry.speaker("ended_by")
         hadFalseGlobal = entry.has("had_false_global") ? try entry.bool("had_false_global") : false
-        disownedUpdate = entry.has("disowned_update") ? try entry.optionalDigest("disowned_update") : nil
+        if entry.has("excluded") { excluded = try entry.optionalString("excluded") }
+        // Noted since servers are restored from backups in the middle of a round.
+        if entry.has("trained_again_for") { trainedAgainFor = try entry.optionalDigest("trained_again_for") }
     }
 }
 

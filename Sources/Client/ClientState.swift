@@ -46,6 +46,8 @@ package struct ClientState: Equatable, Sendable {
     /// Whether the server has approved the enrolment, in so many words or by letting this hospital train; nil before.
     package internal(set) var enrolled: Bool?
     package internal(set) var enrolmentReason = ""
+    /// Own keys that the server believes no more.
+    package internal(set) var revocations: [Revocation] = []
     /// What has been said to a person and is not said again.
     package internal(set) var announced = Announcements()
     /// Sessions that ended before a global of them came, and why; by identifier.

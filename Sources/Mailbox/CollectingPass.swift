@@ -187,6 +187,7 @@ struct CollectingPass {
             news.append(FileLines.overflow(in: folder.string))
         }
         summary.news.formUnion(news)
+        summary.remarks.formUnion(lines.new(.part, in: folder.string) + lines.new(.junk, in: folder.string))
         summary.problems += news + lines.passing(in: folder.string)
         return lines.known(in: folder.string)
     }

@@ -97,12 +97,25 @@ package struct Desk: Sendable {
                 if let group { scan.planFiles[group] = path }
             case .regular where TemporaryName.isUnfinished(entry.name) || entry.name.hasSuffix(Desk.reasonSuffix):
                 continue
+            case .regular where hasGroups && state == .approved && isLikePlan(entry.name):
+                scan.refuse(
+                    path,
+                    group == nil
+                        ? "is no session's plan here: one belongs beside its requests, as approved/NAME/plan.yaml"
+                        : "is not read: did you mean plan.yaml?")
             case .regular:
                 try look(at: path, entry.name, state, group, &scan, isDecided, isAccepted)
             default:
                 scan.refuse(path, "is not a plain file and was not opened")
             }
         }
+    }
+
+    /// What an editor or another habit makes of `plan.yaml`; a bundle may be called what it likes.
+    private func isLikePlan(_ name: String) -> Bool {
+        let name = name.lowercased()
+        return name == "plan"
+            || name.hasPrefix("plan.") && !name.hasSuffix(".tar") && !name.hasSuffix(Desk.reasonSuffix)
     }
 
     private func look(

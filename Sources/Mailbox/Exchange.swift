@@ -125,6 +125,10 @@ package struct ExchangeSummary: Equatable, Sendable {
     package internal(set) var problems: [String] = []
     /// Those of the problems that will not be told again, whatever was told before.
     var news: Set<String> = []
+    /// Those of the problems that are about what does not belong there: parts of a file, and what is no bundle.
+    package internal(set) var remarks: Set<String> = []
+    /// Whether something is among those that bears a bundle's name, so that one is damaged.
+    package internal(set) var hasBadBundle = false
     /// Whether one of the problems may go away by itself.
     package internal(set) var mayRetry = false
     /// The problem, if there is one, that the share does not answer.

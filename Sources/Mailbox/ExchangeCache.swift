@@ -159,8 +159,8 @@ extension Mailbox {
                 try remember(exchange)
             }
             return try news(of: summary)
-        } catch let error as MailboxError where error.kind == .exchange || error.kind == .temporary {
-            // A share that is away must not stop what can be done without it.
+        } catch let error as MailboxError where error.kind == .exchange {
+            // A share that is away must not stop what can be done without it. Trouble of the home's own disk does.
             return ["exchange: \(error)"]
         }
     }
@@ -186,6 +186,7 @@ extension Mailbox {
             // A share that does not answer may still have its folder's state in the system's memory.
             if !cache.isSilent { cache.trouble = nil }
         } catch {
+            guard error.kind != .configuration else { throw error }
             cache.trouble = error.description
             if error.description != known {
                 problems.append("exchange: \(error)")

@@ -44,6 +44,8 @@ extension Exchange {
         var exchange = Exchange(root: path, layout: layout)
         exchange.isEvident = layout == .flat || own != nil
         if hasFlat, let own { exchange.oddity = oddity(path, layout, own) }
+        // After a share that does not answer has said so.
+        try requireNoHome(path, of: home)
         return exchange
     }
 

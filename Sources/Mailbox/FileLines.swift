@@ -112,6 +112,9 @@ struct FileLines {
 
     func new(in folder: String) -> [String] { lines(new, folder) + zeros.new(in: folder) }
 
+    /// Of one sort alone.
+    func new(_ sort: Sort, in folder: String) -> [String] { lines(new.filter { $0.key == sort }, folder) }
+
     func passing(in folder: String) -> [String] { passing.told(folder) }
 
     /// What is so still.

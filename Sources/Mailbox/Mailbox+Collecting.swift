@@ -368,6 +368,7 @@ extension Mailbox {
         try putAway(
             spooled, name: file.name, digest: content.digest, reason: error.reason.rawValue, detail: detail)
         pass.settling.forget(file.path.string)
+        if Self.isBundleName(file.name) { pass.summary.hasBadBundle = true }
         pass.tellNow(file, "is not a bundle: \(detail); a copy is in quarantine/", .junk)
         return true
     }

@@ -183,7 +183,7 @@ extension Mailbox {
 
     private static let foreignFilesPerRun = 32
 
-    private static func isBundleName(_ name: String) -> Bool {
+    static func isBundleName(_ name: String) -> Bool {
         !name.hasPrefix(".") && (name.hasSuffix(".tar") || name.hasSuffix(".tar" + AgeFile.suffix))
     }
 }

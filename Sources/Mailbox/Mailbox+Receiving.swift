@@ -84,7 +84,10 @@ extension Mailbox {
         }
         if selection.isWhole { pass.settling.keep(in: "") { selection.met[$0] != nil } }
         for entry in selection.odd {
-            tell("is not a plain file and was not opened", .odd, of: entry.name, &pass)
+            tell(
+                entry.kind == .directory
+                    ? "is a folder and was not opened: move its files up into inbox/"
+                    : "is not a plain file and was not opened", .odd, of: entry.name, &pass)
         }
         return selection.visits(due: due(in: "", pass.settling), isMixed: false)
     }

@@ -131,6 +131,14 @@ extension Mailbox {
         if !isThere, !record.isRetired { try publish(record) }
     }
 
+    /// The next bundle to their sender names these once more, as far as they came here.
+    package func acknowledgeAgain(_ ids: [Digest]) throws(MailboxError) {
+        guard !ids.isEmpty else { return }
+        try updateLedger { ledger in
+            for id in ids { ledger.incoming[id]?.owesAck = true }
+        }
+    }
+
     // MARK: questions
 
     package func sent(key: String) -> OutgoingRecord? { ledger.outgoing[key] }

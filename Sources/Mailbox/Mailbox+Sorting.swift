@@ -103,13 +103,15 @@ extension Mailbox {
         let isNew = try putAway(
             file, name: name, digest: bundle.id, reason: reason.rawValue, detail: detail,
             signer: bundle.signer.fingerprint, alarms: pass.received.alarms)
+        // Its sender may not know yet, and sends it again; whoever reads quarantine/ has removed it meanwhile.
+        let told = reason == .revoked ? try AuditLog(home).recent("refused", subject: bundle.id.hex) : []
         let owners = trust.signers.entries(for: bundle.signer).map(\.principal)
         pass.received.refusals.append(
             Refusal(
                 name: Quarantine.printable(name), reason: reason, detail: detail, sender: manifest.sender,
                 subject: bundle.id, file: nil, signer: bundle.signer.fingerprint,
                 trusted: owners.contains(manifest.sender) ? .sender : owners.isEmpty ? .nobody : .somebodyElse,
-                isRepeated: !isNew))
+                isRepeated: !isNew || !told.isEmpty))
     }
 
     /// Puts a file into quarantine, or only a note of it where there is no room, and keeps quarantine within its bounds at

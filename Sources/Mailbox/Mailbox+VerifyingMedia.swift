@@ -56,6 +56,7 @@ extension Mailbox {
         for (folder, isOurs) in folders {
             report.items += try strangers(in: folder, isOurs: isOurs, expected: expected, exchange)
         }
+        try recogniseParts(in: folders.filter(\.isDeliveredTo).map(\.path), of: exchange, &report)
         report.items.sort { $0.path.string < $1.path.string }
         return report
     }
@@ -132,7 +133,7 @@ extension Mailbox {
 
 extension Exchange {
     /// A path below the root, without the root.
-    fileprivate func below(_ path: FilePath) -> FilePath {
+    func below(_ path: FilePath) -> FilePath {
         var rest = path
         _ = rest.removePrefix(root)
         return rest

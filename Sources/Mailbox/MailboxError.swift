@@ -24,6 +24,8 @@ package struct MailboxError: Error, Equatable, CustomStringConvertible {
         /// Own state is garbled.
         case state
         case desk
+        /// What the configuration or a person names cannot be meant.
+        case configuration
         case exchange
         /// A file that the user named is missing or is not what it should be.
         case input

@@ -1,5 +1,5 @@
 import Configuration
-import Federation
+package import Federation
 import Files
 import Mailbox
 import SystemPackage
@@ -107,6 +107,11 @@ extension ServerRun {
         let effects: [SessionEffect]
         do { effects = try copy.apply(event, now: now) } catch { throw ServerError(.notAllowed, "\(error)") }
         guard !effects.isEmpty else { throw ServerError(.notAllowed, isIdle(session)) }
+    }
+
+    /// Why a session that waits does not begin.
+    package func obstacles(to session: Session) throws -> [SessionStarts.Obstacle] {
+        try starts.obstacles(to: session)
     }
 
     // MARK: versions

@@ -45,7 +45,9 @@ extension ServerRun {
         case .equivocation(let client), .exclude(let client, _), .readmit(let client), .drop(let client, _),
             .reissue(let client):
             return session[client].map { "; request \($0.request)" } ?? ""
-        case .start, .baseAcknowledged, .baseDoubted, .extend, .abort, .tick, .aggregated, .versionSaved, .pauseAnnounced: return ""
+        case .start, .need, .baseAcknowledged, .baseDoubted, .extend, .abort, .tick, .aggregated, .versionSaved,
+            .pauseAnnounced:
+            return ""
         }
     }
 }

@@ -71,9 +71,22 @@ extension ServerRun {
                 try isolated(item.name) { try enrol(record, item) }
             case (.pending, .rejected), (.approved, .rejected):
                 try isolated(item.name) { try refuse(record, item) }
+            case (.approved, .pending), (.rejected, .pending):
+                try isolated(item.name) { try moveBack(record, item) }
             default: break
             }
         }
+    }
+
+    /// `pending/` holds what waits: an enrolment that is decided stays so, and its file is what another decision is made with.
+    private func moveBack(_ record: DeskRecords.EnrolmentRecord, _ item: DeskItem) throws {
+        let isApproved = record.status == .approved
+        let (place, other) = isApproved ? ("approved/", "rejected/") : ("rejected/", "approved/")
+        try Desk.enrolments(home).move(item, to: isApproved ? .approved : .rejected)
+        attention(
+            "\(record.deskName.short) was \(record.status.rawValue) before, so its file was moved out of pending/ to \(place) "
+                + "again; \(isApproved ? "to take \(record.name) out" : "to enrol \(record.name)"), move it to \(other)"
+        )
     }
 
     private func enrol(_ record: DeskRecords.EnrolmentRecord, _ item: DeskItem) throws {

@@ -123,6 +123,8 @@ extension ServerRun {
             .bytes(name: RoundReport.fileName, order.report.encoded),
             .file(name: "model.safetensors", try store.path(of: order.model, in: session)),
         ]
+        // A hospital whose answer is here and that is sent the round again sees that none of it was lost.
+        for client in order.recipients { try mailbox.acknowledgeAgain(session.bundlesOfOpenRound(from: client)) }
         if order.base != nil { payload.append(.file(name: "base.safetensors", store.basePath(session.id))) }
         try mailbox.send(
             key: order.key, kind: .global, to: order.recipients, session: session.id, round: order.round,

@@ -19,9 +19,11 @@ extension ServerRun {
                     try apply(.exclude(name, reason: Self.revokedReason), to: id)
                 }
                 if session.state == .waiting {
+                    if session.isNamed { try apply(.need(clients: configuration.minimumClients), to: id) }
                     try dropExpired(self.session(id) ?? session)
                     try startIfReady(self.session(id) ?? session)
                 }
+                if session.state != .waiting, !session.isOver { try tellChangedPlan(of: session) }
                 try apply(.tick, to: id)
                 try work(on: id)
             }
@@ -86,61 +88,22 @@ extension ServerRun {
         }
     }
 
+    var starts: SessionStarts { SessionStarts(home, configuration: configuration, records: records) }
+
     private func startIfReady(_ session: Session) throws {
-        guard session.active.count >= session.minimumClients else {
-            announce(
-                "waiting-\(session.id.hex)-\(session.active.count)",
-                "session \(session.name) waits: it has \(session.active.count) of the \(session.minimumClients) clients that it needs"
-            )
-            return
-        }
-        guard let head = try versions.head() else {
-            announce(
-                "no-version-\(session.id.hex)",
-                "session \(session.name) waits for a first model: run 'consilium model import' or 'consilium model init'"
-            )
-            return
-        }
-        let plan: Plan
-        do {
-            plan = try self.plan(of: session, version: try versions.record(head))
-        } catch
-            where error is FederationError || error is ConfigurationError
-            || (error as? FileError)?.isTransient == false
-        {
-            announce("plan-\(session.id.hex)-\(error)", "session \(session.name) cannot start: \(error)")
-            return
-        }
-        guard session.canStart(plan) else {
-            announce(
-                "quorum-\(session.id.hex)-\(session.active.count)",
-                "session \(session.name) waits: its quorum needs more than \(session.active.count) clients")
-            return
-        }
+        let obstacles = try starts.obstacles(to: session)
+        for obstacle in obstacles { announce(obstacle.key, "session \(session.name) \(obstacle.text)") }
+        guard obstacles.isEmpty, let head = try versions.head() else { return }
+        let plan = try starts.plan(of: session, version: try versions.record(head))
         try apply(.start(try prepare(plan, session: session, version: head)), to: session.id)
     }
 
-    /// The admin's `plan.yaml`, or the wishes of the request with the lowest number, over the server's defaults.
-    private func plan(of session: Session, version: VersionRecord) throws -> Plan {
-        let path = home.requests.appending("approved").appending(session.name).appending("plan.yaml")
-        var layers = [configuration.planDefaults]
-        var context = home.configurationPath.string
-        if session.isNamed, try files.exists(path) {
-            let bytes = try files.readFile(path, limit: StrictYAML.maximumBytes)
-            context = path.string
-            layers.append(try StrictYAML.parse(bytes, name: context))
-        } else {
-            // Whoever has left before the start has no say in the plan.
-            let own = session.participants.filter { $0.standing == .active }.compactMap { records.request($0.request) }
-            if let first = own.min(by: { $0.number < $1.number }) {
-                layers.append(first.request.wishes.layer)
-                context = first.label
-            }
-        }
-        let plan = try PlanDefaults.plan(
-            layers: layers, architecture: version.architecture, classes: version.classes,
-            imageSize: version.imageSize, crop: version.crop, context: context)
-        return session.active.count == 1 && session.minimumClients == 1 ? plan.trainingAlone : plan
+    private func tellChangedPlan(of session: Session) throws {
+        guard let changed = try starts.changedPlan(of: session) else { return }
+        announce(
+            "plan-changed-\(session.id.hex)-\(changed.digest)",
+            "session \(session.name) trains by the plan that it began with, and \(changed.path) says another one now, which "
+                + "changes nothing: another plan needs another session")
     }
 
     /// Takes the newest version apart into what trains and what is frozen. Repeating it writes the same bytes.

@@ -76,7 +76,9 @@ extension ServerRun {
             case (.paused, _): awaited.append("you: session \(session.name) is paused: \(session.pauseReason ?? "")")
             case (.running, let round?):
                 awaited.append("round \(round.number) of session \(session.name) from \(missing)")
-            default: awaited.append("session \(session.name) to begin")
+            default:
+                let why = ((try? starts.obstacles(to: session)) ?? []).map(\.text).joined(separator: "; ")
+                awaited.append("session \(session.name) to begin" + (why.isEmpty ? "" : " (\(why))"))
             }
         }
         let bundles = mailbox.news(received: received)

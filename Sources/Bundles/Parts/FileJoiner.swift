@@ -51,20 +51,49 @@ package enum FileJoiner {
         return Joined(path: target, size: whole.size, digest: whole.digest, isNew: true, parts: paths)
     }
 
+    /// A file that lies in parts.
+    package struct Split {
+        package let whole: PartHeader.Whole
+        package let parts: [FilePath]
+        /// Why they do not make the file; nil where they do.
+        package let fault: String?
+    }
+
+    /// The files whose parts lie in these folders; reads every part.
+    package static func splits(in folders: [FilePath], files: any FileSystem) throws(BundleError) -> [Split] {
+        var found: [PartFile] = []
+        for folder in folders { found += try parts(in: folder, files) }
+        var splits: [Split] = []
+        for whole in Set(found.map(\.header.whole)).sorted(by: { $0.name < $1.name }) {
+            let own = found.filter { $0.header.whole == whole }
+            do {
+                splits.append(Split(whole: whole, parts: try choose(own, whole, files).map(\.path), fault: nil))
+            } catch {
+                guard error.cause == nil else { throw error }
+                splits.append(Split(whole: whole, parts: own.map(\.path), fault: error.detail))
+            }
+        }
+        return splits
+    }
+
+    private static func parts(in folder: FilePath, _ files: any FileSystem) throws(BundleError) -> [PartFile] {
+        try readingFiles { () throws(FileError) in
+            var found: [PartFile] = []
+            for entry in try files.list(folder) where entry.kind == .regular && !entry.name.hasPrefix(".") {
+                let path = folder.appending(entry.component)
+                guard let header = try PartHeader.read(path, files: files) else { continue }
+                found.append(PartFile(path: path, header: header))
+            }
+            return found
+        }
+    }
+
     private static func gather(_ sources: [FilePath], _ files: any FileSystem) throws(BundleError) -> [PartFile] {
         var parts: [PartFile] = []
         for source in sources {
             let isFolder = try readingFiles { () throws(FileError) in try files.status(source)?.kind == .directory }
             if isFolder {
-                parts += try readingFiles { () throws(FileError) in
-                    var found: [PartFile] = []
-                    for entry in try files.list(source) where entry.kind == .regular && !entry.name.hasPrefix(".") {
-                        let path = source.appending(entry.component)
-                        guard let header = try PartHeader.read(path, files: files) else { continue }
-                        found.append(PartFile(path: path, header: header))
-                    }
-                    return found
-                }
+                parts += try Self.parts(in: source, files)
             } else {
                 guard
                     let header = try readingFiles({ () throws(FileError) in try PartHeader.read(source, files: files) })

@@ -65,6 +65,16 @@ package enum PlanDefaults {
         }
     }
 
+    /// Whether a plan is already what a layer over it would make of it.
+    package static func isSaid(by plan: Plan, _ layer: JSONValue) -> Bool {
+        guard case .object(let fields) = plan.json else { return false }
+        let own = JSONValue.object(fields.filter { !Plan.modelKeys.contains($0.key) })
+        let other = try? self.plan(
+            layers: [own, layer], architecture: plan.architecture, classes: plan.classes, imageSize: plan.imageSize,
+            crop: plan.crop, context: "plan")
+        return other == plan || other?.trainingAlone == plan
+    }
+
     /// Checks a layer of its own, for `doctor` and at start-up, before any model is there.
     package static func check(layer: JSONValue, context: String) throws(FederationError) {
         _ = try plan(

@@ -17,6 +17,9 @@ extension Session {
         switch event {
         case .join(let client, let request, let pictures):
             return try join(client, request: request, pictures: pictures)
+        case .need(let clients):
+            if state == .waiting { minimumClients = max(1, clients) }
+            return []
         case .start(let values): return try begin(values, now: now)
         case .update(let update): return record(update)
         case .refuse(let client, let round, let bundle, let reason):

@@ -1,4 +1,4 @@
-import Wire
+package import Wire
 
 extension Session {
     mutating func begin(_ values: SessionStart, now: Timestamp) throws(FederationError) -> [SessionEffect] {
@@ -80,6 +80,14 @@ extension Session {
         round?.refused.append(RefusedUpdate(client: client, bundle: bundle, reason: reason))
         round?.refused.sort { $0.client < $1.client }
         return [.updateRefused(client, round: number, reason: reason)]
+    }
+
+    /// What has come from a client in the round that is open, whatever became of it.
+    package func bundlesOfOpenRound(from client: PartyName) -> [Digest] {
+        guard let round else { return [] }
+        return round.received.filter { $0.client == client }.map(\.bundle)
+            + round.refused.filter { $0.client == client }.map(\.bundle)
+            + round.late.filter { $0.client == client && $0.round == round.number }.map(\.update)
     }
 
     // MARK: rounds

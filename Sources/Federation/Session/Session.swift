@@ -30,7 +30,7 @@ package struct Session: Equatable, Sendable {
     package let name: String
     package let created: Timestamp
     /// Participants without which it does not start.
-    package let minimumClients: Int
+    package internal(set) var minimumClients: Int
 
     package internal(set) var state: State = .waiting
     /// Sorted by name; those who left stay listed.

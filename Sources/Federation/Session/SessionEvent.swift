@@ -6,6 +6,8 @@ package enum SessionEvent: Equatable, Sendable {
     /// A request lies in the session's approved folder. Before the start: takes part from round 1; afterwards: from the
     /// next round.
     case join(client: PartyName, request: Digest, pictures: Int)
+    /// How many clients a session that waits needs; the configuration may change meanwhile.
+    case need(clients: Int)
     /// The plan is fixed and enough clients are there: round 1 opens.
     case start(SessionStart)
     /// A good update.

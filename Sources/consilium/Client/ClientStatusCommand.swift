@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bundles
 import Client
 import Federation
 import Mailbox
@@ -19,7 +20,7 @@ struct ClientStatusCommand: ParsableCommand {
     func run() throws {
         let view = try ClientView(try home.open(.client))
         let state = view.state
-        if output.json { return Console.print(json: json(view)) }
+        if output.json { return Console.print(json: try json(view)) }
         let enrolment =
             switch state.enrolled {
             case true?: "approved"
@@ -27,6 +28,10 @@ struct ClientStatusCommand: ParsableCommand {
             case nil: "not answered yet"
             }
         Console.print("\(view.home.name), a client of \(view.server); enrolment \(enrolment)")
+        // A rejected enrolment is in the first line.
+        if state.enrolled != false, let obstacle = try obstacle(view) {
+            Console.print("\(obstacle.text); \(obstacle.advice)")
+        }
         var requests = TextTable([("request", .left), ("made", .left), ("status", .left), ("reason", .left)])
         for request in state.requests {
             let isReplaced = state.replacement(of: request) != nil
@@ -52,6 +57,12 @@ struct ClientStatusCommand: ParsableCommand {
         }
     }
 
+    private func obstacle(_ view: ClientView) throws -> (text: String, advice: String)? {
+        view.state.obstacle(
+            signing: try Identity.load(from: view.home).signing.publicKey, trust: try TrustStore.load(from: view.home),
+            server: view.server)
+    }
+
     private func doubt(_ isDisowned: Bool) -> String {
         isDisowned ? " (said under a key that is revoked now; the server's next word counts)" : ""
     }
@@ -63,14 +74,18 @@ struct ClientStatusCommand: ParsableCommand {
         case .refused: return "refused"
         case .granted: break
         }
+        if let reason = session.excluded {
+            return "the server has excluded this hospital" + (reason.isEmpty ? "" : ": \(reason)")
+        }
         if let round = session.roundToTrain { return "round \(round) to be trained until \(session.deadline.rfc3339)" }
         let silent = Freshness.isSilent(lastGlobal: session.global.created, plan: session.plan, now: now)
         return silent ? "the server has been silent past the deadline" : "waits for the server"
     }
 
-    private func json(_ view: ClientView) -> JSONValue {
+    private func json(_ view: ClientView) throws -> JSONValue {
         let state = view.state
         return [
+            "obstacle": .optional(try obstacle(view)) { .string("\($0.text); \($0.advice)") },
             "schema_version": 1, "name": .string(view.home.name.text), "server": .string(view.server.text),
             "enrolled": state.enrolled.map { .bool($0) } ?? .null,
             "requests": .array(
@@ -88,6 +103,7 @@ struct ClientStatusCommand: ParsableCommand {
                         "rounds": .integer(Int64($0.plan.rounds)), "consent": .string($0.consent.rawValue),
                         "answered_round": .integer(Int64($0.answeredRound)), "deadline": .string($0.deadline.rfc3339),
                         "ended": $0.ended.map { .string($0) } ?? .null,
+                        "excluded": $0.excluded.map { .string($0) } ?? .null,
                     ]
                 }),
             "offers": .array(

@@ -27,6 +27,7 @@ extension HomeCheck {
             return (true, "none is configured: bundles are carried by hand")
         }
         let used = ExchangeUse.load(from: home)
+        try Exchange.requireNoPictures(path, data: try home.data(), of: home)
         let exchange = try Exchange.detect(path, home: watched)
         guard let volume = try watched.files.volume(of: exchange.root) else {
             return (exchange.oddity == nil, exchange.oddity ?? "\(exchange.root)")
@@ -109,20 +110,43 @@ extension HomeCheck {
         return (damaged.isEmpty, damaged.isEmpty ? text : damaged.joined(separator: "; "))
     }
 
-    func space() throws -> (good: Bool, text: String) {
+    /// Room in the home is the home's own to make. On a share or a stick nothing is to be removed that the other side has not
+    /// taken yet.
+    func diskSpace() -> Finding {
+        let ownAdvice =
+            "make room: remove what is old in quarantine/"
+            + (home.role == .server ? ", or use 'consilium server prune'" : "")
+        do {
+            let (known, needed) = try space()
+            let text = known.map { "\($0.name) has \(ByteSize.text($0.available)) free" }.joined(separator: ", ")
+            let short = known.filter { $0.available < needed }
+            let ofShare = "make room on the exchange: ask whoever looks after it; what lies there was not taken yet"
+            var advice: [String] = short.contains { $0.isOwn } || short.isEmpty ? [ownAdvice] : []
+            if short.contains(where: { !$0.isOwn }) { advice.append(ofShare) }
+            return Finding(
+                check: "disk space", isGood: short.isEmpty, text: "\(text); a round may take \(ByteSize.text(needed))",
+                advice: advice.joined(separator: "; "))
+        } catch {
+            return Finding(check: "disk space", isGood: false, text: "\(error)", advice: ownAdvice)
+        }
+    }
+
+    private func space() throws -> (places: [(name: String, isOwn: Bool, available: Int64)], needed: Int64) {
         let model = try largestModel()
         let parties = Int64(try TrustStore.load(from: home).parties.count { $0.name != home.name })
         let needed = max(
             Self.leastRoom, model * (Self.modelsOfOwn + Self.modelsForEachParty * (home.role == .server ? parties : 1)))
-        var places = [("the home", try home.files.volume(of: home.root))]
+        var places: [(name: String, isOwn: Bool, available: Int64)] = []
+        let own = try home.files.volume(of: home.root)
+        if let own { places.append(("the home", true, own.available)) }
         if let (watched, path) = watched,
-            let root = try? Exchange.detect(path, home: watched).root
+            let root = try? Exchange.detect(path, home: watched).root,
+            let volume = try watched.files.volume(of: root)
         {
-            places.append(("the exchange", try watched.files.volume(of: root)))
+            // One and the same disk is the home's own to make room on.
+            places.append(("the exchange", volume.mountPoint == own?.mountPoint, volume.available))
         }
-        let known = places.compactMap { name, volume in volume.map { (name, $0.available) } }
-        let text = known.map { "\($0) has \(ByteSize.text($1)) free" }.joined(separator: ", ")
-        return (known.allSatisfy { $1 >= needed }, "\(text); a round may take \(ByteSize.text(needed))")
+        return (places, needed)
     }
 
     func leftovers() throws -> (good: Bool, text: String) {

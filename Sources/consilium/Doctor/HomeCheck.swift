@@ -33,7 +33,8 @@ struct HomeCheck {
     func findings() -> [Finding] {
         let ofClients =
             home.role == .client
-            ? [check("pictures", "set 'data' in consilium.yaml, or mend the folder", pictures)] : []
+            ? [check("pictures", "set 'data' in consilium.yaml, or mend the folder", pictures), standing()]
+            : [check("sessions", "mend what it says; 'consilium server sessions' lists them all", sessions)]
         return ofClients + [
             check("configuration", "mend consilium.yaml", configuration),
             check(
@@ -54,10 +55,7 @@ struct HomeCheck {
             check("audit", "keep the file and ask who changed it", audit),
             check("inbox", "run the tick; what never verifies goes into quarantine", inbox),
             check("exchange", "mount the share for writing, or correct 'exchange' in consilium.yaml", exchange),
-            check(
-                "disk space",
-                "make room: remove what is old in quarantine/"
-                    + (home.role == .server ? ", or use 'consilium server prune'" : ""), space),
+            diskSpace(),
             check("outbox", "ask whoever carries bundles, and the other side, whether anything arrives", backlog),
             check("quarantine", "read the .reason.txt files there, then remove what you need no more", quarantine),
         ]

@@ -9,7 +9,8 @@ struct ExchangeSyncCommand: ParsableCommand, UsesShares {
         commandName: "sync", abstract: "Collect what came and deliver what goes, once.",
         discussion: """
             Only what names the other side is copied; what is read back differently is not delivered. Nothing is decided or \
-            trained: that is for 'server run' and 'client run'. Exit status 75 where the share is away or does not answer within \
+            trained: that is for 'server run' and 'client run'. It looks at the share at once, and lays there again what somebody \
+            removed and nobody acknowledged; runs do that after a day. Exit status 65 where a bundle there is damaged, 75 where the share is away or does not answer within \
             'exchange_timeout' of consilium.yaml.
 
             EXAMPLES:
@@ -49,9 +50,11 @@ struct ExchangeSyncCommand: ParsableCommand, UsesShares {
         // A share that does not answer says so on the way in and on the way out.
         let problems = collected.problems + delivered.problems.filter { !collected.problems.contains($0) }
         for problem in oddities + problems { Console.warn(problem) }
-        if !problems.isEmpty {
+        // What does not belong there keeps nothing back.
+        if !problems.allSatisfy(collected.remarks.contains) {
             throw SilentExit(status: collected.mayRetry || delivered.mayRetry ? .temporary : .inputOutput)
         }
+        if collected.hasBadBundle { throw SilentExit(status: .badData) }
     }
 
     private func list(_ names: [String]) -> JSONValue { .array(names.map { .string($0) }) }

@@ -16,6 +16,12 @@ struct ShareOptions: ParsableArguments {
             throw CommandFailure.busy
         }
         let only = try servedClient(client, mailbox.home)
-        return (mailbox, try Exchange.detect(root, home: mailbox.home), only)
+        do {
+            try Exchange.requireNoPictures(root, data: try mailbox.home.data(), of: mailbox.home)
+            return (mailbox, try Exchange.detect(root, home: mailbox.home), only)
+        } catch let error as MailboxError where error.kind == .configuration {
+            // Here it is no configuration that names it.
+            throw CommandFailure(.usage, error.message, hint: error.hint)
+        }
     }
 }

@@ -29,8 +29,11 @@ struct KeyRotateCommand: ParsableCommand {
     @OptionGroup var home: HomeOption
     @OptionGroup var output: OutputOptions
 
-    @Option(help: "On a server: for how many days the old key holds beside the new one.")
-    var overlapDays = KeyRotation.overlapDays
+    @Option(
+        help:
+            "On a server: for how many days the old key holds beside the new one (default: \(KeyRotation.overlapDays))."
+    )
+    var overlapDays: Int64?
 
     @Option(help: "For how many days the new key holds (default: for ever).")
     var validDays: Int64?
@@ -50,7 +53,7 @@ struct KeyRotateCommand: ParsableCommand {
     var contact = ""
 
     func validate() throws {
-        guard KeyRotation.overlap.contains(overlapDays) else {
+        guard overlapDays.map(KeyRotation.overlap.contains) ?? true else {
             throw ValidationError("--overlap-days must be 1 to 365")
         }
         guard validDays.map(KeyRotation.validity.contains) ?? true else {
@@ -63,6 +66,19 @@ struct KeyRotateCommand: ParsableCommand {
 
     func run() throws {
         let opened = try home.openOwn()
+        if opened.role == .server, !contact.isEmpty {
+            throw CommandFailure(
+                .usage, "--contact is for a hospital's key, and \(opened.root) is a server's home", hint: "leave it out"
+            )
+        }
+        if overlapDays != nil, opened.role == .client || isLost {
+            throw CommandFailure(
+                .usage,
+                isLost
+                    ? "--overlap-days has no place beside --lost: the old key is revoked at once"
+                    : "--overlap-days is for a server's key: a hospital's old one holds for \(KeyRotation.overlapDays) days",
+                hint: "leave it out")
+        }
         let agentKey = try agent.map { text in
             let bytes = try LocalFileSystem().readFile(try InputFile.file(text), limit: KeyFileLimits.keyBytes)
             return try PublicKey(openSSHLine: String(decoding: bytes, as: UTF8.self))
@@ -82,7 +98,8 @@ struct KeyRotateCommand: ParsableCommand {
             isLost
             ? try run.replaceKey(validity: validDays, agentKey: agentKey, actor: HomeOption.actor)
             : try run.rotateKey(
-                overlap: overlapDays, validity: validDays, agentKey: agentKey, replacesAge: age,
+                overlap: overlapDays ?? KeyRotation.overlapDays, validity: validDays, agentKey: agentKey,
+                replacesAge: age,
                 actor: HomeOption.actor)
         try run.settle()
         let hospitals = run.mailbox.trust.parties.filter { $0.role == .client && !$0.keys.isEmpty }.map(\.name)

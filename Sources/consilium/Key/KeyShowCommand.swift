@@ -1,5 +1,6 @@
 import ArgumentParser
 import Bundles
+import Client
 import Mailbox
 import Wire
 
@@ -27,18 +28,23 @@ struct KeyShowCommand: ParsableCommand {
         let parties = output.verbose || output.json ? trust?.parties ?? [] : []
         let trusted = parties.filter { $0.name != home.name }
             .flatMap { party in party.keys.map { (party: party, key: $0) } }
+        let revocation =
+            home.role == .client
+            ? try ClientState.load(from: home).revocation(of: key, trust: try TrustStore.load(from: home)) : nil
         if output.json {
             return Console.print(json: [
                 "schema_version": 1, "name": .string(home.name.text), "role": .string(home.role.rawValue),
                 "fingerprint": .string(key.fingerprint), "public_key": .string(key.openSSHLine),
                 "age_recipient": .string(recipient), "in_agent": .bool(identity.signing.isInAgent),
+                "revoked": .bool(revocation != nil),
                 "next_fingerprint": identity.next.map { .string($0.publicKey.fingerprint) } ?? .null,
                 "trusted": .array(
                     trusted.map { ["name": .string($0.party.name.text), "fingerprint": .string($0.key.fingerprint)] }),
             ])
         }
         var own = [
-            ("name", "\(home.name), a \(home.role.rawValue)"), ("fingerprint", key.fingerprint),
+            ("name", "\(home.name), a \(home.role.rawValue)"),
+            ("fingerprint", key.fingerprint + (revocation == nil ? "" : ", revoked by \(home.record.server)")),
             ("public key", "\(key.openSSHLine) \(home.name)"), ("age recipient", recipient),
         ]
         if identity.signing.isInAgent { own.append(("signs with", "the ssh-agent of \(SSHAgent.variable)")) }

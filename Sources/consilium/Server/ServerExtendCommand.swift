@@ -16,6 +16,12 @@ struct ServerExtendCommand: ParsableCommand {
     @Argument(help: "The session's name.") var session: String
     @Argument(help: "How many days, 1 to 730.") var days: Int64
 
+    func validate() throws {
+        guard (1...730).contains(days) else {
+            throw ValidationError("a round is extended by 1 to 730 days, not by \(days)")
+        }
+    }
+
     func run() throws {
         try ServerSession.change(home, output) { try $0.extend(session, days: days, actor: HomeOption.actor) }
     }

@@ -47,6 +47,12 @@ extension Home {
         }
     }
 
+    /// The pictures' folder, as configured; nil on a server.
+    func data() throws -> FilePath? {
+        guard role == .client else { return nil }
+        return try ClientConfiguration.load(from: self).data.map { FilePath($0) }
+    }
+
     /// As configured.
     func exchange() throws -> FilePath? {
         let text =

@@ -1,0 +1,45 @@
+package import Bundles
+package import Mailbox
+package import Wire
+
+/// What keeps this hospital from taking part, as far as its server has told it: said once when it comes, and found afterwards
+/// by whoever asks.
+extension ClientState {
+    /// The server believes one of this hospital's own keys no more.
+    package struct Revocation: Equatable, Sendable {
+        /// Fingerprint of the own key.
+        package let key: String
+        /// Fingerprint of the server's key that says so.
+        let signer: String
+        package let reason: String
+    }
+
+    /// - Parameter trust: a revoked key's word revokes nothing.
+    package func revocation(of key: PublicKey, trust: TrustStore) -> Revocation? {
+        revocations.first { revocation in
+            revocation.key == key.fingerprint
+                && !trust.revoked.keys.contains { $0.fingerprint == revocation.signer }
+        }
+    }
+
+    /// Each statement says all of it: the one before counts no more.
+    mutating func note(revoked keys: [String], by signer: String, reason: String) {
+        revocations = keys.map { Revocation(key: $0, signer: signer, reason: reason) }
+    }
+
+    /// Why nothing that this hospital sends is taken, and what to do; nil where nothing is known against it.
+    package func obstacle(
+        signing key: PublicKey, trust: TrustStore, server: PartyName
+    ) -> (text: String, advice: String)? {
+        if let revocation = revocation(of: key, trust: trust) {
+            return (
+                "\(server) believes this hospital's key \(revocation.key) no more" + suffix(revocation.reason),
+                "call there, then 'consilium key rotate --lost'"
+            )
+        }
+        guard enrolled == false else { return nil }
+        return ("\(server) rejected the enrolment" + suffix(enrolmentReason), "ask its admin")
+    }
+
+    private func suffix(_ reason: String) -> String { reason.isEmpty ? "" : ": \(reason)" }
+}
