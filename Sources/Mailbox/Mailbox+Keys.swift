@@ -19,8 +19,9 @@ extension Mailbox {
         Set(trust.signers.entries(of: home.name).map(\.key)).union([identity.signing.publicKey])
     }
 
-    /// Asks an agent, where one has to sign, before anything is begun.
+    /// Asks an agent, where one has to sign, before anything is begun; and nothing is begun under a key that is not this home's.
     package func requireSigning() throws(MailboxError) {
+        try requireOwnKey()
         do { try identity.signing.requireUsable() } catch { throw MailboxError(.identity, error) }
     }
 
@@ -86,6 +87,7 @@ extension Mailbox {
             try onDisk { () throws(FileError) in try files.remove(Identity.publicPath(home, Identity.nextSuffix)) }
         }
         try writePublic(identity.signing.publicKey, to: Identity.publicPath(home))
+        try rememberOwnIdentity()
         try forgetRetiredKeys(because: "its overlap is over") { now >= $0.until }
         // It vouches for nothing any more, and is not to be mistaken for one that does.
         try forgetRetiredKeys(because: "it is revoked") { trust.isRevoked($0.key.publicKey) }
@@ -124,7 +126,12 @@ extension Mailbox {
             try files.writeFile(Identity.agePath(home), Array(text.utf8), permissions: 0o600)
         }
         try reloadIdentity()
-        return identity.age.recipient
+        let (name, recipient) = (home.name, identity.age.recipient)
+        // What this home remembers of its own; a server's is told to others with its keys.
+        if home.role == .client {
+            try updateTrust { (trust) throws(MailboxError) in trust.set(recipient, of: name) }
+        }
+        return recipient
     }
 
     /// What lies in the outbox under a key of this home's that is revoked: nobody takes it any more.
