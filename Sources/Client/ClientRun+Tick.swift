@@ -35,6 +35,7 @@ extension ClientRun {
         try takeIn()
         try mailbox.settleKeyFiles()
         try tellEndings()
+        try tellMissing()
         for session in state.sessions { try layOnDesks(session.id) }
         try catchUpWithPublished()
         try tellSilence()
