@@ -19,7 +19,7 @@ package struct Exchange: Equatable, Sendable {
     package let root: FilePath
     package let layout: Layout
     /// Folders of clients on which something was mounted when they were last used, and is not now.
-    var unmounted: Set<FilePath> = []
+    package internal(set) var unmounted: Set<FilePath> = []
 
     package init(root: FilePath, layout: Layout) {
         self.root = absolute(root)

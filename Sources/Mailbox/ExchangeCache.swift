@@ -1,6 +1,6 @@
 import Files
 package import SystemPackage
-import Wire
+package import Wire
 
 /// What this home has seen and laid in exchanges: `mailbox/exchange.json`, so that an idle run reads no payload.
 ///
@@ -237,4 +237,19 @@ extension ExchangeCache {
     }
 
     fileprivate var isSilent: Bool { trouble.map(FileError.isUnreachable) ?? false }
+}
+
+extension Exchange {
+    /// This exchange as a run would use it, for whoever looks or carries by hand. Nothing of it is written down.
+    ///
+    /// - Parameter known: to whom something may be delivered.
+    /// - Throws: `exchange` where it lay on a file system of its own when a run last used it, which is not mounted now.
+    package func mounted(for home: Home, _ known: [PartyName]) throws(MailboxError) -> Exchange {
+        var cache = ExchangeCache.load(from: home)
+        let isTheRunsOwn = cache.mountedRoot == root.string
+        try cache.check(self, home.files)
+        var found = self
+        if home.role == .server, isTheRunsOwn { found.unmounted = cache.checkFolders(of: self, known, home.files) }
+        return found
+    }
 }

@@ -16,6 +16,8 @@ struct ShareOptions: ParsableArguments {
             throw CommandFailure.busy
         }
         let only = try servedClient(client, mailbox.home)
-        return (mailbox, try Exchange.detect(root, home: mailbox.home), only)
+        let exchange = try Exchange.detect(root, home: mailbox.home)
+        // The runs' own share may be away as well when a person carries to it.
+        return (mailbox, try exchange.mounted(for: mailbox.home, mailbox.trust.parties.map(\.name)), only)
     }
 }
