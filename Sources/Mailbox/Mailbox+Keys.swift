@@ -71,11 +71,17 @@ extension Mailbox {
             try files.remove(next.isInAgent ? Identity.keyPath(home) : Identity.agentPath(home))
         }
         try reloadIdentity()
-        try settleKeyFiles()
+        try settleFiles()
     }
 
     /// Finishes what a kill left of a new key or a promotion, and forgets keys whose last day is over.
     package func settleKeyFiles() throws(MailboxError) {
+        try settleFiles()
+        // Not while a key is replaced, which is remembered with its own time.
+        try rememberOwnIdentity()
+    }
+
+    private func settleFiles() throws(MailboxError) {
         // A file's key took the place of an agent's, whose public half was still to go.
         let isReplaced = identity.retired.contains { $0.key.publicKey == identity.signing.publicKey }
         if isReplaced, identity.signing.isInAgent, try exists(Identity.keyPath(home)) {
@@ -87,7 +93,6 @@ extension Mailbox {
             try onDisk { () throws(FileError) in try files.remove(Identity.publicPath(home, Identity.nextSuffix)) }
         }
         try writePublic(identity.signing.publicKey, to: Identity.publicPath(home))
-        try rememberOwnIdentity()
         try forgetRetiredKeys(because: "its overlap is over") { now >= $0.until }
         // It vouches for nothing any more, and is not to be mistaken for one that does.
         try forgetRetiredKeys(because: "it is revoked") { trust.isRevoked($0.key.publicKey) }

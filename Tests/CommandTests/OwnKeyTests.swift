@@ -58,6 +58,23 @@ import Wire
         #expect(!mended.output.contains("MEND keys"), "\(mended)")
     }
 
+    /// The next run remembers the key of a home that was made before, and never takes an end from one that has it.
+    @Test func theEndOfANewKeyStaysRemembered() throws {
+        let world = try World.enrolled()
+        try world.succeed("key", "rotate", "--compromised", "--valid-days", "40", "--home", "a")
+        try world.succeed("client", "run", "--home", "a")
+        let key = try world.bytes("a/identity/id_ed25519.pub").publicKeyText
+        let line = try world.text("a/trust/allowed_signers").split(separator: "\n").first { $0.contains(key) }
+        #expect(line?.contains("valid-before") == true, "\(line ?? "no line")")
+        // As it was made by the version before.
+        try world.shell("sed -i '/^hospital-b /d' b/trust/allowed_signers b/trust/recipients")
+        try world.succeed("client", "run", "--home", "b")
+        let own = try world.bytes("b/identity/id_ed25519.pub").publicKeyText
+        #expect(try world.text("b/trust/allowed_signers").contains(own))
+        #expect(try world.text("b/trust/recipients").contains("hospital-b age1"))
+        #expect(try world.run("client", "run", "--home", "b").isSilentSuccess)
+    }
+
     /// To look, and to believe a stolen key of the server's no more, needs no signature.
     @Test func whatNeedsNoSignatureGoesOnUnderAForeignKey() throws {
         let world = try World.enrolled()

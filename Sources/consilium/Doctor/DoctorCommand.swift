@@ -31,7 +31,7 @@ struct DoctorCommand: ParsableCommand, UsesShares {
                     findings.map {
                         [
                             "check": .string($0.check), "ok": .bool($0.isGood), "found": .string($0.text),
-                            "advice": .string($0.advice),
+                            "advice": .string($0.advice), "checked": .bool($0.isMade),
                         ]
                     }),
             ])
