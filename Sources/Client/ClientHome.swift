@@ -102,6 +102,9 @@ package enum ClientHome {
             }
             try mailbox.updateTrust { (trust) throws(MailboxError) in
                 try trust.add(invitation.server, role: .server, key: invite.key, ageRecipient: invite.ageRecipient)
+                // Its own too, so that another one in its place is noticed.
+                try trust.add(
+                    name, role: .client, key: identity.signing.publicKey, ageRecipient: identity.age.recipient)
             }
             fingerprint = identity.signing.publicKey.fingerprint
             let enrolment = Enrolment(

@@ -36,6 +36,7 @@ extension ClientRun {
         try mailbox.settleKeyFiles()
         try signAgainWhatRevokedKeysSigned()
         try tellEndings()
+        try tellMissing()
         for session in state.sessions { try layOnDesks(session.id) }
         try catchUpWithPublished()
         try tellSilence()

@@ -269,6 +269,13 @@ package struct AuditLog: Sendable {
         path.removingLastComponent().appending("\(Self.headPrefix)\(number)\(Self.headSuffix)")
     }
 
+    /// Who signed the newest head that this home remembers as its own; nil where there is none.
+    func signer() throws(MailboxError) -> PublicKey? {
+        let newest = try newestHead(key: nil)
+        guard let newest, try requireLastHead(or: newest.head) != nil else { return nil }
+        return newest.signer
+    }
+
     private func newestHead(key: PublicKey?) throws(MailboxError) -> (head: AuditHead, signer: PublicKey)? {
         guard let number = try onDisk({ () throws(FileError) in try headNumbers().max() }) else { return nil }
         let head = headPath(number)

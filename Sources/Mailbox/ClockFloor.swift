@@ -1,4 +1,5 @@
 import Files
+import SystemPackage
 package import Wire
 
 /// The latest moment that is known to be past: the newest verified `created`, and this home's own last run.
@@ -12,6 +13,9 @@ package struct ClockFloor: Equatable {
     static let step: Int64 = 3600
 
     private(set) var floor: Timestamp
+    /// When the home was made: counts where nothing else is written down.
+    private let made: Timestamp
+    private let path: FilePath
 
     mutating func raise(to moment: Timestamp, now: Timestamp) {
         floor = max(floor, min(moment, now))
@@ -21,14 +25,16 @@ package struct ClockFloor: Equatable {
         guard now.seconds >= floor.seconds - Self.tolerance else {
             throw MailboxError(
                 .clock, "the clock says \(now.rfc3339), but this home has already seen \(floor.rfc3339)",
-                hint: "set the clock; if it was wrong before and is right now, remove mailbox/clock.json")
+                hint: made.seconds - Self.tolerance > now.seconds
+                    ? "set the clock; if it was wrong when this home was made and is right now, write {\"floor\":0} to \(path)"
+                    : "set the clock; if it was wrong before and is right now, remove \(path)")
         }
     }
 
     package static func load(from home: Home) throws(MailboxError) -> ClockFloor {
         let path = home.clockPath
         guard try onDisk({ () throws(FileError) in try home.files.exists(path) }) else {
-            return ClockFloor(floor: home.record.created)
+            return ClockFloor(floor: home.record.created, made: home.record.created, path: path)
         }
         let bytes = try onDisk { () throws(FileError) in try home.files.readFile(path, limit: 4096) }
         return try readingState(
@@ -37,7 +43,7 @@ package struct ClockFloor: Equatable {
             var fields = try ObjectReader(try StrictJSON.parse(bytes, maximumBytes: 4096), context: "clock.json")
             let floor = Timestamp(seconds: try fields.integer("floor"))
             try fields.finish()
-            return ClockFloor(floor: floor)
+            return ClockFloor(floor: floor, made: home.record.created, path: path)
         }
     }
 

@@ -19,7 +19,7 @@ package struct Exchange: Equatable, Sendable {
     package let root: FilePath
     package let layout: Layout
     /// Folders of clients on which something was mounted when they were last used, and is not now.
-    var unmounted: Set<FilePath> = []
+    package internal(set) var unmounted: Set<FilePath> = []
     /// That it shows the other layout too, for people.
     package internal(set) var oddity: String?
     /// Whether its layout shows, and is not only what it will have once folders are made.

@@ -1,6 +1,6 @@
 import Files
 package import SystemPackage
-import Wire
+package import Wire
 
 /// What this home has seen and laid in exchanges: `mailbox/exchange.json`, so that an idle run reads no payload.
 ///
@@ -280,4 +280,21 @@ extension ExchangeCache {
     }
 
     fileprivate var isSilent: Bool { trouble.map(FileError.isUnreachable) ?? false }
+}
+
+extension Exchange {
+    /// The exchange at a path as a run would use it, for whoever looks or carries by hand. Nothing of it is written down.
+    ///
+    /// - Parameter known: to whom something may be delivered.
+    /// - Throws: `exchange` where it lay on a file system of its own when a run last used it, which is not mounted now, and
+    ///   where it shows another layout than it had then.
+    package static func detect(_ root: FilePath, home: Home, known: [PartyName]) throws(MailboxError) -> Exchange {
+        var cache = ExchangeCache.load(from: home)
+        let path = try requireRoot(root, of: home)
+        let isTheRunsOwn = cache.mountedRoot == path.string
+        try cache.check(path, home.files)
+        var found = try detect(path, home: home, usedAs: cache.usedAs(path))
+        if home.role == .server, isTheRunsOwn { found.unmounted = cache.checkFolders(of: found, known, home.files) }
+        return found
+    }
 }

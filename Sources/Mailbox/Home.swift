@@ -49,6 +49,8 @@ package struct Home: Sendable {
     /// The record of a home that is still being made.
     private var beginningPath: FilePath { state.appending("init.json") }
     var lockPath: FilePath { state.appending("lock") }
+    /// For whoever asks who holds the home; see ``RunLock``.
+    package var lockFile: FilePath { lockPath }
     var ledgerPath: FilePath { state.appending("ledger.json") }
     var auditHeadPath: FilePath { state.appending("audit-head.json") }
     var clockPath: FilePath { state.appending("clock.json") }

@@ -58,7 +58,9 @@ package struct Identity: Sendable {
     }
 
     /// Makes the keys that are missing and loads all.
-    package static func create(in home: Home) throws(MailboxError) -> Identity {
+    ///
+    /// - Parameter mustSign: false for a key that is lost: an agent that held it may be gone.
+    package static func create(in home: Home, mustSign: Bool = true) throws(MailboxError) -> Identity {
         let files = home.files
         try onDisk { () throws(FileError) in
             try files.makeDirectories(home.identity, permissions: 0o700)
@@ -74,7 +76,9 @@ package struct Identity: Sendable {
         }
         let identity = try load(from: home)
         // What an agent does not hold could sign nothing, and nothing is made for it.
-        do { try identity.signing.requireUsable() } catch { throw MailboxError(.identity, error) }
+        if mustSign {
+            do { try identity.signing.requireUsable() } catch { throw MailboxError(.identity, error) }
+        }
         try onDisk { () throws(FileError) in
             if try !files.exists(publicPath(home)) {
                 let line = "\(identity.signing.publicKey.openSSHLine) \(home.name)\n"

@@ -19,8 +19,9 @@ extension Mailbox {
         Set(trust.signers.entries(of: home.name).map(\.key)).union([identity.signing.publicKey])
     }
 
-    /// Asks an agent, where one has to sign, before anything is begun.
+    /// Asks an agent, where one has to sign, before anything is begun; and nothing is begun under a key that is not this home's.
     package func requireSigning() throws(MailboxError) {
+        try requireOwnKey()
         do { try identity.signing.requireUsable() } catch { throw MailboxError(.identity, error) }
     }
 
@@ -76,11 +77,17 @@ extension Mailbox {
             try files.remove(next.isInAgent ? Identity.keyPath(home) : Identity.agentPath(home))
         }
         try reloadIdentity()
-        try settleKeyFiles()
+        try settleFiles()
     }
 
     /// Finishes what a kill left of a new key or a promotion, and forgets keys whose last day is over.
     package func settleKeyFiles() throws(MailboxError) {
+        try settleFiles()
+        // Not while a key is replaced, which is remembered with its own time.
+        try rememberOwnIdentity()
+    }
+
+    private func settleFiles() throws(MailboxError) {
         // A file's key took the place of an agent's, whose public half was still to go.
         let isReplaced = identity.retired.contains { $0.key.publicKey == identity.signing.publicKey }
         if isReplaced, identity.signing.isInAgent, try exists(Identity.keyPath(home)) {
@@ -130,7 +137,12 @@ extension Mailbox {
             try files.writeFile(Identity.agePath(home), Array(text.utf8), permissions: 0o600)
         }
         try reloadIdentity()
-        return identity.age.recipient
+        let (name, recipient) = (home.name, identity.age.recipient)
+        // What this home remembers of its own; a server's is told to others with its keys.
+        if home.role == .client {
+            try updateTrust { (trust) throws(MailboxError) in trust.set(recipient, of: name) }
+        }
+        return recipient
     }
 
     /// What lies in the outbox under a key of this home's that is revoked: nobody takes it any more.

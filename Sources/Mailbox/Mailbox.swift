@@ -77,8 +77,11 @@ package final class Mailbox {
     }
 
     /// Ends a run: signs what it added to the audit, and remembers the time, if it is worth a write.
+    ///
+    /// - Throws: `foreignKey` where the key is not this home's, with which nothing is signed.
     package func finish() throws(MailboxError) {
         try settleIgnored()
+        try requireOwnKey()
         try AuditLog(home).signHead(
             identity.signing, ownKeys: ownKeys, federation: home.federation, party: home.name, now: now)
         clock.raise(to: now, now: now)

@@ -17,6 +17,8 @@ package struct MailboxError: Error, Equatable, CustomStringConvertible {
         case identity
         /// One of the home's own keys is not there.
         case missingKey
+        /// The signing key is another one than this home's.
+        case foreignKey
         /// The trust folder is missing something or is garbled. Nothing is believed then.
         case trust
         /// The clock runs before what is already known to be past.

@@ -50,6 +50,9 @@ package struct TrustStore: Equatable, Sendable {
             ageRecipient: recipients[name])
     }
 
+    /// To whom a party's bundles would be encrypted, though no key of it may be known.
+    func recipient(of name: PartyName) -> AgeRecipient? { recipients[name] }
+
     /// - Returns: nil for a stranger's key.
     package func party(of key: PublicKey) -> Party? { signers.entries(for: key).first.flatMap { party($0.principal) } }
 

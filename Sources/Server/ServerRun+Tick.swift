@@ -32,6 +32,7 @@ extension ServerRun {
         try takeIn()
         try advanceKeys()
         tellEndings()
+        tellMissing()
         try stepSessions()
         try publish()
         try mailbox.sendReceipts()

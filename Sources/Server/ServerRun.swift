@@ -76,7 +76,7 @@ package final class ServerRun: HomeRun {
         savedRecords = records
         var skipped: Set<RandomID> = []
         var problems: [String] = []
-        sessions = try store.load { id, error in
+        sessions = try store.load(records: records) { id, error in
             skipped.insert(id)
             problems.append("session \(id.hex) cannot be read and waits; the others go on: \(error)")
         }

@@ -15,20 +15,56 @@ package struct SessionStore: Sendable {
 
     /// All sessions, oldest first.
     ///
-    /// - Parameter skip: is told of each session whose state cannot be read, so that the others go on.
-    package func load(skip: (RandomID, any Error) -> Void = { _, _ in }) throws -> [Session] {
+    /// - Parameters:
+    ///   - records: what the desk remembers; a session that it knows of is missed where it is not there.
+    ///   - skip: is told of each session whose state cannot be read, so that the others go on. One that has begun and lost its
+    ///     state is no other thing: who has a part in it would be told that it is unknown, and never send again.
+    package func load(
+        records: DeskRecords = DeskRecords(), skip: (RandomID, any Error) -> Void = { _, _ in }
+    ) throws -> [Session] {
         var sessions: [Session] = []
+        var found: Set<RandomID> = []
         for entry in try home.files.list(home.sessions) where entry.kind == .directory {
             guard let id = RandomID(hex: entry.name) else { continue }
             do {
-                // A folder without its state is what a killed start left behind: the next tick makes it again.
-                if try home.files.exists(statePath(id)) { sessions.append(try load(id)) }
+                if try home.files.exists(statePath(id)) {
+                    found.insert(id)
+                    sessions.append(try load(id))
+                } else if try home.files.exists(roundsPath(id)) {
+                    // The state comes before anything else, so that an empty folder is what a killed start left behind: the
+                    // next tick makes it again.
+                    found.insert(id)
+                    throw missing(id)
+                }
             } catch {
                 guard !isTransient(error) else { throw error }
                 skip(id, error)
             }
         }
+        for record in records.requests {
+            guard record.status == .approved, let id = record.session, !found.contains(id), try isApproved(record)
+            else { continue }
+            found.insert(id)
+            skip(id, missing(id))
+        }
         return sessions.sorted { ($0.created, $0.id) < ($1.created, $1.id) }
+    }
+
+    private func missing(_ id: RandomID) -> ServerError {
+        ServerError(
+            .damaged, "\(statePath(id)) is missing",
+            hint: "restore it from a backup; if there is none, move its folder away, and its requests to rejected/")
+    }
+
+    /// Whether a request's file still lies where it was approved.
+    private func isApproved(_ record: DeskRecords.RequestRecord) throws -> Bool {
+        let approved = home.requests.appending("approved")
+        guard try home.files.exists(approved) else { return false }
+        if try home.files.exists(approved.appending(record.fileName)) { return true }
+        return try home.files.list(approved).contains { entry in
+            guard entry.kind == .directory else { return false }
+            return try home.files.exists(approved.appending(entry.component).appending(record.fileName))
+        }
     }
 
     package func load(_ id: RandomID) throws -> Session {
@@ -55,11 +91,13 @@ package struct SessionStore: Sendable {
 
     private func statePath(_ id: RandomID) -> FilePath { home.session(id).appending("session.json") }
 
+    private func roundsPath(_ id: RandomID) -> FilePath { home.session(id).appending("rounds") }
+
     /// The model that round `number` made; 0 is what the session began with.
     package func modelPath(_ id: RandomID, round number: Int) -> FilePath {
         let digits = "\(number)"
         let folder = String(repeating: "0", count: max(0, 4 - digits.count)) + digits
-        return home.session(id).appending("rounds").appending(folder).appending("model.safetensors")
+        return roundsPath(id).appending(folder).appending("model.safetensors")
     }
 
     /// The frozen part, which no round changes.
@@ -78,5 +116,13 @@ package struct SessionStore: Sendable {
             throw ServerError(.damaged, "\(path) is not what the session wrote", hint: "restore it from a backup")
         }
         return path
+    }
+
+    /// - Throws: ``ServerError`` `.damaged` where the frozen part is not the one that the session began with.
+    package func requireBase(_ base: Digest, in session: Session) throws {
+        let path = basePath(session.id)
+        guard try SHA256Hash.digest(of: path, files: home.files).digest == base else {
+            throw ServerError(.damaged, "\(path) is not what the session wrote", hint: "restore it from a backup")
+        }
     }
 }

@@ -7,21 +7,34 @@ package import Tensors
 package import Wire
 
 /// Global models that were kept: `versions/NNNN/` with `model.safetensors` (whole), `version.json` (lineage, metrics) and
-/// `card.md` (the same for people). `version.json` is written last: without it there is no version.
+/// `card.md` (the same for people). `version.json` is written last: without it there is no version. Until then, and while
+/// a version is removed, `unfinished` lies beside it: a folder without both has lost its record, and its number stays taken,
+/// since hospitals may have that version.
 package struct VersionStore: Sendable {
     package let home: Home
     package init(home: Home) { self.home = home }
 
     package func modelPath(_ number: Int) -> FilePath { home.version(number).appending("model.safetensors") }
+    private func markPath(_ number: Int) -> FilePath { home.version(number).appending("unfinished") }
     private func recordPath(_ number: Int) -> FilePath { home.version(number).appending(VersionRecord.fileName) }
 
     /// Numbers of the complete versions, ascending.
     package func numbers() throws -> [Int] {
-        try home.files.list(home.versions).compactMap { entry in
-            guard entry.kind == .directory, let number = Int(entry.name), try home.files.exists(recordPath(number))
-            else { return nil }
-            return number
-        }.sorted()
+        try folders().filter { try home.files.exists(recordPath($0)) }
+    }
+
+    /// Numbers of versions whose record is gone, ascending. A run removes what a killed one was still writing.
+    package func lost() throws -> [Int] {
+        try folders().filter { number in
+            guard try !home.files.exists(recordPath(number)), try !home.files.exists(markPath(number)) else {
+                return false
+            }
+            return try home.files.list(home.version(number)).contains { !TemporaryName.isOurs($0.name) }
+        }
+    }
+
+    private func folders() throws -> [Int] {
+        try home.files.list(home.versions).compactMap { $0.kind == .directory ? Int($0.name) : nil }.sorted()
     }
 
     /// The newest version; nil before the first model.
@@ -45,9 +58,14 @@ package struct VersionStore: Sendable {
 
     package func records() throws -> [VersionRecord] { try numbers().map { try record($0) } }
 
-    /// The number that the next version gets. Pruning keeps the newest version, so no number is used twice; a folder
-    /// without its record is what a killed run left behind, and its number is still free.
-    package func nextNumber() throws -> Int { try head().map { $0 + 1 } ?? 0 }
+    /// The number that the next version gets. Pruning keeps the newest version, so no number is used twice; an unfinished
+    /// folder is what a killed run left behind, and its number is still free.
+    package func nextNumber() throws -> Int { ([try head(), try lost().last].compactMap(\.self).max() ?? -1) + 1 }
+
+    private func begin(_ number: Int) throws {
+        try home.files.makeDirectories(home.version(number))
+        try home.files.writeFile(markPath(number), Array("this version has no record yet\n".utf8))
+    }
 
     /// Keeps a first model, of `model import` or `model init`.
     ///
@@ -56,7 +74,7 @@ package struct VersionStore: Sendable {
         encoded: [UInt8], metadata: ModelMetadata, origin: VersionRecord.Origin, note: String, now: Timestamp
     ) throws -> VersionRecord {
         let number = try nextNumber()
-        try home.files.makeDirectories(home.version(number))
+        try begin(number)
         try home.files.writeFile(modelPath(number), encoded)
         let record = VersionRecord(
             number: number, origin: origin, created: now, architecture: metadata.architecture,
@@ -70,11 +88,15 @@ package struct VersionStore: Sendable {
     package func save(_ session: Session, order: VersionOrder, sessions: SessionStore, now: Timestamp) throws -> Int {
         let head = try head()
         // A run that was killed after the record was written finds its version again.
-        if let done = try records().last(where: { $0.session == session.id }) { return done.number }
+        if let done = try records().last(where: { $0.session == session.id }) {
+            try home.files.remove(markPath(done.number))
+            return done.number
+        }
         guard let start = session.start else {
             throw ServerError(.damaged, "session \(session.name) is finished but has no plan")
         }
         let number = try nextNumber()
+        try begin(number)
         var sources: [any TensorSource] = []
         if start.base != nil { sources.append(try ModelFiles.open(sessions.basePath(session.id))) }
         sources.append(try ModelFiles.open(try sessions.path(of: order.model, in: session)))
@@ -95,10 +117,13 @@ package struct VersionStore: Sendable {
         try home.files.writeFile(folder.appending("card.md"), Array(ModelCard.text(record).utf8))
         try home.files.writeFile(
             recordPath(record.number), StrictJSON.serialize(record.json, pretty: true))
+        try home.files.remove(markPath(record.number))
     }
 
     /// Removes a version; its record first, so that half a version is none.
     package func remove(_ number: Int) throws {
+        // A disk that is full must not keep anybody from making room.
+        try? begin(number)
         try home.files.remove(recordPath(number))
         try home.files.removeTree(home.version(number))
     }

@@ -248,6 +248,35 @@ extension World {
         }
     }
 
+    /// The machine with the agent was stolen: the old key can be asked for nothing any more.
+    @Test(arguments: ["S", "a"]) func aKeyThatWasLostWithItsAgentIsReplaced(home: String) throws {
+        let world = try World.enrolled()
+        let agent = try Agent(world)
+        try world.shell("ssh-keygen -q -t ed25519 -N '' -C there -f key")
+        try agent.add("key", in: world)
+        try world.succeed("key", "rotate", "--agent", "key.pub", "--home", home)
+        if home == "a" {
+            try world.answer("a")
+            try world.serve()
+            try world.approveEnrolments()
+            try world.visit("a")
+        } else {
+            world.advance(days: 31)
+            try world.serve()
+        }
+        #expect(world.exists("\(home)/identity/agent.pub") && !world.exists("\(home)/identity/id_ed25519"))
+        let old = try world.fingerprint(home)
+        try agent.forgetAll(in: world)
+        for socket in [agent.socket, "/nowhere", ""] {
+            let copy = try World.copy(of: world.root)
+            copy.now = world.now
+            copy.environment["SSH_AUTH_SOCK"] = socket
+            try copy.succeed("key", "rotate", "--lost", "--home", home)
+            #expect(try copy.fingerprint(home) != old && !copy.exists("\(home)/identity/agent.pub"))
+            try copy.succeed(home == "S" ? "server" : "client", "run", "--home", home)
+        }
+    }
+
     @Test func aKeyUnderAPassphraseIsRefusedInOneLineWithAHint() throws {
         let world = try World.initialised()
         try world.shell("mkdir -m 700 -p d/identity && ssh-keygen -q -t ed25519 -N secret -f d/identity/id_ed25519")

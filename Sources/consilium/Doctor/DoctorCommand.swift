@@ -8,8 +8,8 @@ struct DoctorCommand: ParsableCommand, UsesShares {
         commandName: "doctor",
         abstract: "Check a home: keys, permissions, configuration, clock, shares, disks; says what to do.",
         discussion: """
-            Whether the home can be written to and is one account's, keys, a hospital's pictures, trust, desks, clock, audit, the exchange and its file system, room on the \
-            disks, unfinished files that stopped runs left, the inbox, what nobody acknowledged, quarantine. Exit status 78 when \
+            Whether the home can be written to and is one account's, who else may write there, keys, a hospital's pictures, \
+            trust, what earlier runs wrote down, clock, audit, the exchange and its file system, room on the disks, unfinished files that stopped runs left, the inbox, what nobody acknowledged, quarantine. Exit status 78 when \
             something has to be mended.
 
             EXAMPLES:
@@ -31,13 +31,14 @@ struct DoctorCommand: ParsableCommand, UsesShares {
                     findings.map {
                         [
                             "check": .string($0.check), "ok": .bool($0.isGood), "found": .string($0.text),
-                            "advice": .string($0.advice),
+                            "advice": .string($0.advice), "checked": .bool($0.isMade),
                         ]
                     }),
             ])
         } else {
             for finding in findings where !output.quiet || !finding.isGood {
-                Console.print("\(finding.isGood ? "ok  " : "MEND") \(finding.check): \(finding.text)")
+                let mark = finding.isMade ? (finding.isGood ? "ok  " : "MEND") : "--  "
+                Console.print("\(mark) \(finding.check): \(finding.text)")
                 if !finding.isGood, !finding.advice.isEmpty { Console.print("     \(finding.advice)") }
             }
         }

@@ -7,37 +7,27 @@ import Wire
 
 /// What the server has said against this hospital: the run says it once, and it holds until somebody acts.
 extension HomeCheck {
-    func standing() -> Finding {
-        var advice = "ask the server's admin"
-        let result = Result { () throws -> (good: Bool, text: String) in
-            let view = try ClientView(home)
-            if let obstacle = view.state.obstacle(
-                signing: try Identity.load(from: home).signing.publicKey, trust: try TrustStore.load(from: home),
-                server: view.server)
-            {
-                advice = obstacle.advice
-                return (false, obstacle.text)
-            }
-            let excluded = view.state.sessions.filter { $0.ended == nil && $0.excluded != nil }
-            guard excluded.isEmpty else {
-                advice = "ask the server's admin for 'server readmit'"
-                let names = excluded.map { session in
-                    session.id.short + ((session.excluded ?? "").isEmpty ? "" : " (\(session.excluded ?? ""))")
-                }
-                return (
-                    false, "\(view.server) has excluded this hospital from session \(names.joined(separator: ", "))"
-                )
-            }
-            switch view.state.enrolled {
-            case true?: return (true, "enrolled at \(view.server)")
-            default: return (true, "the enrolment is not answered yet")
-            }
+    func standing() throws -> (good: Bool, text: String, advice: String) {
+        let view = try ClientView(home)
+        if let obstacle = view.state.obstacle(
+            signing: try Identity.load(from: home).signing.publicKey, trust: try TrustStore.load(from: home),
+            server: view.server)
+        {
+            return (false, obstacle.text, obstacle.advice)
         }
-        switch result {
-        case .success(let found):
-            return Finding(check: "standing", isGood: found.good, text: found.text, advice: advice)
-        case .failure(let error): return Finding(check: "standing", isGood: false, text: "\(error)", advice: advice)
+        let excluded = view.state.sessions.filter { $0.ended == nil && $0.excluded != nil }
+        guard excluded.isEmpty else {
+            let names = excluded.map { session in
+                session.id.short + ((session.excluded ?? "").isEmpty ? "" : " (\(session.excluded ?? ""))")
+            }
+            return (
+                false, "\(view.server) has excluded this hospital from session \(names.joined(separator: ", "))",
+                "ask the server's admin for 'server readmit'"
+            )
         }
+        return (
+            true, view.state.enrolled == true ? "enrolled at \(view.server)" : "the enrolment is not answered yet", ""
+        )
     }
 }
 

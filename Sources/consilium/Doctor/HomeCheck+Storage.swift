@@ -1,3 +1,4 @@
+import Bundles
 import Client
 import Configuration
 import Federation
@@ -28,7 +29,8 @@ extension HomeCheck {
         }
         let used = ExchangeUse.load(from: home)
         try Exchange.requireNoPictures(path, data: try home.data(), of: home)
-        let exchange = try Exchange.detect(path, home: watched)
+        let parties = (try? TrustStore.load(from: home))?.parties.map(\.name) ?? []
+        let exchange = try Exchange.detect(path, home: watched, known: parties)
         guard let volume = try watched.files.volume(of: exchange.root) else {
             return (exchange.oddity == nil, exchange.oddity ?? "\(exchange.root)")
         }
@@ -40,24 +42,10 @@ extension HomeCheck {
         // Runs say it once, so that it has to be found here.
         let said = (used.trouble.map { [$0] } ?? []) + used.problems.filter { $0 != exchange.oddity }
         if !said.isEmpty { notes.append("the last run said: \(said.joined(separator: "; "))") }
+        let away = exchange.unmounted.map { "nothing is mounted on \($0) any more" }.sorted()
+        notes.insert(contentsOf: away, at: 0)
         if let oddity = exchange.oddity { notes.append(oddity) }
-        return (!volume.isReadOnly && exchange.oddity == nil, notes.joined(separator: "; "))
-    }
-
-    /// Whether a run could write. Asks the system, and writes nothing itself. Links lead to shares, which are not the home's.
-    func isWritable() throws -> (good: Bool, text: String) {
-        let inside = try home.files.list(home.root).filter { $0.kind == .directory }
-        let closed = ([home.root] + inside.map { home.root.appending($0.component) }).filter { folder in
-            folder.withPlatformString { access($0, W_OK | X_OK) } != 0
-        }
-        guard let first = closed.first else { return (true, "its folders can be written to") }
-        let isReadOnly = try home.files.volume(of: home.root)?.isReadOnly == true
-        return (
-            false,
-            isReadOnly
-                ? "\(home.root) is on a file system that is mounted read-only"
-                : "\(first) cannot be written to" + (closed.count > 1 ? ", nor \(closed.count - 1) more folders" : "")
-        )
+        return (!volume.isReadOnly && away.isEmpty && exchange.oddity == nil, notes.joined(separator: "; "))
     }
 
     /// Whether everything is the account's whose the home is. Not looked at are the inbox and the desks' files, which others lay
@@ -97,22 +85,63 @@ extension HomeCheck {
 
     /// Whether a run could read what earlier ones wrote down.
     func records() throws -> (good: Bool, text: String) {
-        guard home.role == .server else {
-            let state = try ClientState.load(from: home)
-            return (true, "\(counted(state.requests.count, "request")), \(counted(state.sessions.count, "session"))")
-        }
-        let records = try DeskStore(home: home).load()
         var damaged: [String] = []
-        let sessions = try SessionStore(home: home).load { _, error in damaged.append("\(error)") }
-        let text =
-            "\(counted(records.enrolments.count, "enrolment")), \(counted(records.requests.count, "request")), "
-            + counted(sessions.count, "session")
+        do { try home.requireLedger() } catch { damaged.append("\(error)") }
+        let text: String
+        switch home.role {
+        case .client:
+            let state = try ClientState.load(from: home)
+            text = "\(counted(state.requests.count, "request")), \(counted(state.sessions.count, "session"))"
+        case .server:
+            let records = try DeskStore(home: home).load()
+            let sessions = try SessionStore(home: home).load(records: records) { _, error in
+                damaged.append("\(error)")
+            }
+            text =
+                "\(counted(records.enrolments.count, "enrolment")), \(counted(records.requests.count, "request")), "
+                + counted(sessions.count, "session")
+        }
         return (damaged.isEmpty, damaged.isEmpty ? text : damaged.joined(separator: "; "))
+    }
+
+    /// Whether the models are there that are to be trained on, or were kept.
+    func versions() throws -> (good: Bool, text: String) {
+        let versions = VersionStore(home: home)
+        let store = SessionStore(home: home)
+        var damaged = try versions.lost().map { "\(home.version($0)) has no \(VersionRecord.fileName)" }
+        let numbers = try versions.numbers()
+        for number in numbers {
+            let path = versions.modelPath(number)
+            guard try home.files.status(path)?.kind == .regular else {
+                damaged.append("\(path) is missing")
+                continue
+            }
+            // The newest is what the next session begins with.
+            if number == numbers.last,
+                try SHA256Hash.digest(of: path, files: home.files).digest != versions.record(number).model
+            {
+                damaged.append("\(path) is not what was kept")
+            }
+        }
+        // Sessions that cannot be read are told of elsewhere.
+        for session in try store.load() where !session.isOver {
+            guard let model = session.history.last?.model ?? session.start?.model else { continue }
+            do {
+                _ = try store.path(of: model, in: session)
+                if let base = session.start?.base { try store.requireBase(base, in: session) }
+            } catch {
+                damaged.append("\(error)")
+            }
+        }
+        return (
+            damaged.isEmpty,
+            damaged.isEmpty ? counted(numbers.count, "version") : damaged.joined(separator: "; ")
+        )
     }
 
     /// Room in the home is the home's own to make. On a share or a stick nothing is to be removed that the other side has not
     /// taken yet.
-    func diskSpace() -> Finding {
+    func diskSpace() -> (good: Bool, text: String, advice: String) {
         let ownAdvice =
             "make room: remove what is old in quarantine/"
             + (home.role == .server ? ", or use 'consilium server prune'" : "")
@@ -123,11 +152,11 @@ extension HomeCheck {
             let ofShare = "make room on the exchange: ask whoever looks after it; what lies there was not taken yet"
             var advice: [String] = short.contains { $0.isOwn } || short.isEmpty ? [ownAdvice] : []
             if short.contains(where: { !$0.isOwn }) { advice.append(ofShare) }
-            return Finding(
-                check: "disk space", isGood: short.isEmpty, text: "\(text); a round may take \(ByteSize.text(needed))",
-                advice: advice.joined(separator: "; "))
+            return (
+                short.isEmpty, "\(text); a round may take \(ByteSize.text(needed))", advice.joined(separator: "; ")
+            )
         } catch {
-            return Finding(check: "disk space", isGood: false, text: "\(error)", advice: ownAdvice)
+            return (false, "\(error)", ownAdvice)
         }
     }
 

@@ -9,64 +9,106 @@ import Server
 import SystemPackage
 import Wire
 
-/// The checks of `doctor`, each of its own: one that fails keeps none of the others from running.
+/// The checks of `doctor`, each of its own: one that fails keeps none of the others from running. One that needs what another
+/// one found damaged is not made: the fault is told once, with what mends it.
 struct HomeCheck {
     struct Finding {
         let check: String
         let isGood: Bool
         let text: String
         let advice: String
+        var isMade = true
+    }
+
+    /// What several checks need.
+    private enum Basis: String {
+        case configuration, trust
     }
 
     let home: Home
     let now: Timestamp
+    let walk: HomeWalk
     /// With patience that ends for the exchange, and the exchange's path; nil where none is configured.
     let watched: (Home, FilePath)?
+    private let faults: Set<Basis>
 
     init(home: Home, now: Timestamp) {
         self.home = home
         self.now = now
-        // A configuration that cannot be read is the first check's to tell.
+        walk = HomeWalk(home)
+        // What cannot be read is its own check's to tell.
         watched = (try? Self.watched(home)) ?? nil
+        var faults: Set<Basis> = []
+        do { _ = try home.exchange() } catch { faults.insert(.configuration) }
+        if (try? TrustStore.load(from: home)) == nil { faults.insert(.trust) }
+        self.faults = faults
     }
 
     func findings() -> [Finding] {
         let ofClients =
             home.role == .client
-            ? [check("pictures", "set 'data' in consilium.yaml, or mend the folder", pictures), standing()]
+            ? [
+                check(
+                    "pictures", "set 'data' in consilium.yaml, or mend the folder", needs: [.configuration], pictures),
+                check("standing", needs: [.trust], standing),
+            ]
             : [check("sessions", "mend what it says; 'consilium server sessions' lists them all", sessions)]
+        let ofServers = home.role == .server ? [check("versions", "restore it from a backup", versions)] : []
         return ofClients + [
             check("configuration", "mend consilium.yaml", configuration),
-            check(
-                "home", "mount it for writing, or give its folders to the user who runs the tick", isWritable),
+            check("home", isUsable),
             check("owner", "as root: chown -R \(HomeOwner(of: home.root)?.name ?? "USER") \(home.root)", owners),
+            check("permissions", permissions),
             check(
                 "keys", "chmod 700 identity; chmod 600 identity/id_* identity/age*; or restore them from a backup", keys
             ),
-            check("key dates", "'consilium key rotate' at whose key it is", keyDates),
+            check("key dates", "'consilium key rotate' at whose key it is", needs: [.trust], keyDates),
             check("trust", "restore trust/ from a backup; or take a new key with 'consilium key trust'", trust),
             check(
-                "encryption", "ask them for the line of 'consilium key show' and add it to trust/recipients", encryption
-            ),
+                "encryption", "ask them for the line of 'consilium key show' and add it to trust/recipients",
+                needs: [.configuration, .trust], encryption),
             check("records", "restore the file from a backup", records),
-            check("desks", "chmod go-w the folder: whoever may write there decides", desks),
+        ] + ofServers + [
+            check("run", run),
             check("leftovers", "remove the .part files if nobody is copying there just now", leftovers),
             check("clock", "set the clock", clock),
             check("audit", "keep the file and ask who changed it", audit),
             check("inbox", "run the tick; what never verifies goes into quarantine", inbox),
-            check("exchange", "mount the share for writing, or correct 'exchange' in consilium.yaml", exchange),
-            diskSpace(),
+            check(
+                "exchange", "mount the share for writing, or correct 'exchange' in consilium.yaml",
+                needs: [.configuration], exchange),
+            check("disk space", needs: [.trust], diskSpace),
             check("outbox", "ask whoever carries bundles, and the other side, whether anything arrives", backlog),
             check("quarantine", "read the .reason.txt files there, then remove what you need no more", quarantine),
         ]
     }
 
-    private func check(_ name: String, _ advice: String, _ body: () throws -> (good: Bool, text: String)) -> Finding {
+    private func check(
+        _ name: String, _ advice: String, needs basis: [Basis] = [], _ body: () throws -> (good: Bool, text: String)
+    ) -> Finding {
+        check(name, needs: basis) {
+            do {
+                let result = try body()
+                return (result.good, result.text, advice)
+            } catch {
+                return (false, "\(error)", advice)
+            }
+        }
+    }
+
+    private func check(
+        _ name: String, needs basis: [Basis] = [], _ body: () throws -> (good: Bool, text: String, advice: String)
+    ) -> Finding {
+        if let fault = basis.first(where: faults.contains) {
+            return Finding(
+                check: name, isGood: true, text: "not checked before '\(fault.rawValue)' is mended", advice: "",
+                isMade: false)
+        }
         do {
             let result = try body()
-            return Finding(check: name, isGood: result.good, text: result.text, advice: advice)
+            return Finding(check: name, isGood: result.good, text: result.text, advice: result.advice)
         } catch {
-            return Finding(check: name, isGood: false, text: "\(error)", advice: advice)
+            return Finding(check: name, isGood: false, text: "\(error)", advice: "")
         }
     }
 
@@ -81,6 +123,12 @@ struct HomeCheck {
 
     private func keys() throws -> (good: Bool, text: String) {
         let identity = try Identity.load(from: home)
+        try identity.requireRegularFiles(home)
+        // Without the trust or the ledger nobody knows what is this home's; that is told there.
+        if let own = try? OwnIdentity.of(home) {
+            try own.requireKey()
+            if let objection = own.ageObjection { return (false, objection) }
+        }
         try identity.signing.requireUsable()
         let replaced = identity.replacedAge.count
         return (
@@ -119,9 +167,17 @@ struct HomeCheck {
     }
 
     private func trust() throws -> (good: Bool, text: String) {
-        let parties = try TrustStore.load(from: home).parties.filter { $0.name != home.name }
+        let trust = try TrustStore.load(from: home)
+        let parties = trust.parties.filter { $0.name != home.name }
         if home.role == .client, let server = parties.first(where: { $0.keys.isEmpty }) {
             return (false, "every key of \(server.name) is revoked: nothing is taken from it or sent to it")
+        }
+        let missing = missing(in: trust)
+        guard missing.isEmpty else {
+            return (
+                false,
+                "allowed_signers lacks \(missing.map(\.text).joined(separator: ", ")): what they send is a stranger's"
+            )
         }
         return (
             true,
@@ -131,16 +187,13 @@ struct HomeCheck {
         )
     }
 
-    private func desks() throws -> (good: Bool, text: String) {
-        let roots = home.role == .server ? [home.enrolments, home.requests] : [home.plans, home.updates]
-        let open = try roots.flatMap { root in
-            try home.files.list(root).filter { $0.kind == .directory }.map { root.appending($0.component) }
-        }.filter { try home.files.status($0).map { $0.permissions & 0o022 != 0 } ?? false }
-        return (
-            open.isEmpty,
-            open.isEmpty
-                ? "only their owner may decide" : "others may write to \(open.map(\.string).joined(separator: ", "))"
-        )
+    /// Who was believed once and is nobody now.
+    private func missing(in trust: TrustStore) -> [PartyName] {
+        switch home.role {
+        // Records that cannot be read are told of elsewhere.
+        case .server: (try? DeskStore(home: home).load())?.missing(in: trust, of: home) ?? []
+        case .client: trust.signers.entries(of: home.record.server).isEmpty ? [home.record.server] : []
+        }
     }
 
     private func clock() throws -> (good: Bool, text: String) {
@@ -149,13 +202,19 @@ struct HomeCheck {
     }
 
     private func audit() throws -> (good: Bool, text: String) {
-        guard let key = (try? Identity.load(from: home))?.signing.publicKey else {
+        guard let key = (try? Identity.load(from: home))?.signing.publicKey, isOwn else {
             // The key is a fault of its own, and none of the log's.
             let (chain, _) = try AuditChain.check(home.audit.appending("audit.jsonl"), files: home.files)
             return (true, "\(text(of: chain)); who signed it is not checked without the key")
         }
         let (chain, head, _) = try AuditLog(home).verify(key: key)
         return (true, "\(text(of: chain)), \(head?.number ?? 0) are signed")
+    }
+
+    /// Of another one's key every head would be a foreign one.
+    private var isOwn: Bool {
+        do { try OwnIdentity.of(home).requireKey() } catch { return error.kind != .foreignKey }
+        return true
     }
 
     /// A torn line is a run's that was stopped, and nobody's fault.

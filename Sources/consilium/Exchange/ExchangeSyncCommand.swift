@@ -27,6 +27,7 @@ struct ExchangeSyncCommand: ParsableCommand, UsesShares {
 
     func run() throws {
         let (mailbox, exchange, only) = try share.open(home)
+        try mailbox.requireOwnKey()
         let collected = try mailbox.collect(from: exchange, only: only)
         // In a folder that all share, who is not enrolled yet is known by what came.
         if let only, collected.copied.isEmpty, collected.problems.isEmpty {

@@ -18,7 +18,9 @@ struct ShareOptions: ParsableArguments {
         let only = try servedClient(client, mailbox.home)
         do {
             try Exchange.requireNoPictures(root, data: try mailbox.home.data(), of: mailbox.home)
-            return (mailbox, try Exchange.detect(root, home: mailbox.home), only)
+            // The runs' own share may be away as well when a person carries to it.
+            let known = mailbox.trust.parties.map(\.name)
+            return (mailbox, try Exchange.detect(root, home: mailbox.home, known: known), only)
         } catch let error as MailboxError where error.kind == .configuration {
             // Here it is no configuration that names it.
             throw CommandFailure(.usage, error.message, hint: error.hint)

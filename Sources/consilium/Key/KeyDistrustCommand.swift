@@ -27,7 +27,7 @@ struct KeyDistrustCommand: ParsableCommand {
         try run.distrust(fingerprint, reason: reason.printable, actor: HomeOption.actor)
         TickOutput(options: output).show(
             attention: run.report.attention + (output.quiet ? [] : run.report.details), details: [])
-        // The next run signs the audit where an agent is away now.
-        do { try run.mailbox.finish() } catch  where error.kind == .temporary {}
+        // The next run signs the audit where an agent is away now, or another's key lies in the own one's place.
+        do { try run.mailbox.finish() } catch  where [.temporary, .foreignKey].contains(error.kind) {}
     }
 }

@@ -121,11 +121,18 @@ struct KeyRotateCommand: ParsableCommand {
         show(key, opened, attention: run.report.attention, hospitals: [])
     }
 
-    /// - Returns: whether there was no signing key.
+    /// - Returns: whether there was no signing key of this home's.
     private func makeIfMissing(_ home: Home) throws -> Bool {
         guard isLost else { return false }
-        let isMissing = try !Identity.isThere(in: home)
-        _ = try Identity.create(in: home)
+        // Between two steps of a run that changes its keys, the new one is not known yet.
+        guard let lock = try RunLock(home) else { throw CommandFailure.busy }
+        var isMissing = try !Identity.isThere(in: home)
+        _ = try Identity.create(in: home, mustSign: false)
+        if !isMissing, try Identity.setAsideForeignKey(in: home) {
+            isMissing = true
+            _ = try Identity.create(in: home, mustSign: false)
+        }
+        _ = consume lock
         return isMissing
     }
 

@@ -106,7 +106,7 @@ private func status(of kind: MailboxError.Kind) -> ExitStatus {
     case .notAHome, .wrongRole: .configuration
     case .exists: .cannotCreate
     case .identity, .trust: .refused
-    case .clock, .configuration: .configuration
+    case .clock, .configuration, .foreignKey: .configuration
     case .state: .internalError
     case .desk: .usage
     case .exchange: .temporary

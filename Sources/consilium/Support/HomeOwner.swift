@@ -6,6 +6,8 @@ import SystemPackage
 struct HomeOwner {
     let uid: uid_t
 
+    init(uid: uid_t) { self.uid = uid }
+
     /// - Returns: nil where the system does not say; then the run itself will tell why.
     init?(of path: FilePath) {
         var status = stat()
