@@ -111,6 +111,6 @@ import Wire
         #expect(told.output.contains("enrolment rejected: the fingerprint differs"), "\(told)")
         let refused = try world.run("client", "request", "--home", "a", "--rounds", "1")
         #expect(refused.status == 77)
-        #expect(refused.errors.contains("the server rejected the enrolment: the fingerprint differs"))
+        #expect(refused.errors.contains("ministry rejected the enrolment: the fingerprint differs"))
     }
 }
