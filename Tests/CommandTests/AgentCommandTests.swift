@@ -201,7 +201,7 @@ extension World {
         try world.succeed("key", "rotate", "--lost", "--agent", "other.pub", "--home", "a")
         try world.answer("a")
         try world.serve()
-        try world.shell("mv S/enrolments/pending/ENR-5-* S/enrolments/approved/")
+        try world.shell("mv S/enrolments/pending/ENR-4-* S/enrolments/approved/")
         try world.serve()
         #expect(try world.trusted("hospital-a", at: "S") == [try world.fingerprint("a")])
     }

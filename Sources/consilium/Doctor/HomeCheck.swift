@@ -22,7 +22,7 @@ struct HomeCheck {
 
     /// What several checks need.
     private enum Basis: String {
-        case configuration, trust
+        case configuration, trust, records
     }
 
     let home: Home
@@ -41,6 +41,10 @@ struct HomeCheck {
         var faults: Set<Basis> = []
         do { _ = try home.exchange() } catch { faults.insert(.configuration) }
         if (try? TrustStore.load(from: home)) == nil { faults.insert(.trust) }
+        switch home.role {
+        case .client: if (try? ClientState.load(from: home)) == nil { faults.insert(.records) }
+        case .server: if (try? DeskStore(home: home).load()) == nil { faults.insert(.records) }
+        }
         self.faults = faults
     }
 
@@ -50,9 +54,13 @@ struct HomeCheck {
             ? [
                 check(
                     "pictures", "set 'data' in consilium.yaml, or mend the folder", needs: [.configuration], pictures),
-                check("standing", needs: [.trust], standing),
+                check("standing", needs: [.configuration, .trust, .records], standing),
             ]
-            : [check("sessions", "mend what it says; 'consilium server sessions' lists them all", sessions)]
+            : [
+                check(
+                    "sessions", "mend what it says; 'consilium server sessions' lists them all",
+                    needs: [.configuration, .records], sessions)
+            ]
         let ofServers = home.role == .server ? [check("versions", "restore it from a backup", versions)] : []
         return ofClients + [
             check("configuration", "mend consilium.yaml", configuration),
