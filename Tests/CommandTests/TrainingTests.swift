@@ -58,7 +58,9 @@ import Wire
         let world = try Self.longRound()
         try world.shell("mkdir a/inbox/odd")
         let ended = try Self.interrupt(world, "a", with: signal)
-        #expect(ended.output.split(separator: "\n").count { $0.contains("odd is a folder and was not opened") } == 1, "\(ended)")
+        #expect(
+            ended.output.split(separator: "\n").count { $0.contains("odd is a folder and was not opened") } == 1,
+            "\(ended)")
         #expect(world.names("a/outbox", "update").isEmpty, "the round was over before the signal: \(ended)")
         let folder = try #require(Self.sessionFolder(world, "a"))
         if signal == SIGKILL {
