@@ -112,10 +112,14 @@ extension ClientRun {
     package func accept(version: Int, asSent: Bool = false, actor: String) throws {
         let offer = try offer(version, unless: .accepted)
         let item = try item(of: offer, to: .approved)
+        let prepared = try prepare(offer, asSent: asSent)
+        // In rejected/ it would be taken for a person's newer word, were this stopped.
+        if let item, item.state == .rejected { try Desk.updates(home).move(item, to: .pending) }
         // What cannot be installed stays on the desk. It is moved last: a run that finds the file in approved/ and no more
         // than that would fit the model to this hospital.
-        try install(try prepare(offer, asSent: asSent), actor: actor)
-        if let item { try Desk.updates(home).move(item, to: .approved) }
+        try install(prepared, actor: actor)
+        let accepted = state.offer(version: version) ?? offer
+        if let item = try self.item(of: accepted, to: .approved) { try Desk.updates(home).move(item, to: .approved) }
     }
 
     package func reject(version: Int, actor: String) throws {

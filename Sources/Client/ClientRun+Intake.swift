@@ -135,7 +135,7 @@ extension ClientRun {
             decision, sequence: delivery.manifest.seq, server: delivery.sender, signer: delivery.signer.fingerprint,
             enrolment: currentEnrolment, asksConsent: configuration.consent == .ask)
         for case .planWaits(let session) in notices { try clearPlans(of: session.id) }
-        for case .updateDisowned(let session, _) in notices { trainAgain(session, after: decision.about, delivery) }
+        for case .updateDisowned(let session, _) in notices { trainAgain(session, after: decision.about) }
         try say(notices.map { named($0, by: decision) }, from: delivery)
         try saveState()
         try mailbox.commit(delivery, .accepted)

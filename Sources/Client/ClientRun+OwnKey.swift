@@ -121,6 +121,16 @@ extension ClientRun {
             try mailbox.updateTrust { (trust) throws(MailboxError) in trust.end(old, of: name, at: time) }
             try mailbox.promoteNextKey(keepingOldUntil: nil)
         }
+        if isNew, agentKey == nil, stage == .toBegin {
+            // There was none to follow: all that are remembered are gone.
+            let (name, key, time) = (home.name, mailbox.identity.signing.publicKey, now)
+            try mailbox.updateTrust { (trust) throws(MailboxError) in
+                for lost in trust.signers.entries(of: name).map(\.key) where lost != key {
+                    trust.end(lost, of: name, at: time)
+                }
+                try trust.add(name, role: .client, key: key, ageRecipient: nil, validFrom: time, validUntil: end)
+            }
+        }
         // An enrolment that was sent names the one of then.
         let recipient =
             stage == .enrolled ? mailbox.identity.age.recipient : try mailbox.replaceAgeIdentity()

@@ -205,21 +205,18 @@ extension ClientRun {
         return "\(key)/\(request)"
     }
 
-    /// The server has taken an update out of the open round, since its key is revoked: it may have been this hospital's own, or
-    /// have kept that one out. One that is on its way still is to be taken, and nothing is trained for it.
+    /// The server has taken an update out of the open round, since its key is revoked. Where it was this hospital's own, and no
+    /// other is on its way, the round is trained once more; where it kept that one out, the re-issued global says so.
     ///
     /// - Parameter disowned: the update that counts no more.
-    func trainAgain(_ id: RandomID, after disowned: Digest, _ delivery: VerifiedDelivery) {
+    func trainAgain(_ id: RandomID, after disowned: Digest) {
         guard let session = state.session(id), session.ended == nil, !session.global.isFinal,
             session.answeredRound == session.global.round
         else { return }
         let own = mailbox.outgoing.last {
             $0.kind == .update && $0.session == id && $0.round == session.answeredRound
         }
-        guard let own, own.isRetired || own.isAcknowledged,
-            // A word of before it was made is about another one.
-            own.id == disowned || own.created <= delivery.manifest.created
-        else { return }
+        guard let own, own.id == disowned, own.isRetired || own.isAcknowledged else { return }
         state.change(session: id) { $0.trainAgain(for: own.id) }
     }
 

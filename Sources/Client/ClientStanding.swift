@@ -22,9 +22,10 @@ extension ClientState {
         }
     }
 
-    /// Each statement says all of it: the one before counts no more.
-    mutating func note(revoked keys: [String], by signer: String, reason: String) {
-        revocations = keys.map { Revocation(key: $0, signer: signer, reason: reason) }
+    /// The newest word about a key counts. A statement may be about one of several keys that were revoked together.
+    package mutating func note(revoked keys: [String], by signer: String, reason: String) {
+        revocations.removeAll { keys.contains($0.key) && $0.signer == signer }
+        revocations += keys.map { Revocation(key: $0, signer: signer, reason: reason) }
     }
 
     /// Why nothing that this hospital sends is taken, and what to do; nil where nothing is known against it.

@@ -173,6 +173,8 @@ extension Mailbox {
         let before = cache
         let known = cache.trouble
         var exchange: Exchange?
+        // A mistake in the configuration; what somebody laid into the share is none.
+        try Exchange.requireNotOwn(Exchange.path(root, of: home), of: home)
         do {
             let path = try Exchange.requireRoot(root, of: home)
             try cache.check(path, files)
@@ -186,7 +188,6 @@ extension Mailbox {
             // A share that does not answer may still have its folder's state in the system's memory.
             if !cache.isSilent { cache.trouble = nil }
         } catch {
-            guard error.kind != .configuration else { throw error }
             cache.trouble = error.description
             if error.description != known {
                 problems.append("exchange: \(error)")

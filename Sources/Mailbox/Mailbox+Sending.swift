@@ -131,11 +131,12 @@ extension Mailbox {
         if !isThere, !record.isRetired { try publish(record) }
     }
 
-    /// The next bundle to their sender names these once more, as far as they came here.
+    /// The next bundle to their sender names these once more, as far as they came here. What its sender is to keep, as an update
+    /// that has to come encrypted, was never acknowledged and is not now.
     package func acknowledgeAgain(_ ids: [Digest]) throws(MailboxError) {
         guard !ids.isEmpty else { return }
         try updateLedger { ledger in
-            for id in ids { ledger.incoming[id]?.owesAck = true }
+            for id in ids where ledger.incoming[id]?.acknowledged != nil { ledger.incoming[id]?.owesAck = true }
         }
     }
 

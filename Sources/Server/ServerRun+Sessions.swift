@@ -99,7 +99,14 @@ extension ServerRun {
     }
 
     private func tellChangedPlan(of session: Session) throws {
-        guard let changed = try starts.changedPlan(of: session) else { return }
+        let changed: (path: FilePath, digest: Digest)?
+        do {
+            changed = try starts.changedPlan(of: session)
+        } catch let error as FileError where !error.isTransient {
+            // By the rules it does not matter any more: the session goes on.
+            return announce("plan-changed-\(session.id.hex)", "session \(session.name): \(error)")
+        }
+        guard let changed else { return }
         announce(
             "plan-changed-\(session.id.hex)-\(changed.digest)",
             "session \(session.name) trains by the plan that it began with, and \(changed.path) says another one now, which "

@@ -322,6 +322,16 @@ import Wire
         #expect(state.session(try session())?.roundToTrain == 1)
     }
 
+    @Test("each of several keys that are revoked one by one stays so, by the word of a key that is believed")
+    func revoked() throws {
+        var state = try asked()
+        let keys = ["SHA256:first", "SHA256:second"]
+        for key in keys { state.note(revoked: [key], by: new, reason: "stolen") }
+        #expect(try written(state).revocations.map(\.key) == keys)
+        state.note(revoked: keys, by: new, reason: "stolen")
+        #expect(state.revocations.map(\.key) == keys)
+    }
+
     @Test("what this hospital took back or stopped itself begins again by nobody's word")
     func ownEnd() throws {
         for verdict in [Decision.Verdict.withdrawn, .rejected] {

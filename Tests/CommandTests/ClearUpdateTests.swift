@@ -130,6 +130,20 @@ import Wire
 
     /// The advice is for the one whom it helps. Once the round is closed the next update would come in the clear too; once the
     /// session is over nothing can be sent any more.
+    /// What the server has not taken stays its hospital's, however often the round is issued again meanwhile.
+    @Test func aReissueBeforeTheMendLosesNothing() throws {
+        let world = try clear(["a", "b"])
+        for home in ["a", "b"] { try world.visit(home) }
+        for home in ["a", "b"] { try world.answer(home) }
+        try world.serve()
+        try world.succeed("server", "reissue", "spring", "hospital-a", "--home", "S")
+        try world.visit("a")
+        try encrypt(world)
+        try world.journey(["a", "b"])
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.history("spring").last?.fate(of: "hospital-a") == "counted")
+    }
+
     @Test func theOthersReadTheReasonOnlyAndTheAnswerEndsWithTheSession() throws {
         let world = try clear(["a", "b", "c"], rounds: 2)
         try world.visit("a")

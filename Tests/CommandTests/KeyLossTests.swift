@@ -393,4 +393,19 @@ import Wire
         try world.journey(["b"])
         #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
     }
+
+    /// There is no key that it follows: its end is told all the same, and the others are over.
+    @Test func aKeyThatIsMadeWhereNoneWasHasItsEnd() throws {
+        let world = try World.enrolled()
+        try world.shell("rm a/identity/id_ed25519*")
+        try world.succeed("client", "status", "--home", "a")
+        try world.succeed("key", "rotate", "--lost", "--valid-days", "30", "--home", "a")
+        let own = try world.text("a/trust/allowed_signers").split(separator: "\n").filter {
+            $0.hasPrefix("hospital-a ")
+        }
+        #expect(own.count == 2 && own.allSatisfy { $0.contains("valid-before=") }, "\(own)")
+        let doctor = try world.run("doctor", "--home", "a")
+        #expect(doctor.output.contains("MEND key dates"), "\(doctor)")
+        try world.succeed("client", "run", "--home", "a")
+    }
 }

@@ -53,6 +53,28 @@ import Wire
         #expect(again.status == 77 && again.errors.contains("version 1 is rejected already"), "\(again)")
     }
 
+    /// Its file lies in rejected/ from before: that is no newer word of a person's.
+    @Test(.enabled(if: Strace.isUsable, "strace cannot be used"))
+    func aStoppedAcceptanceOfARejectedVersionIsNotTurnedRound() throws {
+        let template = try accepted()
+        try template.succeed("client", "reject", "1", "--home", "a")
+        let command = ["client", "accept", "1", "--home", "a"]
+        let counts = try Strace.count(["rename"], of: command, home: "a", in: World.copy(of: template.root))
+        let points = counts.flatMap { call, numbers in
+            numbers.map { Strace.Point(call: call, number: $0, fault: .kill) }
+        }
+        #expect(points.count > 3)
+        for point in points {
+            let world = try World.copy(of: template.root)
+            _ = try Strace.run(command, injecting: point, in: world)
+            let offer = try world.json("client", "updates", "--home", "a")["updates"][0]["status"].text
+            try world.succeed("client", "run", "--home", "a")
+            #expect(
+                try world.json("client", "updates", "--home", "a")["updates"][0]["status"].text == offer, "\(point)")
+            #expect(world.exists(model) || offer == "rejected", "\(point)")
+        }
+    }
+
     /// What was decided stays decided, and a person is told.
     @Test func aDecidedVersionThatIsMovedBackIsSaid() throws {
         let world = try accepted()

@@ -82,5 +82,15 @@ import Wire
             #expect(told.output.contains("session spring trains by the plan that it began with"), "\(told)")
             #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
         }
+        // Nor does one that cannot be read keep the session from going on.
+        try world.shell("cd \(folder) && rm plan.yaml && mkdir plan.yaml")
+        #expect(try world.succeed("server", "run", "--home", "S").output.contains("plan.yaml"))
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+        for home in ["a", "b"] {
+            try world.visit(home)
+            try world.succeed("client", "plans", "--approve", "1", "--home", home)
+        }
+        for _ in 1...2 { try world.journey(["a", "b"]) }
+        #expect(try world.session("spring")["state"].text == "finished")
     }
 }

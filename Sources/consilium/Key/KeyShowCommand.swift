@@ -28,9 +28,9 @@ struct KeyShowCommand: ParsableCommand {
         let parties = output.verbose || output.json ? trust?.parties ?? [] : []
         let trusted = parties.filter { $0.name != home.name }
             .flatMap { party in party.keys.map { (party: party, key: $0) } }
-        let revocation =
-            home.role == .client
-            ? try ClientState.load(from: home).revocation(of: key, trust: try TrustStore.load(from: home)) : nil
+        // The fingerprint is read on the telephone just where something else is damaged: 'doctor' says that.
+        let known = home.role == .client ? try? (ClientState.load(from: home), TrustStore.load(from: home)) : nil
+        let revocation = known.flatMap { state, trust in state.revocation(of: key, trust: trust) }
         if output.json {
             return Console.print(json: [
                 "schema_version": 1, "name": .string(home.name.text), "role": .string(home.role.rawValue),
