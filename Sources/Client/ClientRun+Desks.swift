@@ -62,6 +62,7 @@ extension ClientRun {
     private func moveBack(_ item: DeskItem, of offer: Offer) throws {
         let isAccepted = offer.status == .accepted
         let (place, state) = isAccepted ? ("accepted/", DeskState.approved) : ("rejected/", .rejected)
+        if !isAccepted { try takeOutOfUse(offer) }
         do {
             try Desk.updates(home).move(item, to: state)
             attention(
@@ -151,7 +152,7 @@ extension ClientRun {
         try audit(
             "version-rejected", subject: offer.bundle.hex,
             detail: "version \(offer.version) from \(server)" + (wasAccepted ? "; it was installed" : ""), actor: actor)
-        if wasAccepted { try takeOutOfUse(offer) }
+        try takeOutOfUse(offer)
         state.change(offer: offer.bundle) { $0.status = .rejected }
         try saveState()
         guard wasAccepted else { return detail("version \(offer.version) is rejected") }

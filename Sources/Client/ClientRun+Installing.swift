@@ -79,10 +79,13 @@ extension ClientRun {
     /// Where `predict` does not look. Nothing is lost: somebody may have to find out what was wrong with it.
     var rejectedModels: FilePath { home.models.appending("rejected") }
 
-    /// Doing it again changes nothing.
+    /// Doing it again changes nothing. It may be there though it was never accepted: an acceptance was stopped.
     func takeOutOfUse(_ offer: Offer) throws {
         let path = modelPath(version: offer.version)
-        guard let name = path.lastComponent, try files.exists(path) else { return }
+        let isAnothers = state.offers.contains {
+            $0.version == offer.version && $0.bundle != offer.bundle && $0.status == .accepted
+        }
+        guard !isAnothers, let name = path.lastComponent, try files.exists(path) else { return }
         try files.makeDirectories(rejectedModels)
         try files.move(from: path, to: rejectedModels.appending(name))
     }
