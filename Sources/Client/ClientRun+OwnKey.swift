@@ -108,13 +108,16 @@ extension ClientRun {
         let old = isMade ? nil : mailbox.identity.signing.publicKey
         let end = validity.map { now.adding(days: $0) }
         if let agentKey { try mailbox.requireUsable(agentKey) }
-        if let old {
-            let (name, time) = (home.name, now)
-            // It never signed anything else than its enrolment.
+        if old != nil || isNew {
+            // The one that was to follow never signed anything else than its enrolment.
             if let dropped = mailbox.identity.next?.publicKey {
+                let name = home.name
                 try mailbox.updateTrust { (trust) throws(MailboxError) in trust.remove(key: dropped, of: name) }
             }
             try mailbox.dropNextKey()
+        }
+        if let old {
+            let (name, time) = (home.name, now)
             let next = try mailbox.makeNextKey(agentKey: agentKey).publicKey
             // First: once the new key signs, the one before it is not known any more to a run that finishes this.
             try rememberOwn(old, next, until: end)

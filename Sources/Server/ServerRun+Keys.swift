@@ -70,8 +70,9 @@ extension ServerRun {
         // A run that was killed after the change of the file goes on here. What was made since a file is missing is not what an
         // agent's key was named for.
         let signing = mailbox.identity.signing.publicKey
+        // One that was to follow the lost key is given up with it.
+        try mailbox.dropNextKey()
         if entry(signing) != nil || agentKey.map({ $0 != signing }) ?? false {
-            try mailbox.dropNextKey()
             _ = try mailbox.makeNextKey(agentKey: agentKey)
             try mailbox.promoteNextKey(keepingOldUntil: nil)
         }
@@ -110,6 +111,7 @@ extension ServerRun {
 
     /// The tick's part: lets the new key sign once it may, forgets old ones, warns of ends.
     func advanceKeys() throws {
+        if let next = mailbox.identity.next, mailbox.trust.isRevoked(next.publicKey) { try mailbox.dropNextKey() }
         if let next = mailbox.identity.next, entry(next.publicKey) != nil {
             let old = mailbox.identity.signing.publicKey
             let waiting = waitingForKey()

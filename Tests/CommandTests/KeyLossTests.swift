@@ -394,6 +394,26 @@ import Wire
         #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
     }
 
+    /// A key that was to follow the lost one is given up with it, though nothing is left of the lost one.
+    @Test(arguments: ["S", "a"]) func aRotationUnderWayEndsWithTheKeyThatIsGone(home: String) throws {
+        let world = try World.enrolled()
+        try world.succeed("key", "rotate", "--home", home)
+        #expect(world.exists("\(home)/identity/id_ed25519-next"))
+        try world.shell("rm \(home)/identity/id_ed25519")
+        try world.succeed("key", "rotate", "--lost", "--home", home)
+        #expect(!world.exists("\(home)/identity/id_ed25519-next"))
+        let key = try world.fingerprint(home)
+        let command = home == "S" ? "server" : "client"
+        for _ in 1...2 { try world.succeed(command, "run", "--home", home) }
+        #expect(try world.fingerprint(home) == key)
+        guard home == "a" else { return }
+        #expect(world.names("a/outbox", "enrol").count == 1)
+        try world.answer("a")
+        try world.serve()
+        try world.approveEnrolments()
+        #expect(try world.trusted("hospital-a", at: "S") == [key])
+    }
+
     /// There is no key that it follows: its end is told all the same, and the others are over.
     @Test func aKeyThatIsMadeWhereNoneWasHasItsEnd() throws {
         let world = try World.enrolled()
