@@ -72,10 +72,8 @@ extension ClientRun {
                         : "'consilium client accept \(offer.version)' installs it"))
         } catch {
             guard error.kind != .temporary else { throw error }
-            let line =
-                isAccepted
-                ? "version \(offer.version) is installed, but its file cannot be moved to accepted/: \(error)"
-                : "version \(offer.version) is rejected, but its file cannot be moved to rejected/: \(error)"
+            let decided = isAccepted ? "installed" : "rejected"
+            let line = "version \(offer.version) is \(decided), but its file cannot be moved to \(place): \(error)"
             if self.state.announced.announce("unmoved-\(offer.bundle)") { attention(line) }
         }
     }

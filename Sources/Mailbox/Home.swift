@@ -105,8 +105,7 @@ package struct Home: Sendable {
     /// The names of the folders in a home, a server's or a hospital's, that are its own. A share may lie in another one.
     static let folderNames: Set<String> = [
         "archive", "audit", "cache", "enrolments", "history", "identity", "inbox", "mailbox", "models", "outbox",
-        "plans",
-        "quarantine", "requests", "sessions", "trust", "updates", "versions",
+        "plans", "quarantine", "requests", "sessions", "trust", "updates", "versions",
     ]
 
     private static func desk(_ root: FilePath) -> [FilePath] {

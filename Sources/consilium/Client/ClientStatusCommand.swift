@@ -20,7 +20,7 @@ struct ClientStatusCommand: ParsableCommand {
     func run() throws {
         let view = try ClientView(try home.open(.client))
         let state = view.state
-        if output.json { return Console.print(json: try json(view)) }
+        if output.json { return Console.print(json: json(view)) }
         let enrolment =
             switch state.enrolled {
             case true?: "approved"
@@ -83,7 +83,7 @@ struct ClientStatusCommand: ParsableCommand {
         return silent ? "the server has been silent past the deadline" : "waits for the server"
     }
 
-    private func json(_ view: ClientView) throws -> JSONValue {
+    private func json(_ view: ClientView) -> JSONValue {
         let state = view.state
         return [
             "obstacle": .optional(obstacle(view)) { .string("\($0.text); \($0.advice)") },
