@@ -90,4 +90,8 @@ TAIL
     sweeps
 } >docs/FAULTS.md
 printf 'fault-matrix: %s rows, %s points\n' "$(rows | wc -l)" "$(awk -F'|' '/^\|/ { sum += $5 } END { print sum }' docs/FAULTS.md)"
-if grep -e '| FAILED |$' -e '| not run |$' docs/FAULTS.md; then exit 1; fi
+if grep -e '| FAILED |$' -e '| not run |$' docs/FAULTS.md; then
+    # Why: a failure that comes once in many runs is told here or nowhere.
+    grep -a -A 3 '✘' "$work/log" >&2 || tail -50 "$work/log" >&2
+    exit 1
+fi

@@ -211,7 +211,7 @@ import Wire
             _ = try Story.steps[step].run(story, LocalFileSystem(), again)
             let home = try story.home(.alpha)
             let offer = try #require(try ClientState.load(from: home).offers.first)
-            let mailbox = try #require(try Mailbox.open(home, now: again))
+            let mailbox = try Story.patiently(.alpha) { try Mailbox.open(home, now: again) }
             #expect(mailbox.isAccepted(offer.bundle), "operation \(operation)")
         }
     }

@@ -136,9 +136,9 @@ struct Story {
         }
     }
 
-    /// Tries for a second: a tool that another test starts holds copies of all open locks for a moment, between fork and exec.
+    /// Tries for half a minute: a tool that another test starts holds copies of all open locks for a moment, between fork and exec, longer on a busy machine.
     static func patiently<Value>(_ party: Party, _ open: () throws -> Value?) throws -> Value {
-        for _ in 0..<1000 {
+        for _ in 0..<30_000 {
             if let value = try open() { return value }
             usleep(1000)
         }

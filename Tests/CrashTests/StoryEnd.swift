@@ -72,7 +72,7 @@ extension Story {
             #expect(quarantine == [], "\(point): quarantine of \(party.rawValue)")
             let key = try Identity.load(from: home).signing.publicKey
             #expect(throws: Never.self, "\(point): audit of \(party.rawValue)") { try AuditLog(home).verify(key: key) }
-            let mailbox = try #require(try Mailbox.open(home, now: Story.start.adding(days: 2)))
+            let mailbox = try Self.patiently(party) { try Mailbox.open(home, now: Story.start.adding(days: 2)) }
             #expect(mailbox.equivocations.isEmpty, "\(point): alarms of \(party.rawValue)")
         }
     }

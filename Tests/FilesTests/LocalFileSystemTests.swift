@@ -99,14 +99,22 @@ struct LocalFileSystemTests {
                 guard try files.lock(path) != nil else { return true }
                 return false
             }
+            // A tool that another test starts holds copies of all open locks for a moment, between fork and exec.
+            func becomesFree() throws -> Bool {
+                for _ in 0..<30_000 {
+                    if try !isTaken() { return true }
+                    usleep(1000)
+                }
+                return false
+            }
             guard let lock = try files.lock(path) else {
                 Issue.record("the lock of a new file is not free")
                 return
             }
             #expect(try isTaken())
             _ = consume lock
-            #expect(try !isTaken())
-            #expect(try !isTaken())
+            #expect(try becomesFree())
+            #expect(try becomesFree())
         }
     }
 

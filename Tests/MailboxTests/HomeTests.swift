@@ -211,7 +211,11 @@ import Wire
             do throws(MailboxError) {
                 let home = try Home.open(world.server.root, files: FaultyFileSystem(hook))
                 _ = try home.readConfiguration()
-                _ = try Mailbox.open(home, now: start)
+                // As in `opened`: another test's tool may hold a copy of the lock for a moment.
+                guard try Mailbox.open(home, now: start) != nil else {
+                    usleep(1000)
+                    continue
+                }
             } catch {
                 #expect(error.kind == .temporary || error.kind == .storage, "operation \(limit): \(error)")
             }
