@@ -141,7 +141,7 @@ extension ClientRun {
         try mailbox.forgetRetiredKeys()
         try enrol(key, vouching: nil, until: end, contact: contact, actor: actor)
         // All that any other key signed: none of them is left.
-        try signAgain(mailbox.outgoing { _ in true })
+        try signAgain(mailbox.outgoing { _, _ in true })
         return RotatedKey(
             new: key.publicKey, old: isNew ? [] : old.map { [$0] } ?? [], oldUntil: nil, signsNow: true, signsBy: nil,
             ageRecipient: recipient)
@@ -184,7 +184,8 @@ extension ClientRun {
             mailbox.sent(key: Self.enrolmentKey(next))?.id == decision.about
         else { return try takeLateKeyDecision(decision, delivery) }
         let old = mailbox.identity.signing.publicKey
-        let (name, until) = (home.name, now.adding(days: KeyRotation.overlapDays))
+        // The server counts from its own approval, which may have been long under way.
+        let (name, until) = (home.name, min(now, delivery.manifest.created).adding(days: KeyRotation.overlapDays))
         let source = "; decision \(delivery.id) from \(delivery.sender)"
         if decision.verdict == .approved {
             try audit("key-in-use", subject: next.fingerprint, detail: "follows \(old.fingerprint)\(source)")

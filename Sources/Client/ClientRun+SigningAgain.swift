@@ -5,12 +5,19 @@ import Wire
 
 /// What a key has signed that the server believes no more: it would go into quarantine there, with an alarm each time.
 extension ClientRun {
-    /// The tick's part, where a command was stopped, or an earlier version of this program left such bundles.
-    func signAgainWhatRevokedKeysSigned() throws {
+    /// The tick's part: what a key signed that is revoked, where a command was stopped or an earlier version of this program
+    /// left such bundles, and what a key signed after its own end, before the next one was approved.
+    func signAgainWhatOldKeysSigned() throws {
         let trust = mailbox.trust
-        let isKnown = state.revocations.contains { $0.key != mailbox.identity.signing.publicKey.fingerprint }
-        guard isKnown, mailbox.obstacle(to: server) == nil else { return }
-        try signAgain(mailbox.outgoing { state.revocation(of: $0, trust: trust) != nil })
+        let former = trust.signers.entries(of: home.name).filter { $0.key != mailbox.identity.signing.publicKey }
+        let isOver = former.contains { $0.validBefore.map { $0 < now } ?? false }
+        let isRevoked = state.revocations.contains { $0.key != mailbox.identity.signing.publicKey.fingerprint }
+        guard isOver || isRevoked, mailbox.obstacle(to: server) == nil else { return }
+        try signAgain(
+            mailbox.outgoing { signer, created in
+                state.revocation(of: signer, trust: trust) != nil
+                    || former.contains { $0.key == signer && $0.validBefore.map { $0 < created } ?? false }
+            })
     }
 
     /// Takes such bundles out of the outbox, and with the next delivery out of the exchange, and says again what the server

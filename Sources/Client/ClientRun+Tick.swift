@@ -34,7 +34,7 @@ extension ClientRun {
         try readDesks()
         try takeIn()
         try mailbox.settleKeyFiles()
-        try signAgainWhatRevokedKeysSigned()
+        try signAgainWhatOldKeysSigned()
         try tellEndings()
         try tellMissing()
         for session in state.sessions { try layOnDesks(session.id) }

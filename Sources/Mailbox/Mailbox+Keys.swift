@@ -166,13 +166,14 @@ extension Mailbox {
 
     /// Bundles of ours that are under way, nobody has acknowledged, and a key of ours signed that is given up.
     ///
-    /// - Parameter isGivenUp: asked of each signer that this home signs with no more.
-    package func outgoing(signedBy isGivenUp: (PublicKey) -> Bool) -> [OutgoingRecord] {
+    /// - Parameter isGivenUp: asked of each signer that this home signs with no more, and of when it signed.
+    package func outgoing(signedBy isGivenUp: (PublicKey, Timestamp) -> Bool) -> [OutgoingRecord] {
         ledger.outgoingInOrder.filter { record in
             guard !record.isRetired, !record.isAcknowledged,
                 let signer = try? BundleReader.open(sentPath(record), files: files).signer
             else { return false }
-            return signer != identity.signing.publicKey && signer != identity.next?.publicKey && isGivenUp(signer)
+            return signer != identity.signing.publicKey && signer != identity.next?.publicKey
+                && isGivenUp(signer, record.created)
         }
     }
 

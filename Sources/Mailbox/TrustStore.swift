@@ -69,7 +69,7 @@ package struct TrustStore: Equatable, Sendable {
     package func isWithoutKey(_ name: PartyName) -> Bool { party(name)?.keys.isEmpty == true }
 
     /// A party's entries by the begin of their time, equal ones in the file's order: a rotation's new key comes last.
-    static func inOrder(_ entries: [AllowedSigners.Entry]) -> [AllowedSigners.Entry] {
+    package static func inOrder(_ entries: [AllowedSigners.Entry]) -> [AllowedSigners.Entry] {
         entries.enumerated().sorted { left, right in
             let begins = (left.element.validAfter?.seconds ?? .min, right.element.validAfter?.seconds ?? .min)
             return begins.0 == begins.1 ? left.offset < right.offset : begins.0 < begins.1

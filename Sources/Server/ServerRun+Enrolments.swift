@@ -11,7 +11,9 @@ extension ServerRun {
     enum Vouching: Equatable {
         /// By a key of the same party that is believed now.
         case trusted(PublicKey)
-        /// By a key that is revoked, over, or not that party's.
+        /// By the party's last key, whose time is over and which nobody has followed yet.
+        case over(PublicKey)
+        /// By a key that is revoked, followed by another, or not that party's.
         case worthless(PublicKey)
         case none
     }
@@ -29,11 +31,12 @@ extension ServerRun {
                 .malformed, "\(Enrolment.vouchName) is not a signature of this enrolment in this federation")
         }
         let key = signature.publicKey
-        let isTrusted =
-            key != bundle.signer
-            && mailbox.trust.believes(key, of: enrolment.name, for: .enrol, at: bundle.manifest.created)
-            && mailbox.trust.believes(key, of: enrolment.name, for: .enrol, at: now)
-        return isTrusted ? .trusted(key) : .worthless(key)
+        let (trust, name) = (mailbox.trust, enrolment.name)
+        guard key != bundle.signer, trust.party(name)?.keys.contains(key) == true else { return .worthless(key) }
+        let isTrusted = [bundle.manifest.created, now].allSatisfy { trust.believes(key, of: name, for: .enrol, at: $0) }
+        if isTrusted { return .trusted(key) }
+        let last = TrustStore.inOrder(trust.signers.entries(of: name)).last { $0.key != bundle.signer }
+        return last?.key == key ? .over(key) : .worthless(key)
     }
 
     /// What the admin has to know of an enrolment, beside its key.
@@ -108,6 +111,14 @@ extension ServerRun {
                 "both hold for \(KeyRotation.overlapDays) days after the approval; call \(name) if nobody told you of it"
             ]
         }
+        if case .over(let key) = vouching {
+            return [
+                "!! \(name) changes its key TOO LATE: the new one is signed by the old key, whose time is over",
+                "!!   old key  \(key.fingerprint)", "!!   new key  \(record.fingerprint)",
+                "!! A KEY THAT IS OVER VOUCHES FOR NOTHING: call \(name) under a number that you had before, and compare; what",
+                "!! the old key signed in its time still counts, so if it may be in foreign hands, reject this",
+            ]
+        }
         var lines = [
             "!! THE NAME \(name) IS TAKEN: approving this REPLACES ITS KEY, and the old one is revoked at once"
         ]
@@ -135,7 +146,12 @@ extension ServerRun {
         let recipient = try AgeRecipient(enrolment.ageRecipient)
         let known = mailbox.trust.signers.entries(of: name).map(\.key).filter { $0 != key }
         let old = known.filter { !mailbox.trust.isRevoked($0) }
-        let isVouched = if case .trusted = try vouching(in: item.bundle, for: enrolment) { true } else { false }
+        // One that is over has its end already: what it signed in its time may still be under way.
+        let keepsOld =
+            switch try vouching(in: item.bundle, for: enrolment) {
+            case .trusted, .over: true
+            case .worthless, .none: false
+            }
         let isTaken = isTaken(name, beside: key)
         let end = now.adding(days: KeyRotation.overlapDays)
         let begin = known.isEmpty ? nil : item.manifest.created
@@ -144,26 +160,28 @@ extension ServerRun {
                 name, role: .client, key: key, ageRecipient: recipient, validFrom: begin,
                 validUntil: enrolment.validUntil)
             for other in old {
-                if isVouched { trust.end(other, of: name, at: end) } else { trust.revoke(other) }
+                if keepsOld { trust.end(other, of: name, at: end) } else { trust.revoke(other) }
             }
         }
         // On a copy first: what cannot be believed takes nothing from the home that is.
         var copy = mailbox.trust
         try change(&copy)
         // Before the key is believed, and so before anything is made for it.
-        if isTaken, !isVouched, enrolment.isOfNewHome, mailbox.trust.signers.entries(for: key).isEmpty {
+        if isTaken, !keepsOld, enrolment.isOfNewHome, mailbox.trust.signers.entries(for: key).isEmpty {
             try replaceWhatIsForFormerHome(of: name)
         }
         try mailbox.updateTrust(change) { () throws(MailboxError) in
             for other in old {
                 try audit(
-                    isVouched ? "key-rotated" : "key-revoked", subject: other.fingerprint,
+                    keepsOld ? "key-rotated" : "key-revoked", subject: other.fingerprint,
                     detail: "\(name), followed by \(key.fingerprint)")
             }
         }
-        let fate = isVouched ? "ends on \(end.rfc3339)" : "is revoked"
-        for other in old { detail("the key \(other.fingerprint) of \(name) \(fate)") }
-        let isReplaced = isTaken && !isVouched
+        for entry in mailbox.trust.signers.entries(of: name) where old.contains(entry.key) {
+            let fate = keepsOld ? "ends on \((entry.validBefore ?? end).rfc3339)" : "is revoked"
+            detail("the key \(entry.key.fingerprint) of \(name) \(fate)")
+        }
+        let isReplaced = isTaken && !keepsOld
         guard isReplaced || isAgain else { return }
         for session in sessions where !session.isOver {
             switch session[name]?.standing {
