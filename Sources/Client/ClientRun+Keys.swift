@@ -20,9 +20,9 @@ extension ClientRun {
         let subject = "trust \(statement.subject) \(delivery.signer.fingerprint)"
         // Sticks overtake each other; whoever replays an old one brings nothing back. Each key has numbers of its own: who stole
         // one must not use up those of the key that follows. The same number is the same bundle, of a run that was stopped
-        // before it was done with it.
-        guard delivery.manifest.seq >= state.newestDecision[subject] ?? numberBeforeSigners(of: statement.subject)
-        else {
+        // before it was done with it. A word about this hospital's own keys only takes away: each counts whenever it comes.
+        let newest = state.newestDecision[subject] ?? numberBeforeSigners(of: statement.subject)
+        guard statement.subject == home.name || delivery.manifest.seq >= newest else {
             detail("an older statement about \(statement.subject)'s keys was ignored")
             try audit(
                 "trust-ignored", subject: delivery.id.hex,
@@ -52,7 +52,7 @@ extension ClientRun {
                 "  introduced by \(delivery.signer.fingerprint), which was believed before; where nobody told you of it, call "
                     + "\(statement.subject) and compare")
         }
-        state.newestDecision[subject] = delivery.manifest.seq
+        state.newestDecision[subject] = max(newest, delivery.manifest.seq)
         try saveState()
         try mailbox.commit(delivery, .accepted)
         return !changes.isEmpty

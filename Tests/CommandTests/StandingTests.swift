@@ -47,6 +47,33 @@ import Wire
         #expect(try doctor("b", in: world)?.ok == true)
     }
 
+    /// One command revokes two keys, with a bundle for each: a stick may bring the second one first.
+    @Test(arguments: [false, true]) func eachOfItsRevokedKeysIsHeardOfInAnyOrder(isReversed: Bool) throws {
+        let world = try World.enrolled()
+        try world.succeed("key", "rotate", "--home", "b")
+        try world.answer("b")
+        try world.serve()
+        try world.approveEnrolments()
+        try world.visit("b")
+        try world.answer("b")
+        try world.serve()
+        let before = Set(world.names("S/outbox"))
+        try world.succeed("server", "revoke", "hospital-b", "--reason", "laptop stolen", "--home", "S")
+        let statements = world.names("S/outbox", "trust").filter { !before.contains($0) }
+        try #require(statements.count == 2)
+        for statement in isReversed ? statements.reversed() : statements {
+            try world.carry("S/outbox/\(statement)", as: "b/inbox/\(statement)")
+            try world.succeed("client", "run", "--home", "b")
+        }
+        let shown = try world.succeed("key", "show", "--home", "b").output
+        #expect(shown.contains(", revoked by ministry"), "\(shown)")
+        let noted = try world.text("b/audit/audit.jsonl").split(separator: "\n").filter {
+            $0.contains("is revoked by ministry")
+        }
+        #expect(noted.count == 2)
+        #expect(try doctor("b", in: world)?.found.contains("believes this hospital's key") == true)
+    }
+
     @Test func aHospitalWhoseEnrolmentIsTakenBackLooksSo() throws {
         let world = try World.enrolled()
         try world.shell("mv S/enrolments/approved/*hospital-b.tar S/enrolments/rejected/")
