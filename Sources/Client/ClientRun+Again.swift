@@ -20,16 +20,40 @@ extension ClientRun {
             session.global.bundle == delivery.id, known.global.bundle != delivery.id,
             known.global.round == session.global.round, known.global.model == session.global.model,
             session.answeredRound >= session.global.round,
-            let update = mailbox.outgoing.last(where: {
-                $0.kind == .update && $0.session == known.id && $0.round == manifest.round
-            }),
-            update.isAcknowledged, manifest.created > update.created, !manifest.acks.contains(update.id)
+            let update = answer(in: session), update.isAcknowledged, manifest.created > update.created,
+            !manifest.acks.contains(update.id)
         else { return }
-        state.change(session: known.id) { $0.trainAgain(for: delivery.id) }
+        try answerAgain(session, instead: update)
+    }
+
+    /// The same where the bundles have overtaken each other: the update is acknowledged only now, by a bundle that the server
+    /// made before it issued the round again and named no such update.
+    ///
+    /// To be asked before the bundle is committed, and its acknowledgements with it.
+    func answerAgain(acknowledgedLateBy delivery: VerifiedDelivery) throws {
+        let manifest = delivery.manifest
+        for session in state.sessions where session.ended == nil && !session.global.isFinal {
+            guard session.answeredRound == session.global.round, manifest.created < session.global.created,
+                let update = answer(in: session), !update.isAcknowledged, manifest.acks.contains(update.id)
+            else { continue }
+            try answerAgain(session, instead: update)
+            try saveState()
+        }
+    }
+
+    /// The newest update of the round that is open.
+    func answer(in session: ClientSession) -> OutgoingRecord? {
+        mailbox.outgoing.last {
+            $0.kind == .update && $0.session == session.id && $0.round == session.global.round
+        }
+    }
+
+    private func answerAgain(_ session: ClientSession, instead update: OutgoingRecord) throws {
+        state.change(session: session.id) { $0.trainAgain(for: $0.global.bundle) }
         let line =
-            "session \(known.id.short): the server has issued round \(manifest.round) again and does not have this "
+            "session \(session.id.short): the server has issued round \(session.global.round) again and does not have this "
             + "hospital's update of it; it is trained once more"
         detail(line)
-        try audit("global", subject: delivery.id.hex, detail: "\(line); update \(update.id)")
+        try audit("global", subject: session.global.bundle.hex, detail: "\(line); update \(update.id)")
     }
 }

@@ -89,6 +89,7 @@ extension ClientRun {
                 try refuse(delivery, "\(objection)", record: objection.record)
                 return false
             }
+            try answerAgain(acknowledgedLateBy: delivery)
             switch delivery.manifest.kind {
             case .trust: return try takeTrust(delivery)
             case .decision: try takeDecision(delivery)

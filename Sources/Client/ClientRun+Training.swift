@@ -205,18 +205,15 @@ extension ClientRun {
         return "\(key)/\(request)"
     }
 
-    /// The server has taken an update out of the open round, since its key is revoked. Where it was this hospital's own, and no
-    /// other is on its way, the round is trained once more; where it kept that one out, the re-issued global says so.
+    /// The server has taken an update out of the open round, since its key is revoked. Where it was this hospital's own, or kept
+    /// that out, and no other is on its way, the round is trained once more. Whether it was acknowledged says nothing: that may
+    /// have been overtaken.
     ///
     /// - Parameter disowned: the update that counts no more.
     func trainAgain(_ id: RandomID, after disowned: Digest) {
         guard let session = state.session(id), session.ended == nil, !session.global.isFinal,
-            session.answeredRound == session.global.round
+            session.answeredRound == session.global.round, let own = answer(in: session), own.id == disowned
         else { return }
-        let own = mailbox.outgoing.last {
-            $0.kind == .update && $0.session == id && $0.round == session.answeredRound
-        }
-        guard let own, own.id == disowned, own.isRetired || own.isAcknowledged else { return }
         state.change(session: id) { $0.trainAgain(for: own.id) }
     }
 

@@ -168,12 +168,17 @@ package final class Mailbox {
         ledger.incoming.values.contains { $0.signer == fingerprint && $0.kind != .enrol }
             || ledger.held.values.contains { $0.fingerprint == fingerprint && $0.kind != .enrol }
     }
-    /// How many updates of a party in a round were accepted, within the time that is remembered.
-    package func acceptedUpdates(of sender: PartyName, session: RandomID, round: Int) -> Int {
-        ledger.incoming.values.count {
+    /// The updates of a party in a round that were accepted, within the time that is remembered, by their numbers.
+    ///
+    /// - Returns: each bundle with the fingerprint of the key that signed it.
+    package func acceptedUpdates(
+        of sender: PartyName, session: RandomID, round: Int
+    ) -> [(bundle: Digest, signer: String)] {
+        ledger.incoming.values.filter {
             $0.kind == .update && $0.sender == sender && $0.session == session && $0.round == round
                 && $0.outcome == .accepted
         }
+        .sorted { ($0.seq, $0.id) < ($1.seq, $1.id) }.map { ($0.id, $0.signer) }
     }
     /// Alarms that nobody has settled yet; to be told to the sessions in each run.
     package var equivocations: [Equivocation] { ledger.equivocations }

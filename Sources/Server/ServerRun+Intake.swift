@@ -387,7 +387,7 @@ extension ServerRun {
         let used = session(manifest.session)?.round?.update(of: client)?.bundle
         let unused = updates.compactMap(\.self).filter { $0 != used }
         guard !unused.isEmpty,
-            mailbox.acceptedUpdates(of: client, session: manifest.session, round: manifest.round)
+            mailbox.acceptedUpdates(of: client, session: manifest.session, round: manifest.round).count
                 > DeskLimits.updatesPerRound
         else { return }
         let evidence = Set(mailbox.equivocations.map(\.first))

@@ -25,17 +25,33 @@ extension ServerRun {
         for update in round.received {
             guard let signer = revokedSigner(of: update) else { continue }
             // First, since nothing asks for it afterwards.
-            try isolated("decision for \(update.client)") {
-                try send(
-                    Decision(
-                        subject: .session, about: update.bundle, verdict: .withdrawn,
-                        reason: "that of round \(round.number), signed by \(signer), which is revoked",
-                        session: session.id),
-                    key: "disowned/\(update.bundle)", to: update.client)
+            for bundle in [update.bundle] + displaced(by: update, signedBy: signer, in: session, round) {
+                try isolated("decision for \(update.client)") {
+                    try send(
+                        Decision(
+                            subject: .session, about: bundle, verdict: .withdrawn,
+                            reason: "that of round \(round.number), signed by \(signer), which is revoked",
+                            session: session.id),
+                        key: "disowned/\(bundle)", to: update.client)
+                }
             }
             try apply(.disown(client: update.client, bundle: update.bundle), to: session.id)
         }
     }
+
+    /// What gave way to an update that counts no more, or was kept out by it: it is gone as well, and its hospital may think
+    /// that it counts. What another key signed comes first, since that is nobody's but the hospital's.
+    private func displaced(
+        by update: ReceivedUpdate, signedBy signer: String, in session: Session, _ round: OpenRound
+    ) -> [Digest] {
+        let others = mailbox.acceptedUpdates(of: update.client, session: session.id, round: round.number)
+            .filter { $0.bundle != update.bundle && round.superseded.contains($0.bundle) }
+        let inOrder = others.filter { $0.signer != signer } + others.filter { $0.signer == signer }
+        return inOrder.prefix(Self.displacedTold).map(\.bundle)
+    }
+
+    /// Of one round and hospital. A thief can send more, and each is a bundle of its own.
+    private static let displacedTold = 8
 
     // MARK: requests
 
