@@ -141,7 +141,7 @@ extension ClientRun {
         try mailbox.forgetRetiredKeys()
         try enrol(key, vouching: nil, until: end, contact: contact, actor: actor)
         // All that any other key signed: none of them is left.
-        try signAgain(mailbox.outgoing { _, _ in true })
+        try signAgain(try mailbox.outgoing { _, _ in true })
         return RotatedKey(
             new: key.publicKey, old: isNew ? [] : old.map { [$0] } ?? [], oldUntil: nil, signsNow: true, signsBy: nil,
             ageRecipient: recipient)
