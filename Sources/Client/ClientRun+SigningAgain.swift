@@ -5,9 +5,26 @@ import Wire
 
 /// What a key has signed that the server believes no more: it would go into quarantine there, with an alarm each time.
 extension ClientRun {
-    /// The tick's part: what a key signed that is revoked, where a command was stopped or an earlier version of this program
-    /// left such bundles, and what a key signed after its own end, before the next one was approved.
+    /// Remembered before a new key is enrolled in a lost one's place, and until all is done that follows from that. What the
+    /// trust says of the old key would not tell: one that had ended before looks the same after a rotation, which leaves good
+    /// what it signed.
+    func noteReplacement(by key: PublicKey?) throws {
+        state.replacingKey = key?.fingerprint
+        try saveState()
+    }
+
+    /// All that any other key signed, once the new one signs: none of them is left, and the approval of the new one revokes
+    /// them all at the server, without a word.
+    func signAgainWhatALostKeySigned() throws {
+        guard state.replacingKey == mailbox.identity.signing.publicKey.fingerprint else { return }
+        try signAgain(try mailbox.outgoing { _, _ in true })
+        try noteReplacement(by: nil)
+    }
+
+    /// The tick's part: what a replacement left that was stopped; what a key signed that is revoked, where an earlier version
+    /// of this program left such bundles; and what a key signed after its own end, before the next one was approved.
     func signAgainWhatOldKeysSigned() throws {
+        if mailbox.obstacle(to: server) == nil { try signAgainWhatALostKeySigned() }
         let trust = mailbox.trust
         let former = trust.signers.entries(of: home.name).filter { $0.key != mailbox.identity.signing.publicKey }
         let isOver = former.contains { $0.validBefore.map { $0 < now } ?? false }

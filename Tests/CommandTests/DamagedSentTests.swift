@@ -146,4 +146,19 @@ import Wire
             #expect(copy.names("a/outbox", "update").count == 1, "\(point)")
         }
     }
+
+    /// Whoever is told that it failed gives the command again, and has another key for it.
+    @Test(.enabled(if: Strace.isUsable, "strace is missing or may not trace"))
+    func aLostKeyIsReplacedOnceWhereTheDiskFailsMeanwhile() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        try world.visit("a")
+        let replaced = try Strace.run(
+            ["key", "rotate", "--lost", "--home", "a"], failing: ["openat"], with: "EIO",
+            at: [world.path(try kept("a", in: world))], in: world)
+        #expect(replaced.status == 0 && replaced.output.contains("the next run"), "\(replaced)")
+        let visit = try world.visit("a")
+        #expect(visit.output.contains("the update of round 1 is signed anew"), "\(visit)")
+        #expect(world.names("a/outbox", "enrol").count == 1 && world.names("a/outbox", "update").count == 1)
+    }
 }
