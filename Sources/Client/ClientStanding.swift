@@ -30,12 +30,15 @@ extension ClientState {
 
     /// Why nothing that this hospital sends is taken, and what to do; nil where nothing is known against it.
     package func obstacle(
-        signing key: PublicKey, trust: TrustStore, server: PartyName
+        of identity: Identity, trust: TrustStore, server: PartyName
     ) -> (text: String, advice: String)? {
-        if let revocation = revocation(of: key, trust: trust) {
+        if let revocation = revocation(of: identity.signing.publicKey, trust: trust) {
             return (
                 "\(server) believes this hospital's key \(revocation.key) no more" + suffix(revocation.reason),
-                "call there, then 'consilium key rotate --lost'"
+                identity.next.map {
+                    "call there about the new key \($0.publicKey.fingerprint), which is not decided yet: once it is approved, it "
+                        + "signs; 'consilium key rotate --lost' would give it up too"
+                } ?? "call there, then 'consilium key rotate --lost'"
             )
         }
         guard enrolled == false else { return nil }
