@@ -84,7 +84,9 @@ extension ClientRun {
         let reason = statement.reason.isEmpty ? "" : ": \(statement.reason)"
         let own = Set(mailbox.ownKeys.map(\.openSSHLine)).intersection(statement.revoked)
         let fingerprints = try own.sorted().map { try PublicKey(openSSHLine: $0).fingerprint }
-        state.note(revoked: fingerprints, by: delivery.signer.fingerprint, reason: statement.reason)
+        state.note(
+            revoked: fingerprints, by: delivery.signer.fingerprint, reason: statement.reason,
+            gone: Set(mailbox.trust.revoked.keys.map(\.fingerprint)))
         let inUse = [mailbox.identity.signing.publicKey, mailbox.identity.next?.publicKey].compactMap(\.?.fingerprint)
         for fingerprint in fingerprints where !inUse.contains(fingerprint) {
             detail(

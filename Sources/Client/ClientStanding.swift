@@ -1,4 +1,5 @@
 package import Bundles
+import Federation
 package import Mailbox
 package import Wire
 
@@ -23,9 +24,15 @@ extension ClientState {
     }
 
     /// The newest word about a key counts. A statement may be about one of several keys that were revoked together.
-    package mutating func note(revoked keys: [String], by signer: String, reason: String) {
+    ///
+    /// - Parameter gone: fingerprints of keys that are revoked here, whose word counts no more.
+    package mutating func note(
+        revoked keys: [String], by signer: String, reason: String, gone: Set<String> = []
+    ) {
         revocations.removeAll { keys.contains($0.key) && $0.signer == signer }
+        let reason = Reason(reason).reason
         revocations += keys.map { Revocation(key: $0, signer: signer, reason: reason) }
+        boundRevocations(gone: gone)
     }
 
     /// Why nothing that this hospital sends is taken, and what to do; nil where nothing is known against it.

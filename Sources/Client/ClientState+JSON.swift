@@ -49,6 +49,7 @@ extension ClientState {
                     key: try entry.string("key"), signer: try entry.string("signed_by"),
                     reason: try entry.string("reason"))
             }
+            boundRevocations(gone: [])
         }
         // Noted since a replacement that was stopped is finished by the next run.
         if object.has("replacing_key") { replacingKey = try object.optionalString("replacing_key") }
