@@ -68,6 +68,9 @@ package struct BundleError: Error, Equatable, CustomStringConvertible {
     }
 
     package var description: String { detail }
+
+    /// Whether it says something about what was read, as opposed to the system or an agent, which may do it later.
+    package var isAboutContent: Bool { reason != .fileTrouble && reason != .agentUnavailable }
 }
 
 /// Runs file operations and reports their errors as bundle errors.

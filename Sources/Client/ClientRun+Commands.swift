@@ -53,6 +53,10 @@ extension ClientRun {
         for record in mailbox.outgoing where record.kind == .request && state.request(record.id) == nil {
             let path = mailbox.sentPath(record)
             guard try files.exists(path) else { continue }
+            if let damage = try damage(of: record) {
+                try giveUp(damagedRequest: record, damage)
+                continue
+            }
             let bundle = try BundleReader.open(path, files: files).verified()
             let bytes = try bundle.payload(TrainingRequest.fileName, limit: FederationLimits.messageBytes)
             try audit("request", subject: record.id.hex, detail: record.key)

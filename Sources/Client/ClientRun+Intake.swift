@@ -18,6 +18,7 @@ extension ClientRun {
             guard try takeInOnce() else { break }
         }
         try tellCountedRefusals()
+        try tellOwnRevocation()
         try tellUnknownKeys()
         try tellAlarms()
     }

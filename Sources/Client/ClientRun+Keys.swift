@@ -32,7 +32,7 @@ extension ClientRun {
         }
         var changes: [KeyChange] = []
         if statement.subject == home.name {
-            try tellOwnRevocation(statement, delivery)
+            try noteOwnRevocation(statement, delivery)
         } else {
             changes = try change(by: try statement.keys(), delivery)
         }
@@ -80,30 +80,36 @@ extension ClientRun {
         return changes
     }
 
-    private func tellOwnRevocation(_ statement: TrustStatement, _ delivery: VerifiedDelivery) throws {
-        var entries: [String] = []
+    private func noteOwnRevocation(_ statement: TrustStatement, _ delivery: VerifiedDelivery) throws {
         let reason = statement.reason.isEmpty ? "" : ": \(statement.reason)"
-        let own = Set(mailbox.ownKeys.map(\.openSSHLine))
+        let own = Set(mailbox.ownKeys.map(\.openSSHLine)).intersection(statement.revoked)
+        let fingerprints = try own.sorted().map { try PublicKey(openSSHLine: $0).fingerprint }
         state.note(
-            revoked: try own.intersection(statement.revoked).sorted().map {
-                try PublicKey(openSSHLine: $0).fingerprint
-            }, by: delivery.signer.fingerprint, reason: statement.reason)
-        for line in own.intersection(statement.revoked).sorted() {
-            let key = try PublicKey(openSSHLine: line)
-            let fingerprint = key.fingerprint
-            if key == mailbox.identity.signing.publicKey || key == mailbox.identity.next?.publicKey {
-                attention(
-                    "\(server) believes this hospital's key \(fingerprint) no more\(reason); call there, then "
-                        + "'consilium key rotate --lost'")
-            } else {
-                detail(
-                    "this hospital's former key \(fingerprint) is revoked by \(server)\(reason); another one took its place"
-                )
-            }
-            entries.append("\(home.name): the key \(fingerprint) is revoked by \(delivery.sender)\(reason)")
+            revoked: fingerprints, by: delivery.signer.fingerprint, reason: statement.reason,
+            gone: Set(mailbox.trust.revoked.keys.map(\.fingerprint)))
+        let inUse = [mailbox.identity.signing.publicKey, mailbox.identity.next?.publicKey].compactMap(\.?.fingerprint)
+        for fingerprint in fingerprints where !inUse.contains(fingerprint) {
+            detail(
+                "this hospital's former key \(fingerprint) is revoked by \(server)\(reason); another one took its place"
+            )
         }
+        let entries = fingerprints.map { "\(home.name): the key \($0) is revoked by \(delivery.sender)\(reason)" }
         if !entries.isEmpty { try audit("trust", subject: delivery.id.hex, details: entries) }
     }
+
+    /// Said once all is taken in, since the approval of the key that follows the revoked one may have come with it: who is told
+    /// to replace the key then would give up a good one.
+    func tellOwnRevocation() throws {
+        let key = mailbox.identity.signing.publicKey
+        if state.revocation(of: key, trust: mailbox.trust) == nil {
+            state.announced.forget(Self.ownKeyRevoked)
+        } else if let obstacle, state.announced.announce(Self.ownKeyRevoked, reason: obstacle.text) {
+            attention("\(obstacle.text); \(obstacle.advice)")
+        }
+        try saveState()
+    }
+
+    private static let ownKeyRevoked = "own-key-revoked"
 
     /// Bundles of a key that nobody introduced: perhaps the introduction is still on its way.
     func tellUnknownKeys() throws {

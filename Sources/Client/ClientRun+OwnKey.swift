@@ -139,9 +139,13 @@ extension ClientRun {
             stage == .enrolled ? mailbox.identity.age.recipient : try mailbox.replaceAgeIdentity()
         let key = mailbox.identity.signing
         try mailbox.forgetRetiredKeys()
+        // Whoever stops this before the enrolment has to begin again.
+        try noteReplacement(by: key.publicKey)
         try enrol(key, vouching: nil, until: end, contact: contact, actor: actor)
-        // All that any other key signed: none of them is left.
-        try signAgain(mailbox.outgoing { _, _ in true })
+        do { try signAgainWhatALostKeySigned() } catch {
+            // The key is replaced whatever comes of this: who is told that it failed makes another one.
+            attention("what the lost key signed waits for the next run to be signed anew: \(error)")
+        }
         return RotatedKey(
             new: key.publicKey, old: isNew ? [] : old.map { [$0] } ?? [], oldUntil: nil, signsNow: true, signsBy: nil,
             ageRecipient: recipient)

@@ -85,7 +85,7 @@ package final class ClientRun: ClientReading, HomeRun {
 
     /// What stands against this hospital at its server.
     var obstacle: (text: String, advice: String)? {
-        state.obstacle(signing: mailbox.identity.signing.publicKey, trust: mailbox.trust, server: server)
+        state.obstacle(of: mailbox.identity, trust: mailbox.trust, server: server)
     }
 
     func saveState() throws {

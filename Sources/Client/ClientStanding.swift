@@ -1,4 +1,5 @@
 package import Bundles
+import Federation
 package import Mailbox
 package import Wire
 
@@ -23,19 +24,28 @@ extension ClientState {
     }
 
     /// The newest word about a key counts. A statement may be about one of several keys that were revoked together.
-    package mutating func note(revoked keys: [String], by signer: String, reason: String) {
+    ///
+    /// - Parameter gone: fingerprints of keys that are revoked here, whose word counts no more.
+    package mutating func note(
+        revoked keys: [String], by signer: String, reason: String, gone: Set<String> = []
+    ) {
         revocations.removeAll { keys.contains($0.key) && $0.signer == signer }
+        let reason = Reason(reason).reason
         revocations += keys.map { Revocation(key: $0, signer: signer, reason: reason) }
+        boundRevocations(gone: gone)
     }
 
     /// Why nothing that this hospital sends is taken, and what to do; nil where nothing is known against it.
     package func obstacle(
-        signing key: PublicKey, trust: TrustStore, server: PartyName
+        of identity: Identity, trust: TrustStore, server: PartyName
     ) -> (text: String, advice: String)? {
-        if let revocation = revocation(of: key, trust: trust) {
+        if let revocation = revocation(of: identity.signing.publicKey, trust: trust) {
             return (
                 "\(server) believes this hospital's key \(revocation.key) no more" + suffix(revocation.reason),
-                "call there, then 'consilium key rotate --lost'"
+                identity.next.map {
+                    "call there about the new key \($0.publicKey.fingerprint), which is not decided yet: once it is approved, it "
+                        + "signs; 'consilium key rotate --lost' would give it up too"
+                } ?? "call there, then 'consilium key rotate --lost'"
             )
         }
         guard enrolled == false else { return nil }

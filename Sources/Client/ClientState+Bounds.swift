@@ -8,6 +8,8 @@ extension ClientState {
     package static let endingsKept = 200
     /// Numbers of decisions. Beyond that a tenth of them goes at once.
     package static let decisionsKept = 2_000
+    /// Of how many of the server's keys the word about one own key is kept that is believed no more.
+    package static let revocationsKept = 8
 
     /// Notes that a session is over before its first global.
     ///
@@ -45,5 +47,20 @@ extension ClientState {
         for entry in order.prefix(newestDecision.count - Self.decisionsKept * 9 / 10) {
             newestDecision[entry.key] = nil
         }
+    }
+
+    /// Each of the server's keys has a word about each own key, and whoever has one introduces others. What a revoked key has
+    /// said goes first, then what was said first.
+    mutating func boundRevocations(gone: Set<String>) {
+        var dropped: Set<Int> = []
+        for (_, places) in Dictionary(grouping: revocations.indices, by: { revocations[$0].key }) {
+            let order = places.sorted { left, right in
+                let rank = (gone.contains(revocations[left].signer), gone.contains(revocations[right].signer))
+                return rank.0 == rank.1 ? left < right : rank.0
+            }
+            dropped.formUnion(order.dropLast(Self.revocationsKept))
+        }
+        guard !dropped.isEmpty else { return }
+        revocations = revocations.indices.filter { !dropped.contains($0) }.map { revocations[$0] }
     }
 }

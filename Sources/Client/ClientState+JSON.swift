@@ -14,6 +14,7 @@ extension ClientState {
             "over": .object(over.mapValues { .string($0.reason) }),
             "over_by": .object(over.compactMapValues { $0.speaker.text.map { .string($0) } }),
             "over_turn": .object(over.mapValues { .integer($0.turn) }),
+            "replacing_key": replacingKey.map { .string($0) } ?? .null,
             "requests": .array(requests.map(\.json)),
             "revoked_keys": .array(
                 revocations.map {
@@ -48,7 +49,10 @@ extension ClientState {
                     key: try entry.string("key"), signer: try entry.string("signed_by"),
                     reason: try entry.string("reason"))
             }
+            boundRevocations(gone: [])
         }
+        // Noted since a replacement that was stopped is finished by the next run.
+        if object.has("replacing_key") { replacingKey = try object.optionalString("replacing_key") }
         offers = try object.entries("offers", Offer.init(reading:))
         var earlier: Set<Digest> = []
         requests = try object.entries("requests") { entry in

@@ -48,6 +48,8 @@ package struct ClientState: Equatable, Sendable {
     package internal(set) var enrolmentReason = ""
     /// Own keys that the server believes no more.
     package internal(set) var revocations: [Revocation] = []
+    /// Fingerprint of the key that has taken a lost one's place, as long as there may be bundles of the lost one's to sign anew.
+    package internal(set) var replacingKey: String?
     /// What has been said to a person and is not said again.
     package internal(set) var announced = Announcements()
     /// Sessions that ended before a global of them came, and why; by identifier.

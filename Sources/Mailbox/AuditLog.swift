@@ -109,12 +109,14 @@ package struct AuditLog: Sendable {
     ///
     /// - Parameters:
     ///   - key: this home's own.
+    ///   - formerKeys: what it signed with before: the last head stays one of theirs where a run that changed the key was stopped.
     ///   - kept: a head of this log that somebody else kept.
     ///   - newest: of how many lines the entries are wanted.
     package func verify(
-        key: PublicKey, kept: AuditHead? = nil, newest: Int = 0
+        key: PublicKey, formerKeys: Set<PublicKey> = [], kept: AuditHead? = nil, newest: Int = 0
     ) throws(MailboxError) -> (chain: AuditChain, head: AuditHead?, newest: [AuditEntry]) {
-        let head = try newestHead(key: key)?.head
+        let signer = try newestHead(key: nil)?.signer
+        let head = try newestHead(key: signer.map(formerKeys.contains) == true ? signer : key)?.head
         let last = try requireLastHead(or: head)
         let heads = [last, head, kept].compactMap(\.self)
         let (chain, entries) = try AuditChain.check(

@@ -164,17 +164,32 @@ extension Mailbox {
         }
     }
 
-    /// Bundles of ours that are under way, nobody has acknowledged, and a key of ours signed that is given up.
+    /// Bundles of ours that are under way, nobody has acknowledged, and a key of ours signed that is given up. One that is too
+    /// damaged to tell whose signature it bears comes with them: nobody takes it either. An enrolment does not, since nothing
+    /// would say it again.
     ///
     /// - Parameter isGivenUp: asked of each signer that this home signs with no more, and of when it signed.
-    package func outgoing(signedBy isGivenUp: (PublicKey, Timestamp) -> Bool) -> [OutgoingRecord] {
-        ledger.outgoingInOrder.filter { record in
-            guard !record.isRetired, !record.isAcknowledged,
-                let signer = try? BundleReader.open(sentPath(record), files: files).signer
-            else { return false }
-            return signer != identity.signing.publicKey && signer != identity.next?.publicKey
-                && isGivenUp(signer, record.created)
+    /// - Throws: where one cannot be read just now.
+    package func outgoing(
+        signedBy isGivenUp: (PublicKey, Timestamp) -> Bool
+    ) throws(MailboxError) -> [OutgoingRecord] {
+        var found: [OutgoingRecord] = []
+        for record in ledger.outgoingInOrder where !record.isRetired && !record.isAcknowledged {
+            do {
+                let signer = try BundleReader.open(sentPath(record), files: files).signer
+                if signer != identity.signing.publicKey, signer != identity.next?.publicKey,
+                    isGivenUp(signer, record.created)
+                {
+                    found.append(record)
+                }
+            } catch {
+                // What is gone altogether is for the publication to tell.
+                if error.cause?.isMissing == true { continue }
+                guard error.isAboutContent else { throw MailboxError(.bundle, error) }
+                if record.kind != .enrol { found.append(record) }
+            }
         }
+        return found
     }
 
     // MARK: files

@@ -105,4 +105,31 @@ import Wire
         }
         #expect(try entries("decisions", of: state).count <= ClientState.decisionsKept)
     }
+
+    @Test("words about own keys: of each key those of so many of the server's, short ones; a revoked key's go first")
+    func revocations() throws {
+        var state = ClientState()
+        let own = ["SHA256:first", "SHA256:second"]
+        let text = String(repeating: "x", count: 100_000)
+        state.note(revoked: own, by: thief, reason: text)
+        state.note(revoked: own, by: server, reason: "stolen")
+        for number in 1...500 {
+            state.note(revoked: own, by: "SHA256:\(number)", reason: text, gone: [thief])
+            state.note(revoked: [own[0]], by: server, reason: "stolen", gone: [thief])
+        }
+        state = try written(state)
+        #expect(state.revocations.count == own.count * ClientState.revocationsKept)
+        #expect(state.revocations.contains { $0.key == own[0] && $0.reason == "stolen" })
+        #expect(StrictJSON.serialize(state.json).count < 100_000)
+        var few = ClientState()
+        few.note(revoked: own, by: server, reason: "stolen")
+        for number in 1...20 {
+            let signer = "SHA256:\(number)"
+            few.note(revoked: own, by: signer, reason: "", gone: [signer, "SHA256:\(number - 1)"])
+        }
+        #expect(
+            try own.allSatisfy { key in
+                try written(few).revocations.contains { $0.key == key && $0.reason == "stolen" }
+            })
+    }
 }

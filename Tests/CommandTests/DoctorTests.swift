@@ -57,6 +57,36 @@ import Wire
         #expect(doctor.output.contains("MEND home: \(world.path("S/requests/pending")) cannot be"), "\(doctor)")
     }
 
+    /// The head is signed by the old key until a run has ended under the new one.
+    @Test(.enabled(if: Strace.isUsable, "strace is missing or may not trace"), arguments: ["S", "a"])
+    func anAuditIsWholeWhereTheChangeOfTheKeyWasStopped(home: String) throws {
+        let world = try World.enrolled()
+        let (old, heads) = (try world.fingerprint(home), world.names("\(home)/audit"))
+        var left = 0
+        var last: World?
+        for number in 1... {
+            let copy = try World.copy(of: world.root)
+            let (_, isHit) = try Strace.run(
+                ["key", "rotate", "--compromised", "--home", home],
+                injecting: Strace.Point(call: "rename", number: number, fault: .kill), in: copy)
+            guard isHit else { break }
+            guard copy.names("\(home)/audit") == heads, try copy.fingerprint(home) != old else { continue }
+            left += 1
+            let doctor = try copy.run("doctor", "--home", home)
+            #expect(doctor.output.contains("ok   audit: "), "rename \(number): \(doctor)")
+            last = copy
+        }
+        #expect(left > 2)
+        let copy = try #require(last)
+        #expect(try copy.run("doctor", "--home", home).output.contains(" are signed"))
+        if home == "S" { try copy.succeed("server", "audit", "--home", "S") }
+        // Another one's signature stays a foreign one.
+        let head = "\(home)/audit/head-\(try #require(heads.compactMap { Int($0.filter(\.isNumber)) }.max())).json"
+        try copy.succeed("key", "generate", "other")
+        try copy.shell("rm \(head).sig && ssh-keygen -q -Y sign -f other -n audit@consilium \(head)")
+        #expect(try copy.run("doctor", "--home", home).output.contains("MEND audit: "))
+    }
+
     // MARK: what is lost
 
     /// Only a damaged session waited; of one that was lost every update was refused, and its hospital never sent it again.

@@ -48,6 +48,53 @@ import Wire
         #expect(try foreign("b/outbox", to: "b", in: world).isEmpty)
     }
 
+    /// `key rotate --lost` is killed in every change of a name from the enrolment to its end. Nobody revokes the old key
+    /// beforehand: the approval does, without a word to the hospital, so that its next run has to know by itself what is left.
+    @Test(.enabled(if: Strace.isUsable, "strace is missing or may not trace"))
+    func aReplacementThatWasStoppedIsFinishedWithoutAWordOfTheServer() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        try world.visit("a")
+        let old = Set(world.names("a/outbox"))
+        var left = 0
+        for call in ["rename", "unlink"] {
+            for number in 1... {
+                let copy = try World.copy(of: world.root)
+                let point = Strace.Point(call: call, number: number, fault: .kill)
+                let (_, isHit) = try Strace.run(
+                    ["key", "rotate", "--lost", "--home", "a"], injecting: point, in: copy)
+                guard isHit else { break }
+                guard !copy.names("a/outbox", "enrol").isEmpty else { continue }
+                left += copy.names("a/outbox").contains { old.contains($0) } ? 1 : 0
+                try copy.succeed("client", "run", "--home", "a")
+                #expect(old.isDisjoint(with: copy.names("a/outbox")), "\(point)")
+                #expect(copy.names("a/outbox", "update").count == 1, "\(point)")
+                #expect(try copy.run("client", "run", "--home", "a").isSilentSuccess, "\(point)")
+                guard left == 1 else { continue }
+                try copy.answer("a")
+                try copy.serve()
+                try copy.approveEnrolments()
+                try copy.journey(["b"])
+                #expect(try copy.history("spring").first?.fate(of: "hospital-a") == "counted")
+            }
+        }
+        #expect(left > 2)
+    }
+
+    /// What an old key signed in its time stays good in the overlap of a rotation.
+    @Test func whatAFollowedKeySignedIsNotSignedAnew() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", ["a", "b"])
+        try world.visit("a")
+        let update = try world.update("a")
+        try world.succeed("key", "rotate", "--home", "a")
+        try world.shell("cp a/outbox/enrol-* S/inbox/")
+        try world.serve()
+        try world.approveEnrolments()
+        #expect(try !world.visit("a").output.contains("signed anew"))
+        #expect(try world.update("a") == update)
+    }
+
     /// The admin reads quarantine/ and removes what is there; the same file comes once more.
     @Test func aReceiptOfARevokedKeyIsToldOnce() throws {
         let world = try World.enrolled()

@@ -74,6 +74,43 @@ import Wire
         #expect(try doctor("b", in: world)?.found.contains("believes this hospital's key") == true)
     }
 
+    /// It rotates on a suspicion; the admin approves, and revokes the old key. One run gets both.
+    @Test func aKeyThatIsRevokedAfterItsRotationWasApprovedIsNoReasonToGiveUpTheNewOne() throws {
+        let world = try World.enrolled()
+        let old = try world.fingerprint("a")
+        try world.succeed("key", "rotate", "--home", "a")
+        try world.answer("a")
+        try world.serve()
+        try world.approveEnrolments()
+        try world.succeed("server", "revoke", old, "--reason", "suspicion", "--home", "S")
+        let visit = try world.visit("a")
+        #expect(visit.output.contains("it signs from now on"), "\(visit)")
+        #expect(!visit.output.contains("believes this hospital's key"), "\(visit)")
+        #expect(!visit.output.contains("key rotate --lost"), "\(visit)")
+        #expect(try doctor("a", in: world)?.ok == true)
+        #expect(try world.text("a/audit/audit.jsonl").contains("the key \(old) is revoked by ministry"))
+    }
+
+    /// As long as the answer to the rotation is under way, nobody is sent to replace the key that is to follow.
+    @Test func aRevocationThatOvertakesTheAnswerToARotationNamesTheNewKey() throws {
+        let world = try World.enrolled()
+        let old = try world.fingerprint("a")
+        let new = try #require(try world.json("key", "rotate", "--home", "a")["fingerprint"].text)
+        try world.answer("a")
+        try world.serve()
+        try world.approveEnrolments()
+        try world.succeed("server", "revoke", old, "--reason", "suspicion", "--home", "S")
+        for statement in world.names("S/outbox", "trust") {
+            try world.carry("S/outbox/\(statement)", as: "a/inbox/\(statement)")
+        }
+        let early = try world.succeed("client", "run", "--home", "a").output
+        #expect(early.contains("ministry believes this hospital's key \(old) no more: suspicion"), "\(early)")
+        #expect(early.contains("call there about the new key \(new), which is not decided yet"), "\(early)")
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess, "it is told once")
+        #expect(try world.visit("a").output.contains("it signs from now on"))
+        #expect(try doctor("a", in: world)?.ok == true)
+    }
+
     @Test func aHospitalWhoseEnrolmentIsTakenBackLooksSo() throws {
         let world = try World.enrolled()
         try world.shell("mv S/enrolments/approved/*hospital-b.tar S/enrolments/rejected/")

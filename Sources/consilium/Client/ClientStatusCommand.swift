@@ -61,7 +61,7 @@ struct ClientStatusCommand: ParsableCommand {
     private func obstacle(_ view: ClientView) -> (text: String, advice: String)? {
         guard let identity = try? Identity.load(from: view.home), let trust = try? TrustStore.load(from: view.home)
         else { return nil }
-        return view.state.obstacle(signing: identity.signing.publicKey, trust: trust, server: view.server)
+        return view.state.obstacle(of: identity, trust: trust, server: view.server)
     }
 
     private func doubt(_ isDisowned: Bool) -> String {

@@ -10,7 +10,7 @@ extension HomeCheck {
     func standing() throws -> (good: Bool, text: String, advice: String) {
         let view = try ClientView(home)
         if let obstacle = view.state.obstacle(
-            signing: try Identity.load(from: home).signing.publicKey, trust: try TrustStore.load(from: home),
+            of: try Identity.load(from: home), trust: try TrustStore.load(from: home),
             server: view.server)
         {
             return (false, obstacle.text, obstacle.advice)

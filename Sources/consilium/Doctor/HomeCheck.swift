@@ -215,7 +215,8 @@ struct HomeCheck {
             let (chain, _) = try AuditChain.check(home.audit.appending("audit.jsonl"), files: home.files)
             return (true, "\(text(of: chain)); who signed it is not checked without the key")
         }
-        let (chain, head, _) = try AuditLog(home).verify(key: key)
+        let former = (try? TrustStore.load(from: home))?.signers.entries(of: home.name).map(\.key) ?? []
+        let (chain, head, _) = try AuditLog(home).verify(key: key, formerKeys: Set(former))
         return (true, "\(text(of: chain)), \(head?.number ?? 0) are signed")
     }
 

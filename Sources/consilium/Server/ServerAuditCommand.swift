@@ -81,10 +81,10 @@ struct ServerAuditCommand: ParsableCommand {
         let home = try home.open(.server)
         let log = AuditLog(home)
         let own = try Identity.load(from: home).signing.publicKey
-        // A head that somebody kept may be signed by a key that was replaced since.
+        // A head that somebody kept may be signed by a key that was replaced since, and so may the last one.
         let before = try TrustStore.load(from: home).signers.entries(of: home.name).map(\.key)
         let kept = try keptHead(keys: key == nil ? Set(before + [own]) : [try publicKey()])
-        let checked = try log.verify(key: own, kept: kept, newest: max(0, last))
+        let checked = try log.verify(key: own, formerKeys: Set(before), kept: kept, newest: max(0, last))
         return Checked(chain: checked.chain, head: kept ?? checked.head, entries: checked.newest)
     }
 
