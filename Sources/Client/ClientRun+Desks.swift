@@ -62,7 +62,7 @@ extension ClientRun {
     private func moveBack(_ item: DeskItem, of offer: Offer) throws {
         let isAccepted = offer.status == .accepted
         let (place, state) = isAccepted ? ("accepted/", DeskState.approved) : ("rejected/", .rejected)
-        if !isAccepted { try takeOutOfUse(offer) }
+        if !isAccepted { _ = try takeOutOfUse(offer) }
         do {
             try Desk.updates(home).move(item, to: state)
             attention(
@@ -128,7 +128,9 @@ extension ClientRun {
         let desk = Desk.updates(home)
         let scan = try look(at: desk)
         for offer in waiting where !scan.items.contains(where: { state.offer(on: $0) == offer }) {
-            try desk.place(home.archived(offer.bundle), as: offer.deskName(server))
+            // Two of one version, of a server that was restored from a backup.
+            try desk.place(
+                home.archived(offer.bundle), as: offer.deskName(server), beside: try look(at: desk))
         }
     }
 
@@ -147,17 +149,60 @@ extension ClientRun {
     /// One that was accepted goes out of use.
     func refuse(_ offer: Offer, actor: String) throws {
         let wasAccepted = offer.status == .accepted
+        let place = try reject(offer, note: wasAccepted ? "; it was installed" : "", actor: actor)
+        guard wasAccepted else { return detail("version \(offer.version) is rejected") }
+        let left = try state.offers.filter { $0.status == .accepted }.map(\.version)
+            .filter { try files.exists(modelPath(version: $0)) }.max()
+        attention(
+            "version \(offer.version) is rejected and out of use\(lying(place)); "
+                + (left.map { "'predict' uses version \($0) from now on" } ?? "no accepted version is left"))
+    }
+
+    /// Takes the accepted offers that have the version number of this one out of use, before it is installed in their place:
+    /// there is one model file for a number. So the accepted offer of a number, if there is one, is the one whose model lies
+    /// there.
+    ///
+    /// The file on the desk goes first: a run that finds it in `rejected/` does the rest, and one that found it in `accepted/`
+    /// would install it again.
+    func makeWay(for offer: Offer, actor: String) throws {
+        let others = state.offers.filter {
+            $0.version == offer.version && $0.bundle != offer.bundle && $0.status == .accepted
+        }
+        let desk = Desk.updates(home)
+        for other in others {
+            let scan = try look(at: desk)
+            let items = scan.items.filter { state.offer(on: $0) == other }
+            for item in items where item.state != .rejected {
+                try desk.setAside(item, as: other.deskName(server), beside: scan)
+            }
+            // An 'mv' has overwritten it.
+            if items.isEmpty, try files.exists(home.archived(other.bundle)) {
+                try desk.place(
+                    home.archived(other.bundle), as: other.deskName(server), in: .rejected, beside: scan)
+            }
+            let place = try reject(
+                other, note: "; it was installed, and session \(offer.session.short) has the same version number",
+                actor: actor)
+            attention(
+                "version \(other.version) of session \(other.session.short) is out of use\(lying(place)): the version of "
+                    + "session \(offer.session.short) takes its place under the same number; its file was moved to "
+                    + "\(desk.folder(.rejected)), and moved to accepted/ from there it is installed again")
+        }
+    }
+
+    /// - Returns: where its model lies now; nil where there was none.
+    private func reject(_ offer: Offer, note: String, actor: String) throws -> FilePath? {
         try audit(
             "version-rejected", subject: offer.bundle.hex,
-            detail: "version \(offer.version) from \(server)" + (wasAccepted ? "; it was installed" : ""), actor: actor)
-        try takeOutOfUse(offer)
+            detail: "version \(offer.version) from \(server)\(note)", actor: actor)
+        let place = try takeOutOfUse(offer)
         state.change(offer: offer.bundle) { $0.status = .rejected }
         try saveState()
-        guard wasAccepted else { return detail("version \(offer.version) is rejected") }
-        let left = state.offers.filter { $0.status == .accepted }.map(\.version).max()
-        attention(
-            "version \(offer.version) is rejected and out of use, its model lies in \(rejectedModels); "
-                + (left.map { "'predict' uses version \($0) from now on" } ?? "no accepted version is left"))
+        return place
+    }
+
+    private func lying(_ place: FilePath?) -> String {
+        place.map { ", its model lies in \($0.removingLastComponent())" } ?? ", there was no model of it"
     }
 
     // MARK: what waits

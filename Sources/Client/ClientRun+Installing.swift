@@ -62,10 +62,11 @@ extension ClientRun {
         return Installation(offer: offer, bytes: try Safetensors.encode(model.tensors, metadata: fields), note: note)
     }
 
-    /// Writes the model where `predict` finds it. Doing it again writes the same bytes.
+    /// Writes the model where `predict` finds it, in place of another one of its number. Doing it again writes the same bytes.
     func install(_ installation: Installation, actor: String) throws {
         let offer = installation.offer
         let path = modelPath(version: offer.version)
+        try makeWay(for: offer, actor: actor)
         try files.writeFile(path, installation.bytes)
         try audit(
             "version-accepted", subject: offer.bundle.hex,
@@ -80,14 +81,22 @@ extension ClientRun {
     var rejectedModels: FilePath { home.models.appending("rejected") }
 
     /// Doing it again changes nothing. It may be there though it was never accepted: an acceptance was stopped.
-    func takeOutOfUse(_ offer: Offer) throws {
+    ///
+    /// What was not accepted leaves alone the model of an offer of the same number that is: ``makeWay(for:actor:)`` says why
+    /// that is the one that lies there. An earlier version of this program could leave two accepted ones; then nobody knows.
+    ///
+    /// - Returns: where its model lies now; nil where there was none.
+    func takeOutOfUse(_ offer: Offer) throws -> FilePath? {
         let path = modelPath(version: offer.version)
-        let isAnothers = state.offers.contains {
-            $0.version == offer.version && $0.bundle != offer.bundle && $0.status == .accepted
-        }
-        guard !isAnothers, let name = path.lastComponent, try files.exists(path) else { return }
+        let others = state.offers.filter { $0.version == offer.version && $0.bundle != offer.bundle }
+        let mark = others.isEmpty ? "" : "-\(offer.bundle.short)"
+        let isAnothers = offer.status != .accepted && others.contains { $0.status == .accepted }
+        guard let stem = path.stem else { return nil }
+        let target = rejectedModels.appending("\(stem)\(mark).safetensors")
+        guard !isAnothers, try files.exists(path) else { return try files.exists(target) ? target : nil }
         try files.makeDirectories(rejectedModels)
-        try files.move(from: path, to: rejectedModels.appending(name))
+        try files.move(from: path, to: target)
+        return target
     }
 
     package func modelPath(version: Int) -> FilePath {

@@ -169,6 +169,47 @@ package struct Desk: Sendable {
         }
     }
 
+    /// Lays a copy of an archived bundle, which is not among `others`, under a name that no other file has: the `mv` that a
+    /// person is shown overwrites a signed file of the same name without a word.
+    /// - Parameter others: what lies in all of the desk's folders.
+    package func place(
+        _ bundle: FilePath, as name: DeskName, in state: DeskState = .pending, beside others: DeskScan
+    ) throws(MailboxError) {
+        let name = try freeName(name, beside: others)
+        try onDisk { () throws(FileError) in
+            let target = folder(state).appending(name)
+            guard try !home.files.exists(target) else { return }
+            try home.files.makeDirectories(folder(state))
+            try home.files.copyFile(from: bundle, to: target)
+        }
+    }
+
+    /// What does not verify holds a name in the decided folders, where a move would overwrite it; in `pending/` a person is
+    /// told to remove it.
+    private func freeName(_ name: DeskName, beside others: DeskScan) throws(MailboxError) -> String {
+        let known = Set((others.items + others.superseded).map(\.name))
+        return try onDisk { () throws(FileError) in
+            for text in name.variants where !known.contains(text) {
+                let isApproved = try home.files.exists(folder(.approved).appending(text))
+                let isRejected = try home.files.exists(folder(.rejected).appending(text))
+                if !isApproved, !isRejected { return text }
+            }
+            return name.text
+        }
+    }
+
+    /// Out of `approved/`, though a file of its name lies in `rejected/`.
+    /// - Parameter others: what lies in all of the desk's folders.
+    package func setAside(_ item: DeskItem, as name: DeskName, beside others: DeskScan) throws(MailboxError) {
+        let plain = folder(.rejected).appending(item.name)
+        let isFree = try onDisk { () throws(FileError) in try !home.files.exists(plain) }
+        let target = try isFree ? plain : folder(.rejected).appending(freeName(name, beside: others))
+        try onDisk { () throws(FileError) in
+            try home.files.makeDirectories(folder(.rejected))
+            try home.files.move(from: item.path, to: target)
+        }
+    }
+
     /// The command line's twin of `mv`.
     /// - Parameter group: for an approval: the folder, which is made if it is missing.
     /// - Returns: the file's new path.

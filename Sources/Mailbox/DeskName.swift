@@ -29,6 +29,10 @@ package struct DeskName: Hashable, Sendable {
     package var short: String { "\(prefix)-\(number)" }
     /// The file's name.
     package var text: String { "\(short)-\(party).tar" }
+    /// The same for further bundles of this number: `UPD-1-ministry-2.tar`. Without an end.
+    package var variants: some Sequence<String> {
+        sequence(first: 1) { $0 + 1 }.lazy.map { $0 == 1 ? text : "\(short)-\(party)-\($0).tar" }
+    }
 }
 
 /// Quoting for lines that a person pastes into a shell.
