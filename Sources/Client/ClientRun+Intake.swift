@@ -189,13 +189,15 @@ extension ClientRun {
         // overtakes it waits. A version that the server exports to a hospital which took no part comes without a request.
         let isExpected =
             known != nil || report.phase == .final || state.requests.contains { $0.session == manifest.session }
+        let isWayBack = known.map { goesBack($0, by: delivery, report) } ?? false
         switch Freshness.judge(
-            global: Envelope(delivery), model: model, taken: known.flatMap(\.binding),
+            global: Envelope(delivery), model: model, taken: isWayBack ? nil : known.flatMap(\.binding),
             isExpected: isExpected, isOver: try known.map { try isOver($0, for: report, in: delivery.id) } ?? false)
         {
         case .accept: break
         case .reject(.rollback), .reject(.sessionOver):
             // Sticks overtake each other: an old round's global is no attack, and of no use.
+            try tellReopened(known, by: delivery, report)
             detail("an old global of session \(manifest.session.short) was ignored")
             return try mailbox.commit(delivery, .ignored)
         case .hold(let reason):
@@ -210,7 +212,7 @@ extension ClientRun {
         }
         try check(plan, against: known)
         let carriesBase = carried != nil
-        if let known, known.isContradicted(by: report, plan: plan, frozen: frozen) {
+        if let known, isWayBack || known.isContradicted(by: report, plan: plan, frozen: frozen) {
             try clearFalseGlobal(of: known, from: report.round, frozen: frozen, bringsBase: carriesBase)
             if known.hasOtherBase(than: frozen), !carriesBase {
                 attention(
@@ -238,7 +240,7 @@ extension ClientRun {
             global: report, plan: plan, planDigest: SHA256Hash.digest(of: planBytes), session: manifest.session,
             bundle: delivery.id, signer: delivery.signer.fingerprint, hasBase: carriesBase,
             frozen: frozen, created: manifest.created, received: now, own: home.name,
-            asksConsent: configuration.consent == .ask)
+            asksConsent: configuration.consent == .ask, isWayBack: isWayBack)
         // A file that was decided about another plan decides nothing about this one.
         if known != nil { for case .planWaits(let session) in notices { try clearPlans(of: session.id) } }
         try say(notices, from: delivery, update: update)

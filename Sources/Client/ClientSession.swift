@@ -122,10 +122,11 @@ extension ClientState {
     ///   - hasBase: it carries `base.safetensors`.
     ///   - frozen: SHA-256 of the session's `base.safetensors`, as far as the bundle tells.
     ///   - asksConsent: the configuration says `consent: ask`.
+    ///   - isWayBack: the server itself has gone back to this round.
     package mutating func apply(
         global report: RoundReport, plan: Plan, planDigest: Digest, session id: RandomID, bundle: Digest,
         signer: String, hasBase: Bool, frozen: Digest?, created: Timestamp, received: Timestamp, own: PartyName,
-        asksConsent: Bool
+        asksConsent: Bool, isWayBack: Bool = false
     ) -> [ClientNotice] {
         impliesEnrolment()
         let global = ClientSession.ReceivedGlobal(
@@ -149,11 +150,16 @@ extension ClientState {
                 if global.isFinal, sessions[index].isDisowned { sessions[index].endedBy = global.speaker }
                 return notices
             }
-            guard isCorrected || report.round > current.round || (global.isFinal && !current.isFinal) else {
+            guard isCorrected || isWayBack || report.round > current.round || (global.isFinal && !current.isFinal)
+            else {
                 return notices
             }
             (sessions[index].global, sessions[index].trainedAgainFor) = (global, nil)
             if wasFalse { sessions[index].forgetFalseAnswer() }
+            if isWayBack {
+                sessions[index].goBack(for: bundle)
+                return notices + [.wentBack(id, round: report.round, from: current.round)]
+            }
             if isCorrected { notices += correct(id, from: current, plan, planDigest, asksConsent: asksConsent) }
         } else {
             let session = opened(

@@ -5,8 +5,8 @@ package import Wire
 /// What a hospital knows of its requests and sessions: a value without I/O, changed only by the methods below.
 ///
 /// 1. Every method may be called again with the same argument; the second call changes nothing.
-/// 2. Order does not matter: the caller keeps a global back until a decision names its session; an older global never
-///    replaces a newer one.
+/// 2. Order does not matter: the caller keeps a global back until a decision names its session; a global that was made earlier
+///    never replaces one that was made later.
 /// 3. A session trains only with consent: given by the request itself where the plan is what it asked for, else by the
 ///    hospital's own desk.
 /// 4. A session that is finished or aborted stays over. One that this hospital left, or was dropped from, goes on for it
@@ -131,6 +131,7 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
     case readmitted(RandomID)
     case sessionEnded(RandomID, reason: String)
     case sessionResumed(RandomID)
+    case wentBack(RandomID, round: Int, from: Int)
     case versionOffered(Offer)
 
     package var description: String {
@@ -156,6 +157,9 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
         case .readmitted(let session): "session \(session.short): the server has readmitted this hospital"
         case .sessionEnded(let session, let reason): "session \(session.short) is over" + suffix(reason)
         case .sessionResumed(let session): "session \(session.short): the server has taken this hospital in again"
+        case .wentBack(let session, let round, let former):
+            "session \(session.short): the server went back from round \(former) to round \(round), so it was restored from a "
+                + "backup; round \(round) is trained once more here"
         case .versionOffered(let offer): "version \(offer.version) of session \(offer.session.short) waits for you"
         }
     }
@@ -164,7 +168,7 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
     package var needsAttention: Bool {
         switch self {
         case .enrolmentRejected, .requestRejected, .planWaits, .sessionEnded, .versionOffered, .notCounted, .excluded,
-            .sessionResumed, .updateRefused, .updateDisowned:
+            .sessionResumed, .wentBack, .updateRefused, .updateDisowned:
             true
         // Whoever was told of the exclusion would call for nothing.
         case .readmitted: true

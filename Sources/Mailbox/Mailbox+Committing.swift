@@ -130,7 +130,7 @@ extension Mailbox {
         if let resumed {
             problems.append(
                 "\(delivery.sender) has received bundles from here that this home does not know of: it was restored from a "
-                    + "backup, or its key is used elsewhere too; numbering goes on above \(resumed)")
+                    + "backup, or its key is used elsewhere too; numbering goes on above \(resumed)\(whatToRepeat)")
         }
     }
 

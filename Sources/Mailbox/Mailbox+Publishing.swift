@@ -137,7 +137,7 @@ extension Mailbox {
         guard isNews, isRemembered else { return }
         problems.append(
             "\(what), which others have from here, is not known here: this home was restored from a backup, or its key is "
-                + "used elsewhere too; numbering goes on above \(ledger.sequenceFloor)")
+                + "used elsewhere too; numbering goes on above \(ledger.sequenceFloor)\(whatToRepeat)")
     }
 
     /// A bundle in the outbox with our own signature that this home does not remember: it was made after the backup from which
@@ -173,7 +173,7 @@ extension Mailbox {
             guard hasJumped else { continue }
             problems.append(
                 "outbox/\(name) was made here but is not remembered: this home was restored from a backup; numbering goes "
-                    + "on above \(ledger.sequenceFloor); remove the file once it was carried")
+                    + "on above \(ledger.sequenceFloor); remove the file once it was carried\(whatToRepeat)")
         }
     }
 

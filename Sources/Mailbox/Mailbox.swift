@@ -160,6 +160,10 @@ package final class Mailbox {
         guard let record = ledger.incoming[id], record.outcome == .rejected else { return false }
         return record.kind == .receipt || record.owesAck || record.acknowledged != nil
     }
+    /// The number under which it came, and whose key signed it; nil for what is not remembered.
+    package func number(of id: Digest) -> (seq: Int64, signer: String)? {
+        ledger.incoming[id].map { ($0.seq, $0.signer) }
+    }
     /// Whether its sender was told that it arrived, and so need not keep it.
     package func hasAcknowledged(_ id: Digest) -> Bool { ledger.incoming[id]?.acknowledged != nil }
     /// Whether something came that a key signed, beside its own enrolment: a receipt, or what waits here since the key is

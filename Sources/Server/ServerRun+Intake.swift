@@ -12,11 +12,6 @@ extension ServerRun {
     func takeIn() throws {
         let received = try mailbox.receive(retryEarly: true) { (refusals) throws(MailboxError) in try tell(refusals) }
         self.received += received.deliveries.count
-        for held in received.held {
-            attention(
-                "a bundle that says it is from \(held.sender) waits: \(held.reason); it is taken once the enrolment is approved"
-            )
-        }
         if received.settling > 0 { detail(incomplete(received.settling)) }
         if received.remaining > 0 { detail(leftForNext(received.remaining)) }
         for delivery in received.deliveries {
@@ -25,6 +20,7 @@ extension ServerRun {
                 try take(delivery)
             }
         }
+        tellUnknownKeys(received.held)
         try tellCountedRefusals()
         try tellAlarms()
     }

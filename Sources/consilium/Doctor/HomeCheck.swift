@@ -61,7 +61,14 @@ struct HomeCheck {
                     "sessions", "mend what it says; 'consilium server sessions' lists them all",
                     needs: [.configuration, .records], sessions)
             ]
-        let ofServers = home.role == .server ? [check("versions", "restore it from a backup", versions)] : []
+        let ofServers =
+            home.role == .server
+            ? [
+                check("versions", "restore it from a backup", versions),
+                check(
+                    "unknown keys", "wait for the enrolment; \(DeskRecords.cureOfUnknownKey)", needs: [.records],
+                    unknownKeys),
+            ] : []
         return ofClients + [
             check("configuration", "mend consilium.yaml", configuration),
             check("home", isUsable),

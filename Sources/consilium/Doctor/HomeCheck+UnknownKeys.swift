@@ -1,0 +1,23 @@
+import Bundles
+import Mailbox
+import Server
+import Wire
+
+extension HomeCheck {
+    /// How many are named: anybody can make keys.
+    private static let unknownKeysNamed = 5
+
+    /// Whose bundles wait for an enrolment that is not there.
+    func unknownKeys() throws -> (good: Bool, text: String) {
+        let keys = try DeskStore(home: home).load().withoutEnrolment(try UnknownKey.load(from: home))
+        guard !keys.isEmpty else { return (true, "no bundle waits for the enrolment of its key") }
+        let lines = keys.prefix(Self.unknownKeysNamed).map {
+            "bundles that say they are from \($0.name) wait since \($0.since.rfc3339): their key \($0.fingerprint) is not enrolled here"
+        }
+        let others = keys.count - lines.count
+        return (
+            false,
+            (lines + (others > 0 ? ["and those of \(counted(others, "other key"))"] : [])).joined(separator: "; ")
+        )
+    }
+}

@@ -1,0 +1,107 @@
+import Testing
+import Wire
+
+/// A server that is restored from a backup of an earlier round: what its hospitals did since is of a future that is lost.
+@Suite struct WayBackTests {
+    /// Round 1 is closed and everybody has round 2, which `answered` have answered; the server knows of round 1 alone, and that
+    /// something came of which it does not know.
+    private func restored(answered: [String] = ["a", "b"]) throws -> World {
+        let world = try World.enrolled()
+        try world.startSession("spring", rounds: 2)
+        try world.shell("cp -a S backup")
+        world.advance(seconds: 3600)
+        try world.journey()
+        world.advance(seconds: 3600)
+        for home in World.everybody { try world.visit(home) }
+        for home in answered { try world.answer(home) }
+        try world.serve()
+        try world.shell("mkdir lost && cp S/outbox/global-* lost/ && rm -rf S && mv backup S")
+        world.advance(seconds: 3600)
+        for home in World.everybody { try world.answer(home) }
+        try world.serve()
+        #expect(try world.session("spring")["round"].integer == 1)
+        return world
+    }
+
+    private func reissue(_ world: World) throws {
+        for home in World.everybody {
+            try world.succeed("server", "reissue", "spring", "hospital-\(home)", "--home", "S")
+        }
+        try world.serve()
+    }
+
+    @Test func theSessionGoesOnFromTheRoundOfTheBackup() throws {
+        let world = try restored()
+        try reissue(world)
+        for home in World.everybody {
+            try world.carry("S", to: home)
+            let told = try world.succeed("client", "run", "--home", home)
+            #expect(told.output.contains("the server went back from round 2 to round 1"), "\(told)")
+            #expect(told.output.split(separator: "\n").count == 1, "one line: \(told)")
+            #expect(try world.status(home)["sessions"][0]["round"].integer == 1)
+            try world.answer(home)
+        }
+        try world.serve()
+        let first = try #require(try world.history("spring").first)
+        #expect(World.everybody.allSatisfy { first.fate(of: "hospital-\($0)") == "counted" }, "\(first)")
+        // An update of the lost round 2 counts for nothing in this one.
+        #expect(try world.session("spring")["round"].integer == 2)
+        #expect(try world.session("spring")["answered"].items.isEmpty)
+        world.advance(seconds: 3600)
+        try world.journey()
+        let rounds = try world.history("spring")
+        #expect(rounds.count == 2 && rounds.last?.fate(of: "hospital-a") == "counted", "\(rounds)")
+    }
+
+    /// Nor what the server had sent of the lost future, when a slow stick brings it.
+    @Test func whatTheServerSentBeforeStaysOld() throws {
+        let world = try restored()
+        try reissue(world)
+        for home in World.everybody { try world.visit(home) }
+        try world.shell("cp lost/* a/inbox/")
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess)
+        #expect(try world.status("a")["sessions"][0]["round"].integer == 1)
+    }
+
+    /// An earlier round's global that was issued again before the newer round was opened is an old one.
+    @Test func anOldReissueTakesNobodyBack() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", rounds: 2)
+        world.advance(seconds: 60)
+        try world.succeed("server", "reissue", "spring", "hospital-a", "--home", "S")
+        try world.serve()
+        try world.shell("mkdir slow && mv S/outbox/global-*-to-hospital-a-* slow/")
+        world.advance(seconds: 3600)
+        try world.journey()
+        world.advance(seconds: 3600)
+        try world.visit("a")
+        #expect(try world.status("a")["sessions"][0]["round"].integer == 2)
+        try world.shell("cp slow/* a/inbox/")
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess)
+        #expect(try world.status("a")["sessions"][0]["round"].integer == 2)
+        #expect(try world.status("a")["sessions"][0]["answered_round"].integer == 2)
+    }
+
+    /// What is finished stays so. But somebody has to end it at the server, which waits for it.
+    @Test func aSessionThatIsFinishedHereIsNotTrainedAgain() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", rounds: 1)
+        try world.shell("cp -a S backup")
+        world.advance(seconds: 3600)
+        try world.journey()
+        world.advance(seconds: 3600)
+        for home in World.everybody { try world.visit(home) }
+        try world.shell("rm -rf S && mv backup S")
+        world.advance(seconds: 3600)
+        for home in World.everybody { try world.answer(home) }
+        try world.serve()
+        try reissue(world)
+        try world.carry("S", to: "a")
+        let told = try world.run("client", "run", "--home", "a")
+        #expect(told.status == 0 && told.output.contains("'server abort'"), "\(told)")
+        #expect(world.names("a/outbox", "update").isEmpty)
+        try reissue(world)
+        try world.carry("S", to: "a")
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess, "it is said once")
+    }
+}
