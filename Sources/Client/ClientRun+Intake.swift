@@ -118,12 +118,30 @@ extension ClientRun {
     private func refuse(_ delivery: VerifiedDelivery, _ reason: String, record: String? = nil) throws {
         let reason = Reason(reason).reason
         let line = "\(delivery.manifest.kind.rawValue) of \(delivery.sender) refused: \(reason)"
+        // An acknowledgement would say that the key in it is known here, and the server would go on to sign with it.
+        if delivery.manifest.kind == .trust {
+            return try refuseUnacknowledged(
+                delivery, line, record: "trust of \(delivery.sender): \(record ?? reason)", reason)
+        }
         // It comes again until the acknowledgement has found its way.
         if mailbox.isRejectedAndAcknowledged(delivery.id) { detail(line) } else { attention(line) }
         try audit(
             "refused", subject: delivery.id.hex,
             detail: "\(delivery.manifest.kind.rawValue) of \(delivery.sender): \(record ?? reason)")
         try mailbox.commit(delivery, .rejected(reason))
+    }
+
+    /// What comes again for as long as it holds: told and put on record once.
+    private func refuseUnacknowledged(
+        _ delivery: VerifiedDelivery, _ line: String, record: String, _ reason: String
+    ) throws {
+        if mailbox.isRejected(delivery.id) {
+            detail(line)
+        } else {
+            attention(line)
+            try audit("refused", subject: delivery.id.hex, detail: record)
+        }
+        try mailbox.commit(delivery, .rejected(reason), isAcknowledged: false)
     }
 
     private func takeDecision(_ delivery: VerifiedDelivery) throws {

@@ -121,7 +121,10 @@ struct AdmissionRules {
         let isInTime = valid.contains { entry in
             entry.validBefore.map { now <= $0.adding(seconds: TrustStore.graceAfterKeyEnd) } ?? true
         }
-        return isInTime ? nil : .refuse(.keyExpired, "its key ended more than 60 days ago")
+        return isInTime
+            ? nil
+            : .refuse(
+                .keyExpired, "its key ended more than 60 days ago; if a clock is wrong: \(RefusalReason.clockHint)")
     }
 
     private func judgeAddress(_ manifest: Manifest) -> Admission? {
@@ -139,7 +142,8 @@ struct AdmissionRules {
 
     private func judgeTimes(_ manifest: Manifest) -> Admission? {
         guard now <= manifest.expires else {
-            return .refuse(.expired, "it expired on \(manifest.expires.rfc3339)")
+            return .refuse(
+                .expired, "it expired on \(manifest.expires.rfc3339); if a clock is wrong: \(RefusalReason.clockHint)")
         }
         guard manifest.expires <= manifest.created.adding(days: Self.longestLife) else {
             return .refuse(
@@ -149,7 +153,7 @@ struct AdmissionRules {
         guard manifest.created.seconds <= now.seconds + ClockFloor.tolerance else {
             return .refuse(
                 .notYetValid,
-                "it was made on \(manifest.created.rfc3339), which is still to come; once the clocks are right, move it back into inbox/"
+                "it was made on \(manifest.created.rfc3339), which is still to come; \(RefusalReason.clockHint)"
             )
         }
         return nil

@@ -14,6 +14,10 @@ struct ExchangeCache: Equatable {
         let modified: Int64
         /// A copy is here, and the file is to go; that failed before.
         var isToGo = false
+        /// Of what was fetched outside of its time, and refused: when it is to be fetched again.
+        var times: BundleTimes?
+
+        func isDue(_ now: Timestamp) -> Bool { times?.contains(now) ?? false }
 
         func isSame(as other: Seen) -> Bool { size == other.size && modified == other.modified }
     }
@@ -99,6 +103,8 @@ struct ExchangeCache: Equatable {
                     [
                         "path": .string($0.key), "size": .integer($0.value.size),
                         "modified": .integer($0.value.modified), "to_go": .bool($0.value.isToGo),
+                        "from": $0.value.times.map { .integer($0.from.seconds) } ?? .null,
+                        "until": $0.value.times.map { .integer($0.until.seconds) } ?? .null,
                     ]
                 }),
             "delivered": .array(
@@ -129,9 +135,12 @@ struct ExchangeCache: Equatable {
             }
         }
         for var item in try fields.objects("seen").prefix(Self.seenKept) {
-            let file = Seen(
+            var file = Seen(
                 size: try item.integer("size"), modified: try item.integer("modified"),
                 isToGo: try item.optionalBool("to_go") ?? false)
+            if let from = try item.optionalInteger("from"), let until = try item.optionalInteger("until") {
+                file.times = BundleTimes(from: Timestamp(seconds: from), until: Timestamp(seconds: until))
+            }
             seen.note(file, at: try item.string("path", maximumLength: 8192))
         }
         for var item in try fields.objects("delivered") {

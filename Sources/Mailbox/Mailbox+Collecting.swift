@@ -178,7 +178,7 @@ extension Mailbox {
     ) throws -> FoundFile? {
         guard let status = try files.status(path), status.kind == .regular else { return nil }
         let seen = ExchangeCache.Seen(size: status.size, modified: status.modified)
-        if let known = pass.cache.seen[path.string], known.isSame(as: seen) {
+        if let known = pass.cache.seen[path.string], known.isSame(as: seen), !known.isDue(now) {
             if known.isToGo { try takeAway(path, name, of: exchange, &pass) }
             return nil
         }
@@ -302,6 +302,7 @@ extension Mailbox {
             let held = ledger.held[bundle.id].flatMap { $0.fingerprint == bundle.signer.fingerprint ? $0 : nil }
             // Of what waits and came in the clear the encrypted copy is news.
             let isKnown = held.map { !($0.cameInTheClear && isEncrypted) } ?? false
+            var note = seen
             if ledger.isSettled(bundle.id) || isKnown {
                 let now = now
                 try updateLedger { $0.sawAgain(bundle.id, now: now) }
@@ -312,6 +313,9 @@ extension Mailbox {
                 if let waiting = file.claim { pass.strangers.append(waiting.claim) }
                 pass.largestInInbox = pass.largestInInbox.map { max($0, seen.size) }
                 if isBelieved { pass.budget.copies = budget }
+                // The inbox will refuse it now, and this may be the only copy of it that is left.
+                let times = rules.times(of: bundle.manifest, signer: bundle.signer)
+                if !times.contains(now) { note.times = times }
             }
             // Looked at again, since the folder may have become a link while the file was copied, and the file another one.
             if home.role == .server, try exchange.isFolder(path.removingLastComponent(), files),
@@ -323,7 +327,8 @@ extension Mailbox {
                 try takeAway(path, file.name, of: exchange, &pass)
                 return false
             }
-            return true
+            pass.cache.note(note, at: path)
+            return false
         } catch let error as BundleError {
             if let cause = error.cause { throw cause }
             if isBelieved, let signer = file.believedSigner { pass.disappointing.insert(signer) }

@@ -124,7 +124,8 @@ extension TrustStore {
         guard !changes.isEmpty else { return [] }
         guard party.keys.last == signer else {
             throw refused(
-                "is signed by \(signer.fingerprint), which was replaced here: only the newest key may change others")
+                "is signed by \(signer.fingerprint), which was replaced here: only the newest key may change others; call \(name): where it was "
+                    + "restored from a backup, 'consilium key trust' takes its key from a new invite")
         }
         let left = changed.signers.entries(of: name).filter { !changed.isRevoked($0.key) }
         guard left.count <= Self.maximumKeys else { throw refused("would bring \(left.count) keys") }

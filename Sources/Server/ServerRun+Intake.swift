@@ -86,6 +86,7 @@ extension ServerRun {
         guard enrolment.name == delivery.sender else {
             throw FederationError(.malformed, "the name in it is not its sender's")
         }
+        if let objection = enrolment.name.objection { throw FederationError(.notAllowed, objection) }
         _ = try AgeRecipient(enrolment.ageRecipient)
         if let end = enrolment.validUntil, end <= delivery.manifest.created {
             throw FederationError(.malformed, "its key would end before the enrolment was made")

@@ -122,7 +122,10 @@ extension ServerRun {
                 try mailbox.withdraw { $0.kind == .invite }
                 try mailbox.promoteNextKey(keepingOldUntil: entry(old)?.validBefore ?? now)
                 let missing =
-                    waiting.isEmpty ? "" : "; not acknowledged by \(waiting.map(\.text).joined(separator: ", "))"
+                    waiting.isEmpty
+                    ? ""
+                    : "; not acknowledged by \(waiting.map(\.text).joined(separator: ", ")): ask there whether it came; where it "
+                        + "was refused, 'consilium key trust' takes it from a new invite"
                 attention("the new key \(next.publicKey.fingerprint) signs from now on\(missing)")
             }
         }

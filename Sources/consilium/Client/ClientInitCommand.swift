@@ -30,11 +30,7 @@ struct ClientInitCommand: ParsableCommand {
     @Option(help: "Whom the server's admin can call to compare the fingerprint.") var contact = ""
 
     func run() throws {
-        guard let name = PartyName(name) else {
-            throw CommandFailure(
-                .usage, "--name: '\(name)' is not a name",
-                hint: "use a-z, 0-9 and hyphens, 1 to 40 of them, no hyphen first")
-        }
+        let name = try newPartyName(name)
         let files = LocalFileSystem()
         let now = try Environment.now()
         let checked = try ClientHome.check(Environment.path(invite), now: now, files: files)

@@ -94,7 +94,7 @@ struct HomeCheck {
                 needs: [.configuration], exchange),
             check("disk space", needs: [.trust], diskSpace),
             check("outbox", "ask whoever carries bundles, and the other side, whether anything arrives", backlog),
-            check("quarantine", "read the .reason.txt files there, then remove what you need no more", quarantine),
+            check("quarantine", quarantine),
         ]
     }
 
@@ -254,16 +254,24 @@ struct HomeCheck {
     }
 
     /// Copies of what was meant for others are no fault of anybody: whoever copies a whole outbox brings them.
-    private func quarantine() throws -> (good: Bool, text: String) {
+    private func quarantine() throws -> (good: Bool, text: String, advice: String) {
         let notes = try home.files.list(home.quarantine).filter {
             $0.kind == .regular && $0.name.hasSuffix(Desk.reasonSuffix)
         }
-        let serious = try notes.filter { entry in
+        let texts = try notes.map { entry in
             let note = try home.files.readFile(home.quarantine.appending(entry.component), limit: 1 << 20)
-            return !String(decoding: note, as: UTF8.self).contains(RefusalReason.wrongRecipient.rawValue)
+            return String(decoding: note, as: UTF8.self)
         }
+        let serious = texts.filter { !$0.contains(RefusalReason.wrongRecipient.rawValue) }
         let others = notes.count - serious.count
         let forOthers = others > 0 ? ", and \(others) that were for others" : ""
-        return (serious.isEmpty, "\(counted(serious.count, "bundle"))\(forOthers)")
+        // A bundle that only a wrong clock kept out may lie nowhere else.
+        let ofTime =
+            serious.contains(where: RefusalReason.isOfTime)
+            ? " what a wrong clock kept out goes back into inbox/ once the clock is right;" : ""
+        return (
+            serious.isEmpty, "\(counted(serious.count, "bundle"))\(forOthers)",
+            "read the .reason.txt files there;\(ofTime) then remove what you need no more"
+        )
     }
 }

@@ -19,11 +19,7 @@ struct ServerInitCommand: ParsableCommand {
     var name: String
 
     func run() throws {
-        guard let name = PartyName(name) else {
-            throw CommandFailure(
-                .usage, "--name: '\(name)' is not a name",
-                hint: "use a-z, 0-9 and hyphens, 1 to 40 of them, no hyphen first")
-        }
+        let name = try newPartyName(name)
         var generator = SystemRandomNumberGenerator()
         let made = try ServerHome.create(
             at: try home.folder(), name: name, federation: RandomID(using: &generator), now: try Environment.now(),

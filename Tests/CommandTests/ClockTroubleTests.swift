@@ -1,0 +1,103 @@
+import Testing
+import Wire
+
+/// A clock that is wrong for one tick and mended: what it kept out lies valid in the exchange still.
+@Suite struct ClockTroubleTests {
+    /// Homes with an exchange, and a session that the next tick of the server begins.
+    private func world(layout: String = "per client") throws -> World {
+        let world = try World.enrolled()
+        try world.shell("mkdir exchange")
+        if layout == "flat" { try world.shell("mkdir exchange/inbox exchange/outbox") }
+        for home in ["S"] + World.everybody { try world.configure(home, "exchange: \(world.path("exchange"))") }
+        try world.succeed("server", "run", "--home", "S")
+        for home in World.everybody {
+            try world.succeed("client", "request", "--home", home, "--rounds", "1")
+        }
+        try world.succeed("server", "run", "--home", "S")
+        try world.shell("mkdir S/requests/approved/spring && mv S/requests/pending/*.tar S/requests/approved/spring/")
+        return world
+    }
+
+    private func requireSilence(_ world: World, _ home: String) throws {
+        #expect(try world.run("client", "run", "--home", home).isSilentSuccess)
+    }
+
+    private func finish(_ world: World) throws {
+        for home in World.everybody { try world.succeed("client", "run", "--home", home) }
+        world.advance(seconds: 60)
+        try world.succeed("server", "run", "--home", "S")
+        #expect(try world.session("spring")["state"].text == "finished")
+    }
+
+    @Test(arguments: ["per client", "flat"])
+    func whatAServersClockMadeTooEarlyIsFetchedAgainInItsTime(layout: String) throws {
+        let world = try world(layout: layout)
+        world.advance(days: 3)
+        try world.succeed("server", "run", "--home", "S")
+        world.advance(days: -3, seconds: 60)
+        try world.shell("rm S/mailbox/clock.json")
+        for home in World.everybody {
+            let told = try world.succeed("client", "run", "--home", home)
+            #expect(
+                told.output.contains("still to come") && told.output.contains("move it back into inbox/"), "\(told)")
+            #expect(told.output.contains("an exchange brings it again"), "\(told)")
+        }
+        try world.succeed("server", "run", "--home", "S")
+        world.advance(days: 1)
+        for home in World.everybody { try requireSilence(world, home) }
+        #expect(world.names("a/outbox", "update").isEmpty)
+        world.advance(days: 1)
+        for home in World.everybody { try world.succeed("client", "run", "--home", home) }
+        #expect(world.names("a/outbox", "update").count == 1)
+        try finish(world)
+        for home in World.everybody { try world.succeed("client", "run", "--home", home) }
+        world.advance(days: 3)
+        for home in World.everybody { try requireSilence(world, home) }
+    }
+
+    @Test func whatAHospitalsClockTookForExpiredIsFetchedAgainOnceTheClockIsRight() throws {
+        let world = try world()
+        try world.succeed("server", "run", "--home", "S")
+        world.advance(days: 365)
+        let told = try world.succeed("client", "run", "--home", "a")
+        #expect(told.output.contains("it expired on") && told.output.contains("move it back into inbox/"), "\(told)")
+        #expect(try world.reasons("a").contains("move it back into inbox/"))
+        let doctor = try world.run("doctor", "--home", "a")
+        #expect(doctor.output.contains("goes back into inbox/ once the clock is right"), "\(doctor)")
+        // As long as the clock is wrong, it is not fetched every night.
+        world.advance(days: 1)
+        try requireSilence(world, "a")
+        #expect(world.names("a/inbox").isEmpty)
+        world.advance(days: -366, seconds: 60)
+        try world.shell("rm a/mailbox/clock.json")
+        try world.succeed("client", "run", "--home", "a")
+        #expect(world.names("a/outbox", "update").count == 1)
+        try finish(world)
+    }
+
+    /// By courier the only copy lies in quarantine, and comes from there.
+    @Test func whatLiesInQuarantineOnlyIsMovedBack() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        try world.carry("S", to: "a")
+        world.advance(days: 365)
+        try world.succeed("client", "run", "--home", "a")
+        world.advance(days: -365)
+        try world.shell("rm a/mailbox/clock.json && mv a/quarantine/*.age a/inbox/")
+        try world.succeed("client", "run", "--home", "a")
+        #expect(world.names("a/outbox", "update").count == 1)
+    }
+
+    /// What is truly over stays where it is, and is told once.
+    @Test func whatHasExpiredIsNotFetchedAgain() throws {
+        let world = try world()
+        try world.succeed("server", "run", "--home", "S")
+        world.advance(days: 181)
+        #expect(try world.succeed("client", "run", "--home", "a").output.contains("it expired on"))
+        for _ in 1...3 {
+            world.advance(days: 1)
+            try requireSilence(world, "a")
+            #expect(world.names("a/inbox").isEmpty && world.names("a/outbox", "update").isEmpty)
+        }
+    }
+}
