@@ -130,7 +130,8 @@ let package = Package(
             name: "CommandTests",
             // The program itself is started as a process; it has to be built, and lies beside the test bundle.
             dependencies: [
-                "FaultRecords", "consilium", "Bundles", "Federation", "Tensors", "Files", "Wire", "SupportForTests", systemPackage,
+                "FaultRecords", "consilium", "Bundles", "Federation", "Tensors", "Files", "Wire", "SupportForTests",
+                systemPackage,
             ],
             exclude: ["Support/check_export.py", "Support/faults.c"],
             swiftSettings: unoptimized),
