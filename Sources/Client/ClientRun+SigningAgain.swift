@@ -94,12 +94,8 @@ extension ClientRun {
     /// The round that the update answered is open again before the update goes: a run that is stopped between the two finds
     /// the damaged file once more.
     private func trainAgain(damaged record: OutgoingRecord, _ damage: BundleError) throws {
-        let newest = mailbox.outgoing.last {
-            $0.kind == .update && $0.session == record.session && $0.round == record.round
-        }
-        let session = state.session(record.session)
-        if let session, session.ended == nil, !session.global.isFinal, session.global.round == record.round,
-            newest?.id == record.id
+        if let session = state.session(record.session), session.ended == nil, !session.global.isFinal,
+            answer(in: session)?.id == record.id
         {
             state.change(session: session.id) { $0.trainAgain(for: record.id) }
             attention(tell(damage, of: record, "the round is trained once more"))

@@ -115,8 +115,10 @@ package struct AuditLog: Sendable {
     package func verify(
         key: PublicKey, formerKeys: Set<PublicKey> = [], kept: AuditHead? = nil, newest: Int = 0
     ) throws(MailboxError) -> (chain: AuditChain, head: AuditHead?, newest: [AuditEntry]) {
-        let signer = try newestHead(key: nil)?.signer
-        let head = try newestHead(key: signer.map(formerKeys.contains) == true ? signer : key)?.head
+        let found = try newestHead(key: nil)
+        let isOwn = found.map { $0.signer == key || formerKeys.contains($0.signer) } ?? true
+        // Another's is read once more for what it says of that.
+        let head = try (isOwn ? found : newestHead(key: key))?.head
         let last = try requireLastHead(or: head)
         let heads = [last, head, kept].compactMap(\.self)
         let (chain, entries) = try AuditChain.check(
