@@ -43,6 +43,12 @@ package enum FederationLimits {
     /// Honest local training, from random weights too, stays below 2; a model-replacement attack that multiplies its
     /// update to survive the average needs about the number of participants.
     package static let relativeNorm = 10.0
+    /// One of BatchNorm's statistics may move by at most this multiple of max(its base's norm, that of ones).
+    ///
+    /// From random weights honest training moves them by 2 to 25 (learning rate 0.001), and by 200 to 35,000 at the rate of 0.1,
+    /// which the bound of the weights lets pass. Beyond this one is no scale that a network works at: the average would carry
+    /// it near to where float ends.
+    package static let relativeStatisticNorm = 1e6
     /// Tolerated difference of clocks between two parties, in seconds.
     package static let clockTolerance: Int64 = 86_400
 }

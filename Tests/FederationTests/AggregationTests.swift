@@ -156,6 +156,15 @@ private struct CountedSource: TensorSource {
         #expect(norms.relative == 1)
     }
 
+    /// From random weights the variances grow by orders of magnitude in one round.
+    @Test func statisticsMoveFurtherThanWeights() throws {
+        var grown = model { _ in 1 }
+        grown["bn1.running_var"]?.tensor.values[2] = 1e6
+        var fresh = model { _ in 1 }
+        fresh["bn1.running_var"]?.tensor = Tensor(zeros: [5])
+        for base in [model { _ in 1 }, fresh] { _ = try UpdateValidation.check(grown, base: base) }
+    }
+
     @Test func negativeZeroAndSubnormalsPass() throws {
         _ = try UpdateValidation.check(model { $0 == 0 ? -0.0 : .leastNonzeroMagnitude }, base: model { _ in 0 })
     }
@@ -178,6 +187,7 @@ private struct CountedSource: TensorSource {
         ("statistic", .notFinite, { $0["bn1.running_var"]?.tensor.values[4] = .nan }),
         ("variance", .notFinite, { $0["bn1.running_var"]?.tensor.values[4] = -1e-9 }),
         ("boosted", .normBound, { $0["conv1.weight"]?.tensor.values[7] = 1e30 }),
+        ("boosted statistic", .normBound, { $0["bn1.running_var"]?.tensor.values[2] = 1e7 }),
     ]
 
     @Test(arguments: attacks.indices) func attacksAreRefused(index: Int) {

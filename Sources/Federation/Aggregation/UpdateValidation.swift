@@ -13,7 +13,8 @@ package struct UpdateNorms: Equatable, Sendable {
 
 /// Whether an update means what an update may mean. Done once, before any arithmetic.
 package enum UpdateValidation {
-    /// Names, shapes, parts and roles equal to the base's; every value finite, no variance negative; the norm bounded.
+    /// Names, shapes, parts and roles equal to the base's; every value finite, no variance negative; the norms bounded: that of
+    /// all weights and biases together, and that of each of BatchNorm's statistics.
     ///
     /// - Throws: ``FederationError`` `.tensorMismatch`, `.notFinite`, `.normBound`; and what the sources throw.
     package static func check(_ update: any TensorSource, base: any TensorSource) throws -> UpdateNorms {
@@ -27,12 +28,10 @@ package enum UpdateValidation {
                         throw FederationError(.tensorMismatch, "tensor \(layout.name) is cut short")
                     }
                     try checkValues(new, of: layout)
-                    guard layout.role != .bnStatistic else { return }
-                    for index in new.indices {
-                        let difference = Double(new[index]) - Double(old[index])
-                        distance += difference * difference
-                        norm += Double(old[index]) * Double(old[index])
-                    }
+                    let moved = squares(from: old, to: new)
+                    guard layout.role != .bnStatistic else { return try checkStatistic(moved, of: layout) }
+                    distance += moved.distance
+                    norm += moved.base
                 }
             }
         }
@@ -44,6 +43,31 @@ package enum UpdateValidation {
                     + " \(FederationLimits.relativeNorm)")
         }
         return norms
+    }
+
+    /// Squares of the Euclidean norms of new - old, and of old.
+    private static func squares(
+        from old: UnsafeBufferPointer<Float>, to new: UnsafeBufferPointer<Float>
+    ) -> (distance: Double, base: Double) {
+        var squares = (distance: 0.0, base: 0.0)
+        for index in new.indices {
+            let difference = Double(new[index]) - Double(old[index])
+            squares.distance += difference * difference
+            squares.base += Double(old[index]) * Double(old[index])
+        }
+        return squares
+    }
+
+    /// As the weights' norm, but of one tensor, and where that has no scale against means and variances of 1.
+    private static func checkStatistic(_ moved: (distance: Double, base: Double), of layout: TensorLayout) throws {
+        let norms = UpdateNorms(distance: moved.distance.squareRoot(), base: moved.base.squareRoot())
+        let relative = norms.distance / max(norms.base, Double(layout.count).squareRoot())
+        guard relative <= FederationLimits.relativeStatisticNorm else {
+            throw FederationError(
+                .normBound,
+                "tensor \(layout.name) moved \(rounded(relative)) times its base's norm, allowed is"
+                    + " \(FederationLimits.relativeStatisticNorm)")
+        }
     }
 
     private static func checkValues(_ values: UnsafeBufferPointer<Float>, of layout: TensorLayout) throws {
