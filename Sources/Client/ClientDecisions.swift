@@ -77,6 +77,7 @@ extension ClientState {
 
     private mutating func end(_ id: RandomID, because reason: String, _ speaker: Speaker) -> [ClientNotice] {
         if let session = session(id) {
+            change(session: id) { $0.reopened = nil }
             // Though only a revoked key had said so before, it is so now.
             if !session.isClosed || session.isDisowned {
                 change(session: id) { ($0.ended, $0.endedBy) = (reason, speaker) }

@@ -23,16 +23,22 @@ extension ClientRun {
         return delivery.manifest.seq > former.seq
     }
 
+    package static let wayOutOfReopened = "ask there for 'server abort'"
+
     /// What is finished here stays finished, and its version is what it is. But whoever runs the server has to know.
     func tellReopened(_ known: ClientSession?, by delivery: VerifiedDelivery, _ report: RoundReport) throws {
         guard let known, known.global.isFinal, known.binding != nil, report.phase != .final,
-            delivery.manifest.created > known.global.created,
-            state.announced.announce("reopened-\(known.id)")
+            delivery.manifest.created > known.global.created
         else { return }
-        attention(
-            "session \(known.id.short) is finished here, and the server has round \(report.round) open again, so it was restored "
-                + "from a backup: nothing is trained for it; ask there for 'server abort'")
+        let wasKnown = known.reopened != nil
+        let reopening = ClientSession.Reopening(
+            round: report.round, speaker: .server(delivery.signer.fingerprint))
+        state.change(session: known.id) { $0.reopened = reopening }
         try saveState()
+        guard !wasKnown else { return }
+        attention(
+            "session \(known.id.short) is finished here: \(reopening.text); nothing is trained for it, \(Self.wayOutOfReopened)"
+        )
     }
 }
 

@@ -24,6 +24,14 @@ package struct ClientSession: Equatable, Sendable {
         var speaker: Speaker
     }
 
+    /// A round of a restored server.
+    package struct Reopening: Equatable, Sendable {
+        package let round: Int
+        var speaker: Speaker
+
+        package var text: String { "the server was restored from a backup and has round \(round) of it open again" }
+    }
+
     package let id: RandomID
     package internal(set) var plan: Plan
     package internal(set) var planDigest: Digest
@@ -44,6 +52,8 @@ package struct ClientSession: Equatable, Sendable {
     package internal(set) var hadFalseGlobal = false
     /// Why the server counts nothing of this hospital's until it readmits it; nil while it does.
     package internal(set) var excluded: String?
+    /// That the server goes on with this session, which is finished here: only people can end it there.
+    package internal(set) var reopened: Reopening?
     /// For which bundle the open round, which was answered, is trained once more: the re-issued global of a server that does
     /// not have the answer, or an own update that counts no more.
     package internal(set) var trainedAgainFor: Digest?
@@ -138,6 +148,7 @@ extension ClientState {
             let isCorrected = current.speaker.isRevoked
             let wasFalse = sessions[index].isContradicted(by: report, plan: plan, frozen: frozen)
             let hadOtherBase = sessions[index].hasOtherBase(than: frozen)
+            if global.isFinal { sessions[index].reopened = nil }
             if hasBase { sessions[index].baseBundle = bundle }
             sessions[index].frozen = frozen ?? sessions[index].frozen
             if sessions[index].isSame(report), !isCorrected || sessions[index].plan == plan {

@@ -148,7 +148,9 @@ extension ClientSession {
             "answered_round": .integer(Int64(answeredRound)), "ended": ended.map { .string($0) } ?? .null,
             "ended_by": .speaker(endedBy), "had_false_global": .bool(hadFalseGlobal),
             "excluded": excluded.map { .string($0) } ?? .null,
-            "trained_again_for": trainedAgainFor.map { .string($0.hex) } ?? .null,
+            "reopened": reopened.map {
+                ["round": .integer(Int64($0.round)), "signed_by": .speaker($0.speaker)]
+            } ?? .null, "trained_again_for": trainedAgainFor.map { .string($0.hex) } ?? .null,
         ]
     }
 
@@ -173,6 +175,13 @@ extension ClientSession {
         endedBy = try entry.speaker("ended_by")
         hadFalseGlobal = entry.has("had_false_global") ? try entry.bool("had_false_global") : false
         if entry.has("excluded") { excluded = try entry.optionalString("excluded") }
+        // Noted since it is shown as long as it is so.
+        if var reopening = try entry.optionalObject("reopened") {
+            reopened = Reopening(
+                round: Int(try reopening.integer("round", in: 1...Int64(Int32.max))),
+                speaker: try reopening.speaker("signed_by"))
+            try reopening.finish()
+        }
         // Noted since servers are restored from backups in the middle of a round.
         if entry.has("trained_again_for") { trainedAgainFor = try entry.optionalDigest("trained_again_for") }
     }

@@ -69,6 +69,8 @@ extension ClientState {
             change(session: session.id) { session in
                 session.endedBy.forget(revoked)
                 session.global.speaker.forget(revoked)
+                session.reopened?.speaker.forget(revoked)
+                if session.reopened?.speaker.isRevoked ?? false { session.reopened = nil }
             }
         }
         for id in over.keys { over[id]?.speaker.forget(revoked) }

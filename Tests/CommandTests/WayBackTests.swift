@@ -103,5 +103,15 @@ import Wire
         try reissue(world)
         try world.carry("S", to: "a")
         #expect(try world.run("client", "run", "--home", "a").isSilentSuccess, "it is said once")
+        #expect(try world.status("a")["sessions"][0]["reopened_round"].integer == 1)
+        #expect(try world.run("client", "status", "--home", "a").output.contains("has round 1 of it open again"))
+        let doctor = try world.run("doctor", "--home", "a")
+        #expect(doctor.status != 0 && doctor.output.contains("'server abort'"), "\(doctor)")
+        try world.succeed("server", "abort", "spring", "--home", "S")
+        try world.serve()
+        try world.carry("S", to: "a")
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess)
+        #expect(try world.status("a")["sessions"][0]["reopened_round"] == .null)
+        #expect(try world.run("doctor", "--home", "a").status == 0)
     }
 }

@@ -69,7 +69,9 @@ struct ClientStatusCommand: ParsableCommand {
     }
 
     private func next(_ session: ClientSession, _ now: Timestamp) -> String {
-        if let ended = session.ended { return "over: \(ended)" + doubt(session.isDisowned) }
+        if let ended = session.ended {
+            return "over: \(ended)" + doubt(session.isDisowned) + (session.reopened.map { "; \($0.text)" } ?? "")
+        }
         switch session.consent {
         case .asked: return "its plan waits for you in plans/pending"
         case .refused: return "refused"
@@ -105,6 +107,7 @@ struct ClientStatusCommand: ParsableCommand {
                         "answered_round": .integer(Int64($0.answeredRound)), "deadline": .string($0.deadline.rfc3339),
                         "ended": $0.ended.map { .string($0) } ?? .null,
                         "excluded": $0.excluded.map { .string($0) } ?? .null,
+                        "reopened_round": $0.reopened.map { .integer(Int64($0.round)) } ?? .null,
                     ]
                 }),
             "offers": .array(

@@ -25,6 +25,12 @@ extension HomeCheck {
                 "ask the server's admin for 'server readmit'"
             )
         }
+        let reopened = view.state.sessions.compactMap { session in
+            session.reopened.map { "session \(session.id.short) is finished here: \($0.text)" }
+        }
+        guard reopened.isEmpty else {
+            return (false, reopened.joined(separator: "; "), ClientRun.wayOutOfReopened)
+        }
         return (
             true, view.state.enrolled == true ? "enrolled at \(view.server)" : "the enrolment is not answered yet", ""
         )
