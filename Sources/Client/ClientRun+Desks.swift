@@ -29,6 +29,9 @@ extension ClientRun {
             }
         }
         let updates = try look(at: .updates(home))
+        for item in updates.items where state.offer(on: item) == nil {
+            if state.announced.announce("desk-\(item.path)") { attention("\(item.path) \(Desk.isOfAnotherDesk)") }
+        }
         for item in updates.items where item.state == .pending {
             guard let offer = state.offer(on: item), offer.status != .pending else { continue }
             try moveBack(item, of: offer)

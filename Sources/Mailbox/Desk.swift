@@ -21,18 +21,25 @@ package struct Desk: Sendable {
     /// The name of the folder for ``DeskState/approved``.
     private let approvedName: String
     private let hasGroups: Bool
+    /// Of what a person decides here.
+    private let kind: BundleKind
     let home: Home
 
     /// ENR: who wants to belong to the federation. On a server.
-    package static func enrolments(_ home: Home) -> Desk { Desk(home, home.enrolments) }
+    package static func enrolments(_ home: Home) -> Desk { Desk(home, home.enrolments, of: .enrol) }
     /// REQ: who wants to train. On a server.
-    package static func requests(_ home: Home) -> Desk { Desk(home, home.requests, hasGroups: true) }
+    package static func requests(_ home: Home) -> Desk { Desk(home, home.requests, of: .request, hasGroups: true) }
     /// PLAN: plans that differ from this hospital's request. On a client.
-    package static func plans(_ home: Home) -> Desk { Desk(home, home.plans) }
+    package static func plans(_ home: Home) -> Desk { Desk(home, home.plans, of: .global) }
     /// UPD: finished models, `pending|accepted|rejected`. On a client.
-    package static func updates(_ home: Home) -> Desk { Desk(home, home.updates, approvedName: "accepted") }
+    package static func updates(_ home: Home) -> Desk {
+        Desk(home, home.updates, of: .global, approvedName: "accepted")
+    }
 
-    private init(_ home: Home, _ root: FilePath, approvedName: String = "approved", hasGroups: Bool = false) {
+    private init(
+        _ home: Home, _ root: FilePath, of kind: BundleKind, approvedName: String = "approved", hasGroups: Bool = false
+    ) {
+        self.kind = kind
         self.home = home
         self.root = root
         self.approvedName = approvedName
@@ -52,6 +59,9 @@ package struct Desk: Sendable {
         }
         return isPlain && (1...40).contains(group.utf8.count) && !group.hasPrefix(".") && !group.hasPrefix("-")
     }
+
+    /// Of a file that decides nothing where it lies, by a slip of the hand.
+    package static let isOfAnotherDesk = "belongs on another desk: move it to the folder of the same name there"
 
     // MARK: looking
 
@@ -139,6 +149,9 @@ package struct Desk: Sendable {
         }
         guard isAccepted(bundle.id) else {
             return scan.refuse(path, "was never received here; move files only from pending/")
+        }
+        guard bundle.manifest.kind == kind else {
+            return scan.refuse(path, Self.isOfAnotherDesk)
         }
         let item = DeskItem(
             path: path, name: name, deskName: DeskName(name), state: state, group: group, bundle: bundle)

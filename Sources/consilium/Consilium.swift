@@ -41,6 +41,7 @@ enum Main {
     private static func run() -> Int32 {
         do {
             try Environment.startLogging()
+            try CommandWords.checkEncoding()
             try CommandWords.check(Array(CommandLine.arguments.dropFirst()))
             var command = try Consilium.parseAsRoot()
             if let user = command as? any UsesShares, !Supervision.isChild, try user.touchesShare() {

@@ -135,6 +135,16 @@ import Wire
         #expect(doctor.output.contains("MEND configuration"))
     }
 
+    /// Text of other bytes than UTF-8's would be another name than the one that was given.
+    @Test func aNameThatIsNotUTF8IsRefused() throws {
+        let world = try World.initialised()
+        let told = try Program.shell(
+            "'\(Program.path)' client init --home \"$(printf 'st\\344dtisch')\" --name x --invite invite.tar",
+            in: world.root)
+        #expect(told.status == 64 && told.errors.contains("dtisch' is not UTF-8"), "\(told)")
+        #expect(world.names(".").allSatisfy { !$0.contains("dtisch") })
+    }
+
     @Test func unknownCommandsAndFlagsAreUsage() throws {
         let world = try World.empty()
         for line in ["bogus", "server bogus", "server run --bogus", "client init --home x"] {

@@ -40,6 +40,16 @@ import Wire
         #expect(item.state == .approved && item.group == "spring" && item.deskName?.short == "REQ-1")
     }
 
+    /// A slip of the hand: nothing is decided by it, and the person waits for what does not come.
+    @Test func aFileOfAnotherDeskIsSaid() throws {
+        let other = Desk.enrolments(world.server)
+        try QuickFileSystem().rename(pending, to: other.folder(.approved).appending("REQ-1-hospital-a.tar"))
+        let mailbox = try opened(world.server)
+        let scan = try other.scan(isAccepted: mailbox.isAccepted)
+        #expect(scan.items.isEmpty)
+        #expect(scan.refusals.count == 1 && scan.refusals[0].contains("belongs on another desk"))
+    }
+
     @Test func theCommandMovesInTheSameWay() throws {
         let item = try #require(try scan().item(named: "REQ-1"))
         try desk.move(item, to: .approved, group: "spring")
