@@ -104,4 +104,87 @@ import Wire
         try world.carry("S", to: "a")
         #expect(try world.run("client", "run", "--home", "a").isSilentSuccess, "it is said once")
     }
+
+    /// The same for a bundle that had not come before the server went back.
+    @Test func whatTheServerSentBeforeIsOldThoughItComesForTheFirstTime() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", rounds: 2)
+        try world.shell("cp -a S backup")
+        world.advance(seconds: 3600)
+        try world.journey()
+        world.advance(seconds: 3600)
+        for home in World.everybody { try world.visit(home) }
+        try world.succeed("server", "reissue", "spring", "hospital-a", "--home", "S")
+        try world.serve()
+        try world.shell("mkdir slow && mv S/outbox/global-*-to-hospital-a-* slow/ && rm -rf S && mv backup S")
+        world.advance(seconds: 3600)
+        for home in World.everybody { try world.answer(home) }
+        try world.serve()
+        try reissue(world)
+        try world.visit("a")
+        #expect(try world.status("a")["sessions"][0]["round"].integer == 1)
+        try world.shell("cp slow/* a/inbox/")
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess)
+        #expect(try world.status("a")["sessions"][0]["round"].integer == 1)
+    }
+
+    /// Of whom the backup has an update nothing is asked again, and so the round that was lost meets another one of its number.
+    @Test func aRoundThatWasLostGivesWayToTheOneThatTookItsPlace() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", rounds: 2)
+        world.advance(seconds: 3600)
+        try world.journey(["c"])
+        try world.shell("cp -a S backup")
+        world.advance(seconds: 3600)
+        try world.journey(["a", "b"])
+        world.advance(seconds: 3600)
+        for home in World.everybody { try world.visit(home) }
+        #expect(try world.status("c")["sessions"][0]["round"].integer == 2)
+        try world.shell("rm -rf S && mv backup S")
+        world.advance(seconds: 3600)
+        for home in World.everybody { try world.answer(home) }
+        try world.serve()
+        #expect(try world.session("spring")["round"].integer == 1)
+        try world.succeed("server", "reissue", "spring", "hospital-a", "--home", "S")
+        // Without it the model is another one than it was.
+        try world.succeed("server", "drop", "spring", "hospital-b", "--home", "S")
+        try world.serve()
+        world.advance(seconds: 3600)
+        try world.journey(["a"])
+        #expect(try world.session("spring")["round"].integer == 2)
+        world.advance(seconds: 3600)
+        try world.carry("S", to: "c")
+        let told = try world.succeed("client", "run", "--home", "c")
+        #expect(told.output.contains("the server has another round 2 than before"), "\(told)")
+        try world.answer("c")
+        try world.journey(["a"])
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.history("spring").last?.fate(of: "hospital-c") == "counted")
+    }
+
+    /// The second time the same rounds come again, and what was sent for them the first time is lost too.
+    @Test func aServerThatIsRestoredTwiceGoesOnToo() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring", rounds: 3)
+        for _ in 1...2 {
+            try world.shell("cp -a S backup")
+            for _ in 1...2 {
+                world.advance(seconds: 3600)
+                try world.journey()
+            }
+            world.advance(seconds: 3600)
+            for home in World.everybody { try world.visit(home) }
+            try world.shell("rm -rf S && mv backup S")
+            world.advance(seconds: 3600)
+            for home in World.everybody { try world.answer(home) }
+            try world.serve()
+            #expect(try world.session("spring")["round"].integer == 1)
+            try reissue(world)
+        }
+        for _ in 1...3 {
+            world.advance(seconds: 3600)
+            try world.journey()
+        }
+        #expect(try world.session("spring")["state"].text == "finished")
+    }
 }
