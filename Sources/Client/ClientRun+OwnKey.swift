@@ -202,7 +202,10 @@ extension ClientRun {
             try mailbox.updateTrust { (trust) throws(MailboxError) in trust.remove(key: next, of: name) }
             try mailbox.dropNextKey()
             let reason = decision.reason.isEmpty ? "" : ": \(decision.reason)"
-            attention("\(server) did not take the new key \(next.fingerprint)\(reason); the old one goes on")
+            let isGood = state.revocation(of: old, trust: mailbox.trust) == nil
+            attention(
+                "\(server) did not take the new key \(next.fingerprint)\(reason)"
+                    + (isGood ? "; the old one goes on" : ""))
         }
     }
 

@@ -33,15 +33,23 @@ extension ClientRun {
         return delivery.manifest.seq < former.seq && delivery.manifest.created < known.global.created
     }
 
-    /// What is finished here stays finished, and its version is what it is. But whoever runs the server has to know.
+    /// What is finished here stays finished, and its version is what it is. But people have to know: the server waits for what
+    /// nobody trains, or has another model under the same number.
     func tellReopened(_ known: ClientSession?, by delivery: VerifiedDelivery, _ report: RoundReport) throws {
-        guard let known, known.global.isFinal, known.binding != nil, report.phase != .final,
-            delivery.manifest.created > known.global.created,
-            state.announced.announce("reopened-\(known.id)")
+        guard let known, known.global.isFinal, known.binding != nil,
+            delivery.manifest.created > known.global.created
+        else { return }
+        let isFinished = report.phase == .final
+        guard !isFinished || report.model != known.global.model,
+            state.announced.announce("\(isFinished ? "finished-anew" : "reopened")-\(known.id)")
         else { return }
         attention(
-            "session \(known.id.short) is finished here, and the server has round \(report.round) open again, so it was restored "
-                + "from a backup: nothing is trained for it; ask there for 'server abort'")
+            "session \(known.id.short) is finished here, and the server has "
+                + (isFinished
+                    ? "finished it with another model, so it was restored from a backup: the version that is here stays what it "
+                        + "is; ask there which of the two is meant"
+                    : "round \(report.round) open again, so it was restored from a backup: nothing is trained for it; ask there "
+                        + "for 'server abort'"))
         try saveState()
     }
 }

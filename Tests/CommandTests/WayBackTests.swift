@@ -105,6 +105,32 @@ import Wire
         #expect(try world.run("client", "run", "--home", "a").isSilentSuccess, "it is said once")
     }
 
+    /// Nor is its version replaced by another one of the same number without a word.
+    @Test func aSessionThatIsFinishedHereAndFinishedAnewIsTold() throws {
+        let world = try World.enrolled()
+        try world.configure("S", "minimum_clients: 1")
+        try world.startSession("spring", rounds: 1)
+        world.advance(seconds: 3600)
+        try world.journey(["c"])
+        try world.shell("cp -a S backup")
+        world.advance(seconds: 3600)
+        try world.journey(["a", "b"])
+        world.advance(seconds: 3600)
+        for home in World.everybody { try world.visit(home) }
+        try world.shell("rm -rf S && mv backup S")
+        world.advance(seconds: 3600)
+        for home in World.everybody { try world.answer(home) }
+        try world.serve()
+        for home in ["a", "b"] { try world.succeed("server", "drop", "spring", "hospital-\(home)", "--home", "S") }
+        try world.serve()
+        #expect(try world.session("spring")["state"].text == "finished")
+        try world.carry("S", to: "c")
+        let told = try world.succeed("client", "run", "--home", "c")
+        #expect(told.output.contains("has finished it with another model"), "\(told)")
+        try world.carry("S", to: "c")
+        #expect(try world.run("client", "run", "--home", "c").isSilentSuccess, "it is said once")
+    }
+
     /// The same for a bundle that had not come before the server went back.
     @Test func whatTheServerSentBeforeIsOldThoughItComesForTheFirstTime() throws {
         let world = try World.enrolled()
