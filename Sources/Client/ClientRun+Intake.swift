@@ -207,6 +207,10 @@ extension ClientRun {
         // overtakes it waits. A version that the server exports to a hospital which took no part comes without a request.
         let isExpected =
             known != nil || report.phase == .final || state.requests.contains { $0.session == manifest.session }
+        if let known, isLost(delivery, report, of: known) {
+            detail("a global of session \(manifest.session.short) that the server has lost was ignored")
+            return try mailbox.commit(delivery, .ignored)
+        }
         let isWayBack = known.map { goesBack($0, by: delivery, report) } ?? false
         switch Freshness.judge(
             global: Envelope(delivery), model: model, taken: isWayBack ? nil : known.flatMap(\.binding),

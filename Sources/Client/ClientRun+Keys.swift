@@ -103,8 +103,10 @@ extension ClientRun {
         let key = mailbox.identity.signing.publicKey
         if state.revocation(of: key, trust: mailbox.trust) == nil {
             state.announced.forget(Self.ownKeyRevoked)
-        } else if let obstacle, state.announced.announce(Self.ownKeyRevoked, reason: obstacle.text) {
-            attention("\(obstacle.text); \(obstacle.advice)")
+        } else if let obstacle {
+            // Again where something else is to be done: the key that was to follow may be rejected since.
+            let line = "\(obstacle.text); \(obstacle.advice)"
+            if state.announced.announce(Self.ownKeyRevoked, reason: line) { attention(line) }
         }
         try saveState()
     }

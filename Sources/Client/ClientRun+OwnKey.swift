@@ -122,6 +122,8 @@ extension ClientRun {
             // First: once the new key signs, the one before it is not known any more to a run that finishes this.
             try rememberOwn(old, next, until: end)
             try mailbox.updateTrust { (trust) throws(MailboxError) in trust.end(old, of: name, at: time) }
+            // A run that finds the new one signing and not enrolled has to say so.
+            try noteReplacement(by: next)
             try mailbox.promoteNextKey(keepingOldUntil: nil)
         }
         if isNew, agentKey == nil, stage == .toBegin {
@@ -139,7 +141,7 @@ extension ClientRun {
             stage == .enrolled ? mailbox.identity.age.recipient : try mailbox.replaceAgeIdentity()
         let key = mailbox.identity.signing
         try mailbox.forgetRetiredKeys()
-        // Whoever stops this before the enrolment has to begin again.
+        // Whoever stops this before the enrolment has to begin again, and is told so.
         try noteReplacement(by: key.publicKey)
         try enrol(key, vouching: nil, until: end, contact: contact, actor: actor)
         do { try signAgainWhatALostKeySigned() } catch {
@@ -202,7 +204,10 @@ extension ClientRun {
             try mailbox.updateTrust { (trust) throws(MailboxError) in trust.remove(key: next, of: name) }
             try mailbox.dropNextKey()
             let reason = decision.reason.isEmpty ? "" : ": \(decision.reason)"
-            attention("\(server) did not take the new key \(next.fingerprint)\(reason); the old one goes on")
+            let isGood = state.revocation(of: old, trust: mailbox.trust) == nil
+            attention(
+                "\(server) did not take the new key \(next.fingerprint)\(reason)"
+                    + (isGood ? "; the old one goes on" : ""))
         }
     }
 

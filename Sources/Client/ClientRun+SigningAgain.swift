@@ -16,9 +16,20 @@ extension ClientRun {
     /// All that any other key signed, once the new one signs: none of them is left, and the approval of the new one revokes
     /// them all at the server, without a word.
     func signAgainWhatALostKeySigned() throws {
-        guard state.replacingKey == mailbox.identity.signing.publicKey.fingerprint else { return }
+        let key = mailbox.identity.signing.publicKey
+        guard state.replacingKey == key.fingerprint else { return }
+        guard mailbox.sent(key: Self.enrolmentKey(key)) != nil else { return tellUnannounced(key) }
         try signAgain(try mailbox.outgoing { _, _ in true })
         try noteReplacement(by: nil)
+    }
+
+    /// A command was stopped between the change of the key and its enrolment, which only a command makes: it names a contact,
+    /// and perhaps an end.
+    private func tellUnannounced(_ key: PublicKey) {
+        guard state.announced.announce("unannounced-key", reason: key.fingerprint) else { return }
+        attention(
+            "the lost key was replaced by \(key.fingerprint), and the command was stopped before \(server) was told of it, so "
+                + "nothing of here is taken there: repeat 'consilium key rotate --lost'")
     }
 
     /// The tick's part: what a replacement left that was stopped; what a key signed that is revoked, where an earlier version

@@ -195,8 +195,10 @@ extension ClientRun {
     private func updateKey(_ session: ClientSession, _ round: Int) -> String {
         var key = "update/\(session.id)/\(round)"
         if session.hadFalseGlobal {
-            // What was sent after a false global is an update of another model.
-            key += "/\(session.global.model)" + (session.frozen.map { "/\($0)" } ?? "")
+            // What was sent after a false global is an update of another model. What was sent after a server's way back may be of
+            // the same one, and is lost with the next way back.
+            key +=
+                "/\(session.global.model)/\(session.global.created.seconds)" + (session.frozen.map { "/\($0)" } ?? "")
         }
         if let bundle = session.trainedAgainFor { key += "/\(bundle)" }
         guard let request = session.request, state.requests.count(where: { $0.session == session.id }) > 1 else {

@@ -167,7 +167,7 @@ extension ClientState {
             }
             (sessions[index].global, sessions[index].trainedAgainFor) = (global, nil)
             if wasFalse { sessions[index].forgetFalseAnswer() }
-            if isWayBack {
+            if isWayBack, !global.isFinal {
                 sessions[index].goBack(for: bundle)
                 return notices + [.wentBack(id, round: report.round, from: current.round)]
             }

@@ -158,8 +158,10 @@ package enum ClientNotice: Equatable, Sendable, CustomStringConvertible {
         case .sessionEnded(let session, let reason): "session \(session.short) is over" + suffix(reason)
         case .sessionResumed(let session): "session \(session.short): the server has taken this hospital in again"
         case .wentBack(let session, let round, let former):
-            "session \(session.short): the server went back from round \(former) to round \(round), so it was restored from a "
-                + "backup; round \(round) is trained once more here"
+            "session \(session.short): the server "
+                + (round < former
+                    ? "went back from round \(former) to round \(round)" : "has another round \(round) than before")
+                + ", as one does that was restored from a backup; if it was not, call there; round \(round) is trained once more here"
         case .versionOffered(let offer): "version \(offer.version) of session \(offer.session.short) waits for you"
         }
     }

@@ -41,7 +41,7 @@ import Wire
 
     private func global(
         _ state: inout ClientState, round: Int, plan: Plan, bundle: UInt8, isFinal: Bool = false, version: Int? = nil,
-        model: UInt8? = nil
+        model: UInt8? = nil, isWayBack: Bool = false
     ) throws -> [ClientNotice] {
         let report = RoundReport(
             phase: isFinal ? .final : .running, round: round, closed: round - 1,
@@ -50,8 +50,22 @@ import Wire
         return state.apply(
             global: report, plan: plan, planDigest: try digest(9), session: try session(), bundle: try digest(bundle),
             signer: "SHA256:key", hasBase: false, frozen: nil, created: now, received: now, own: try #require(own),
-            asksConsent: true
+            asksConsent: true, isWayBack: isWayBack
         )
+    }
+
+    /// It stops early, in a round that this hospital has seen another end of.
+    @Test("a server that went back finishes the session in an earlier round")
+    func finishedOnTheWayBack() throws {
+        var state = try requested()
+        _ = try approve(&state)
+        let plan = try plan(["rounds": 5])
+        for round in 1...3 { _ = try global(&state, round: round, plan: plan, bundle: UInt8(20 + round)) }
+        let told = try global(
+            &state, round: 2, plan: plan, bundle: 30, isFinal: true, version: 4, model: 90, isWayBack: true)
+        #expect(state.session(try session())?.ended == "finished with version 4")
+        #expect(state.offers.map(\.version) == [4])
+        #expect(!told.contains { if case .wentBack = $0 { true } else { false } })
     }
 
     @Test("a plan that is what was asked for is trained; the same global twice changes nothing")

@@ -48,6 +48,32 @@ import Wire
         #expect(try foreign("b/outbox", to: "b", in: world).isEmpty)
     }
 
+    /// Where nobody was told of the key that signs, all that it signs waits at the server: somebody has to know at the hospital.
+    @Test(.enabled(if: Strace.isUsable, "strace is missing or may not trace"))
+    func aKeyWhoseReplacementWasStoppedBeforeItsEnrolmentIsNamed() throws {
+        let world = try World.enrolled()
+        let before = try world.fingerprint("a")
+        let command = ["key", "rotate", "--lost", "--home", "a"]
+        let counts = try Strace.count(["rename"], of: command, home: "a", in: World.copy(of: world.root))
+        let numbers = try #require(counts["rename"])
+        var named = 0
+        for number in numbers {
+            let copy = try World.copy(of: world.root)
+            _ = try Strace.run(
+                command, injecting: Strace.Point(call: "rename", number: number, fault: .kill), in: copy)
+            guard try copy.fingerprint("a") != before else { continue }
+            let told = try copy.succeed("client", "run", "--home", "a")
+            guard copy.names("a/outbox", "enrol").isEmpty else { continue }
+            named += 1
+            #expect(told.output.contains("repeat 'consilium key rotate --lost'"), "rename \(number): \(told)")
+            #expect(try copy.run("client", "run", "--home", "a").isSilentSuccess, "it is told once")
+            try copy.succeed("key", "rotate", "--lost", "--home", "a")
+            #expect(copy.names("a/outbox", "enrol").count == 1)
+            #expect(try copy.run("client", "run", "--home", "a").isSilentSuccess)
+        }
+        #expect(named > 0)
+    }
+
     /// `key rotate --lost` is killed in every change of a name from the enrolment to its end. Nobody revokes the old key
     /// beforehand: the approval does, without a word to the hospital, so that its next run has to know by itself what is left.
     @Test(.enabled(if: Strace.isUsable, "strace is missing or may not trace"))

@@ -111,6 +111,26 @@ import Wire
         #expect(try doctor("a", in: world)?.ok == true)
     }
 
+    /// Where the key that was to follow falls with the one that vouches for it, what is to be done is another thing by then.
+    @Test func whatIsToBeDoneIsToldAgainOnceTheNewKeyIsRejected() throws {
+        let world = try World.enrolled()
+        try world.succeed("key", "rotate", "--home", "a")
+        try world.answer("a")
+        try world.serve()
+        try world.succeed("server", "revoke", "hospital-a", "--reason", "laptop stolen", "--home", "S")
+        for statement in world.names("S/outbox", "trust") {
+            try world.carry("S/outbox/\(statement)", as: "a/inbox/\(statement)")
+        }
+        let early = try world.succeed("client", "run", "--home", "a").output
+        #expect(early.contains("which is not decided yet"), "\(early)")
+        try world.serve()
+        try world.carry("S", to: "a")
+        let late = try world.succeed("client", "run", "--home", "a").output
+        #expect(late.contains("did not take the new key") && !late.contains("the old one goes on"), "\(late)")
+        #expect(late.contains("call there, then 'consilium key rotate --lost'"), "\(late)")
+        #expect(try world.run("client", "run", "--home", "a").isSilentSuccess)
+    }
+
     @Test func aHospitalWhoseEnrolmentIsTakenBackLooksSo() throws {
         let world = try World.enrolled()
         try world.shell("mv S/enrolments/approved/*hospital-b.tar S/enrolments/rejected/")
