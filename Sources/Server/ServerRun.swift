@@ -70,6 +70,7 @@ package final class ServerRun: HomeRun {
         self.mailbox = mailbox
         self.now = now
         versions = VersionStore(home: home)
+        try versions.removeMarks()
         store = SessionStore(home: home)
         desk = DeskStore(home: home)
         records = try desk.load()

@@ -62,6 +62,14 @@ package struct VersionStore: Sendable {
     /// folder is what a killed run left behind, and its number is still free.
     package func nextNumber() throws -> Int { ([try head(), try lost().last].compactMap(\.self).max() ?? -1) + 1 }
 
+    /// What was stopped after it had written the record, or before it removed it, left its mark: should the record be lost
+    /// later, the number would be free.
+    func removeMarks() throws {
+        for number in try numbers() where try home.files.exists(markPath(number)) {
+            try home.files.remove(markPath(number))
+        }
+    }
+
     private func begin(_ number: Int) throws {
         try home.files.makeDirectories(home.version(number))
         try home.files.writeFile(markPath(number), Array("this version has no record yet\n".utf8))
@@ -88,10 +96,7 @@ package struct VersionStore: Sendable {
     package func save(_ session: Session, order: VersionOrder, sessions: SessionStore, now: Timestamp) throws -> Int {
         let head = try head()
         // A run that was killed after the record was written finds its version again.
-        if let done = try records().last(where: { $0.session == session.id }) {
-            try home.files.remove(markPath(done.number))
-            return done.number
-        }
+        if let done = try records().last(where: { $0.session == session.id }) { return done.number }
         guard let start = session.start else {
             throw ServerError(.damaged, "session \(session.name) is finished but has no plan")
         }

@@ -32,6 +32,20 @@ import Wire
         try world.succeed("doctor", "--home", "S")
     }
 
+    /// The mark of a version that has no record yet outlives a command that is killed after it has written it.
+    @Test func aVersionWhoseMarkWasLeftKeepsItsNumberToo() throws {
+        let world = try World.enrolled()
+        try world.startSession("spring")
+        try world.journey()
+        try world.shell("echo > S/versions/0001/unfinished")
+        try world.serve()
+        #expect(!world.exists("S/versions/0001/unfinished"))
+        try world.shell("rm S/versions/0001/version.json")
+        try world.startSession("summer", rounds: 1)
+        try world.journey()
+        #expect(try world.session("summer")["version"].integer == 2)
+    }
+
     @Test(arguments: ["sessions/*/rounds/0000/model.safetensors", "versions/0000/model.safetensors"])
     func aModelThatIsNeededAndDamagedIsNamed(file: String) throws {
         let world = try World.enrolled()
