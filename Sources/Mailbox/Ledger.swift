@@ -16,8 +16,8 @@ struct Ledger: Equatable {
     static let highestSeqStep: Int64 = 1_000_000
     /// How far numbering jumps when it turns out that this home was restored from a backup.
     static let stepAfterRestore: Int64 = 1000
-    /// Where it jumps no more: half of what others take for a fast-forward, the first time they hear from here.
-    static let highestFloor = highestSeqStep / 2
+    /// Where it jumps no more: below what others take for a fast-forward, the first time they hear from here.
+    static let highestFloor = highestSeqStep / 4 * 3
     /// How many rejected bundles of one key are remembered, and how many enrolments of all keys together: anybody can make as
     /// many keys as he likes.
     static let rejectedPerSender = 500
@@ -138,9 +138,19 @@ struct Ledger: Equatable {
     // MARK: what goes out
 
     /// The number and predecessor of the next bundle in a session.
-    func next(in session: RandomID) -> (seq: Int64, prev: Digest?) {
+    /// - Parameter age: of the home, in seconds.
+    func next(in session: RandomID, age: Int64) -> (seq: Int64, prev: Digest?) {
         let last = sequences[session]
-        return (max(last?.seq ?? 0, sequenceFloor) + 1, last?.id)
+        return (max(last?.seq ?? 0, sequenceFloor, Self.reached(age)) + 1, last?.id)
+    }
+
+    /// Where numbers stand by the clock alone, so that a home which was restored from a backup goes on above what it used and
+    /// forgot, also where nobody whom it knows is left to tell it so: one a minute at first, a fourth of that after a year, and
+    /// never more than half of what others take for a fast-forward, however wrong the clock.
+    static func reached(_ age: Int64) -> Int64 {
+        let year: Int64 = 365 * 86_400
+        let age = min(max(0, age), 1000 * year)
+        return highestSeqStep / 2 * age / (age + year)
     }
 
     func outgoing(id: Digest) -> OutgoingRecord? { outgoing.values.first { $0.id == id } }
@@ -154,10 +164,11 @@ struct Ledger: Equatable {
     ///
     /// Numbering jumps once for a restored backup, however many bundles show it, and not without end: an enrolled party can
     /// make up what it says that it has, and must not drive the numbers to where nobody takes them any more.
+    /// - Parameter age: of the home, in seconds.
     /// - Returns: whether it jumped.
     @discardableResult
-    mutating func resumeAbove(_ seq: Int64) -> Bool {
-        let used = sequences.values.reduce(seq) { max($0, $1.seq) }
+    mutating func resumeAbove(_ seq: Int64, age: Int64) -> Bool {
+        let used = sequences.values.reduce(max(seq, Self.reached(age))) { max($0, $1.seq) }
         guard sequenceFloor == 0 || used > sequenceFloor, used <= Self.highestFloor else { return false }
         sequenceFloor = used + Self.stepAfterRestore
         return true
@@ -176,11 +187,14 @@ struct Ledger: Equatable {
 
     // MARK: forgetting
 
-    /// - Parameter waiting: what was given out and is not settled yet.
-    mutating func forget(now: Timestamp, waiting: Set<Digest>) {
-        let limit = now.adding(seconds: -Self.marginAfterExpiry)
-        incoming = incoming.filter { $0.value.expires > limit }
-        outgoing = outgoing.filter { $0.value.expires > limit }
+    /// - Parameters:
+    ///   - past: a moment that is past by others' word too. Without one nothing goes for its age.
+    ///   - waiting: what was given out and is not settled yet.
+    mutating func forget(past: Timestamp?, waiting: Set<Digest>) {
+        if let limit = past?.adding(seconds: -Self.marginAfterExpiry) {
+            incoming = incoming.filter { $0.value.expires > limit }
+            outgoing = outgoing.filter { $0.value.expires > limit }
+        }
         equivocations.removeAll { incoming[$0.first] == nil && !waiting.contains($0.first) }
         // Nor does a party push out what it has contradicted.
         let contradicted = Set(equivocations.map(\.first))

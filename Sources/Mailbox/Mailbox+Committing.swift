@@ -118,21 +118,28 @@ extension Mailbox {
         // A bundle for several parties acknowledges to all of them, so that strange digests say nothing.
         let isForUsOnly = manifest.recipients == [home.name]
         var resumed: Int64?
+        let age = age
         try updateLedger(isSavedLater: outcome == .ignored) { ledger in
             ledger.incoming[delivery.id] = entry
             ledger.held[delivery.id] = hold
             guard !delivery.isSelfSigned else { return }
             let unknown = ledger.note(acks: manifest.acks, from: delivery.sender, isForUsOnly: isForUsOnly)
             guard !unknown.isEmpty else { return }
-            if ledger.resumeAbove(0) { resumed = ledger.sequenceFloor }
+            if ledger.resumeAbove(0, age: age) { resumed = ledger.sequenceFloor }
         }
-        if !delivery.isSelfSigned { clock.raise(to: manifest.created, now: now) }
+        if !delivery.isSelfSigned {
+            clock.raise(to: manifest.created, now: now)
+            hear(manifest)
+        }
         if let resumed {
             problems.append(
                 "\(delivery.sender) has received bundles from here that this home does not know of: it was restored from a "
                     + "backup, or its key is used elsewhere too; numbering goes on above \(resumed)\(whatToRepeat)")
         }
     }
+
+    /// Somebody who is believed signed this, and not after our own clock's today.
+    func hear(_ manifest: Manifest) { heard = max(heard ?? manifest.created, manifest.created) }
 
     /// Removes files from the inbox, unless somebody replaced them meanwhile. What cannot be removed is a duplicate in the
     /// next run and does no harm.

@@ -53,16 +53,17 @@ extension Mailbox {
             // By its number, which no other bundle outside of sessions has. By its time, a second one within the same second
             // would be the first one sent again, and acknowledge nothing.
             try send(
-                key: "receipt/\(party.name)/\(ledger.next(in: .none).seq)", kind: .receipt, to: [party.name],
+                key: "receipt/\(party.name)/\(ledger.next(in: .none, age: age).seq)", kind: .receipt, to: [party.name],
                 retention: .days(Self.receiptDays), payload: [])
         }
     }
 
-    /// Forgets what has been over for long.
+    /// Forgets what has been over for long: by the own clock, and by that of somebody whom this run has heard. What a clock that
+    /// was wrong for a night made forgotten would come again as new, or as a sign that the home was restored from a backup.
     package func cleanUp() throws(MailboxError) {
-        let now = now
+        let past = heard.map { min($0, now) }
         let waiting = Set(open.keys)
-        try updateLedger { $0.forget(now: now, waiting: waiting) }
+        try updateLedger { $0.forget(past: past, waiting: waiting) }
     }
 
     // MARK: retention
@@ -130,9 +131,10 @@ extension Mailbox {
     ) throws(MailboxError) {
         guard ledger.outgoing(id: id) == nil else { return }
         var isNews = false
+        let age = age
         try updateLedger { ledger in
             isNews = ledger.noteUnknown(id, from: sender)
-            if isNews { ledger.resumeAbove(0) }
+            if isNews { ledger.resumeAbove(0, age: age) }
         }
         guard isNews, isRemembered else { return }
         problems.append(
@@ -169,7 +171,8 @@ extension Mailbox {
             let id = SHA256Hash.digest(of: bundle.manifestBytes)
             guard ledger.outgoing(id: id) == nil else { continue }
             var hasJumped = false
-            try updateLedger { hasJumped = $0.resumeAbove(manifest.seq) }
+            let age = age
+            try updateLedger { hasJumped = $0.resumeAbove(manifest.seq, age: age) }
             guard hasJumped else { continue }
             problems.append(
                 "outbox/\(name) was made here but is not remembered: this home was restored from a backup; numbering goes "

@@ -35,7 +35,7 @@ extension Mailbox {
         try noticeForeignHand()
         let recipients = Set(recipients).sorted()
         let sealing = try ageRecipients(for: recipients, strangers: strangers)
-        let (seq, prev) = ledger.next(in: session)
+        let (seq, prev) = ledger.next(in: session, age: age)
         let acks = ledger.owedAcks(to: recipients.compactMap { trust.party($0) }, limit: Self.acksPerBundle)
         let draft = Manifest(
             kind: kind, federation: home.federation, session: session, round: round, seq: seq, sender: home.name,

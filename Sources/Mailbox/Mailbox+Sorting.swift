@@ -32,6 +32,8 @@ extension Mailbox {
         case .discard:
             pass.finished.append(file)
         case .refuse(let reason, let detail):
+            // For whom there is no room until something is forgotten: its word is what lets it be.
+            if reason == .tooMany { hear(manifest) }
             try refuse(original, unverified, manifest, file.name, reason, detail, &pass)
             pass.finished.append(file)
         case .equivocation(let first):

@@ -31,6 +31,8 @@ package final class Mailbox {
     var delivered = 0
 
     var files: any FileSystem { home.files }
+    /// Of the home, in seconds.
+    var age: Int64 { now.seconds - home.record.created.seconds }
     private(set) var ledger: Ledger
     private var savedLedger: Ledger
     var clock: ClockFloor
@@ -39,6 +41,8 @@ package final class Mailbox {
     var open: [Digest: PendingDelivery] = [:]
     /// Bundles that were ignored, and of which that is not written down yet.
     var ignored: [PendingDelivery] = []
+    /// When the newest bundle that this run took in was made, of those that somebody signed who is believed.
+    var heard: Timestamp?
     var spooled = 0
     /// Of unknown keys: how many refusals this run has told one by one, and how many it only counts, of which so many are new.
     var strangers = (told: 0, counted: 0, new: 0)

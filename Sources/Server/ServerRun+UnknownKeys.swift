@@ -7,15 +7,22 @@ import Wire
 extension DeskRecords {
     /// What to ask for there.
     package static let cureOfUnknownKey =
-        "if none comes, since this server was restored from an older backup, ask there by telephone for 'consilium key rotate'"
+        "if none comes, since this server was restored from an older backup, ask there by telephone for 'consilium key rotate', "
+        + "and for its request once more"
 
     package func hasEnrolment(of fingerprint: String) -> Bool {
         enrolments.contains { $0.fingerprint == fingerprint }
     }
 
-    /// Those about which nothing lies on the desk.
+    /// Those about which nothing lies on the desk, and after which no other key was approved under the same name: what a key
+    /// signed that was replaced waits until it is too old, and there is nothing to ask for.
     package func withoutEnrolment(_ keys: [UnknownKey]) -> [UnknownKey] {
-        keys.filter { !hasEnrolment(of: $0.fingerprint) }
+        keys.filter { key in
+            !hasEnrolment(of: key.fingerprint)
+                && !enrolments.contains {
+                    $0.name == key.name && $0.status == .approved && $0.received >= key.since
+                }
+        }
     }
 }
 

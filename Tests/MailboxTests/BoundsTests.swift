@@ -83,10 +83,16 @@ import Wire
         #expect(received.deliveries.map(\.sender) == [name("hospital-b")])
         // 60 days after the receipts' expiry.
         let later: Int64 = (90 + 61) * 86_400
-        try opened(world.server, at: start.adding(seconds: later)).cleanUp()
         var manifest = world.manifest(.receipt, seq: 2)
-        manifest.expires = start.adding(days: 200)
+        (manifest.created, manifest.expires) = (start.adding(seconds: later), start.adding(days: 200))
         try world.lay(manifest, as: "second.tar")
+        do {
+            let mailbox = try opened(world.server, at: start.adding(seconds: later))
+            #expect(try mailbox.receive().refusals.map(\.reason) == [.tooMany])
+            try mailbox.cleanUp()
+        }
+        manifest.seq = 3
+        try world.lay(manifest, as: "third.tar")
         #expect(try run(at: later).received.deliveries.count == 1)
     }
 

@@ -51,12 +51,12 @@ import Wire
             try run()
             last = try send(Int64(number))
             guard number == 1 else { continue }
-            // As after some five hundred more.
+            // As after some seven hundred more.
             let path = world.server.root.appending("mailbox").appending("ledger.json")
             let ledger = String(decoding: try content(path), as: UTF8.self)
-            try write(ledger.replacing(/"sequence_floor":\s*\d+/, with: "\"sequence_floor\":499500"), path)
+            try write(ledger.replacing(/"sequence_floor":\s*\d+/, with: "\"sequence_floor\":749500"), path)
         }
-        #expect(last > 499_500 && last < 502_000)
+        #expect(last > 749_500 && last < 752_000)
         let fresh = try #require(try opened(world.server).outgoing.first { $0.seq == last })
         try opened(world.server).publishPending()
         try QuickFileSystem().copyFile(

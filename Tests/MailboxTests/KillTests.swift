@@ -66,7 +66,9 @@ import Wire
             ).verified()
             // No plaintext is left of what was only looked at.
             #expect(try names(world.server.root.appending("mailbox/spool")) == [], "\(step)")
-            #expect(bundle.manifest.seq == 1 && bundle.manifest.acks == [request.id], "\(step)")
+            // One number at most was used, at the first run's time or at this one's.
+            #expect(
+                [1, 10].contains(bundle.manifest.seq) && bundle.manifest.acks == [request.id], "\(step)")
 
             // And then there is nothing left to do.
             let before = try tree(world.server.root)
