@@ -19,7 +19,7 @@ extension ClientRun {
         let key = mailbox.identity.signing.publicKey
         guard state.replacingKey == key.fingerprint else { return }
         guard mailbox.sent(key: Self.enrolmentKey(key)) != nil else { return tellUnannounced(key) }
-        try signAgain(try mailbox.outgoing { _, _ in true })
+        try signAgain(try mailbox.outgoing { _, _ in true }, as: keyUnderNewKey)
         try noteReplacement(by: nil)
     }
 
@@ -45,7 +45,30 @@ extension ClientRun {
             try mailbox.outgoing { signer, created in
                 state.revocation(of: signer, trust: trust) != nil
                     || former.contains { $0.key == signer && $0.validBefore.map { $0 < created } ?? false }
-            })
+            }, as: keyUnderNewKey)
+    }
+
+    /// What was made while the clock here was ahead: nobody takes it before its date, by which the round is over.
+    func signAgainWhatIsStillToCome() throws {
+        let early = mailbox.outgoing.filter {
+            !$0.isRetired && !$0.isAcknowledged && $0.created > now.adding(seconds: ClockFloor.tolerance)
+        }
+        guard !early.isEmpty, mailbox.obstacle(to: server) == nil else { return }
+        for record in early where record.kind != .receipt && state.announced.announce("early-\(record.id)") {
+            let consequence =
+                switch record.kind {
+                case .update, .withdraw: "it is signed anew"
+                case .request: "repeat 'consilium client request'"
+                default: "it waits for that day"
+                }
+            attention(
+                "the \(record.kind.rawValue) \(record.id.short) was made while the clock here was ahead, and is not taken before "
+                    + "\(record.created.rfc3339): \(consequence)")
+        }
+        try saveState()
+        try signAgain(early.filter { $0.kind == .update || $0.kind == .withdraw }) {
+            "\($0.key)/\($0.created.seconds)"
+        }
     }
 
     /// Takes such bundles out of the outbox, and with the next delivery out of the exchange, and says again what the server
@@ -53,19 +76,22 @@ extension ClientRun {
     /// for people to repeat. What receipts and the others acknowledged is acknowledged again.
     ///
     /// One that the disk has spoiled is given up alone: the same file would end every run.
-    func signAgain(_ open: [OutgoingRecord]) throws {
+    ///
+    /// - Parameter name: what each is sent as instead: the same in the run after one that was stopped.
+    func signAgain(_ open: [OutgoingRecord], as name: (OutgoingRecord) -> String) throws {
         guard !open.isEmpty else { return }
         for record in open { try mailbox.acknowledgeAgain(try acks(of: record)) }
         for record in open {
             switch record.kind {
             case .update:
-                if !isSignedAnew(record), let damage = try damage(of: record) {
+                // By a run that was stopped then, it is not needed any more.
+                if mailbox.sent(key: name(record)) == nil, let damage = try damage(of: record) {
                     try trainAgain(damaged: record, damage)
                     continue
                 }
-                try mailbox.sendAgain(record, as: keyUnderNewKey(record), to: [server])
+                try mailbox.sendAgain(record, as: name(record), to: [server])
                 detail("session \(record.session.short): the update of round \(record.round) is signed anew")
-            case .withdraw: try withdrawAgain(record)
+            case .withdraw: try withdrawAgain(record, as: name(record))
             case .request:
                 attention(
                     "the request \(record.id.short) may not have arrived: repeat 'client request' once the key is approved"
@@ -81,13 +107,9 @@ extension ClientRun {
         "\(record.key)/\(mailbox.identity.signing.publicKey.fingerprint)"
     }
 
-    /// By a run that was stopped then: it is not needed any more.
-    private func isSignedAnew(_ record: OutgoingRecord) -> Bool { mailbox.sent(key: keyUnderNewKey(record)) != nil }
-
-    private func withdrawAgain(_ record: OutgoingRecord) throws {
-        let again = keyUnderNewKey(record)
+    private func withdrawAgain(_ record: OutgoingRecord, as again: String) throws {
         let own = state.requests.first { $0.withdrawal == record.id }
-        if !isSignedAnew(record), let damage = try damage(of: record) {
+        if mailbox.sent(key: again) == nil, let damage = try damage(of: record) {
             guard let own else { return attention(tell(damage, of: record, "it is given up")) }
             attention(tell(damage, of: record, "it is sent again without its reason"))
             // That the hospital leaves is what counts.

@@ -35,6 +35,7 @@ extension ClientRun {
         try takeIn()
         try mailbox.settleKeyFiles()
         try signAgainWhatOldKeysSigned()
+        try signAgainWhatIsStillToCome()
         try tellEndings()
         try tellMissing()
         for session in state.sessions { try layOnDesks(session.id) }

@@ -75,6 +75,32 @@ import Wire
         try finish(world)
     }
 
+    /// The round would be over before anybody takes it.
+    @Test func anUpdateThatAClockDatedTooLateIsSignedAnew() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        world.advance(days: 3)
+        try world.visit("a")
+        world.advance(days: -3, seconds: 60)
+        try world.answer("a")
+        #expect(try world.serve().output.contains("still to come"))
+        try world.shell("rm a/mailbox/clock.json")
+        let told = try world.visit("a")
+        #expect(told.output.contains("was made while the clock here was ahead") && told.output.contains("signed anew"))
+        #expect(world.names("a/outbox", "update").count == 1)
+        try requireSilence(world, "a")
+        for home in ["b", "c"] { try world.visit(home) }
+        for home in World.everybody { try world.answer(home) }
+        try world.serve()
+        #expect(try world.session("spring")["state"].text == "finished")
+        #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
+        // Nor does the first one come to anything in its time.
+        world.advance(days: 4)
+        try world.shell("mv S/quarantine/*.age S/inbox/")
+        #expect(try world.serve().status == 0)
+        #expect(try world.history("spring").count == 1)
+    }
+
     /// By courier the only copy lies in quarantine, and comes from there.
     @Test func whatLiesInQuarantineOnlyIsMovedBack() throws {
         let world = try World.enrolled()
