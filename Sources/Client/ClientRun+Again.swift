@@ -10,8 +10,8 @@ extension ClientRun {
     /// its files went with the acknowledgement. So the round is trained once more. A server that has it all the same takes the
     /// new update in the old one's place: it never counts both.
     ///
-    /// One that was not acknowledged is offered again anyway; and a re-issue that is older than the update, on a slow stick,
-    /// says nothing about it.
+    /// One that was not acknowledged is offered again anyway, by the key that signs now; and a re-issue that is older than the
+    /// update, on a slow stick, says nothing about it.
     ///
     /// - Parameter known: the session before this bundle.
     func answerAgain(_ delivery: VerifiedDelivery, issuedBefore known: ClientSession?) throws {
@@ -20,9 +20,13 @@ extension ClientRun {
             session.global.bundle == delivery.id, known.global.bundle != delivery.id,
             known.global.round == session.global.round, known.global.model == session.global.model,
             session.answeredRound >= session.global.round,
-            let update = answer(in: session), update.isAcknowledged, manifest.created > update.created,
+            let update = answer(in: session), manifest.created > update.created,
             !manifest.acks.contains(update.id)
         else { return }
+        guard update.isAcknowledged else {
+            missed.insert(update.id)
+            return
+        }
         try answerAgain(session, instead: update)
     }
 

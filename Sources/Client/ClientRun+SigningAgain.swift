@@ -35,7 +35,14 @@ extension ClientRun {
     /// The tick's part: what a replacement left that was stopped; what a key signed that is revoked, where an earlier version
     /// of this program left such bundles; and what a key signed after its own end, before the next one was approved.
     func signAgainWhatOldKeysSigned() throws {
-        if mailbox.obstacle(to: server) == nil { try signAgainWhatALostKeySigned() }
+        if mailbox.obstacle(to: server) == nil {
+            try signAgainWhatALostKeySigned()
+            // A server that was restored from a backup may not know the key before this one any more.
+            if !missed.isEmpty {
+                try signAgain(
+                    try mailbox.outgoing { _, _ in true }.filter { missed.contains($0.id) }, as: keyUnderNewKey)
+            }
+        }
         let trust = mailbox.trust
         let former = trust.signers.entries(of: home.name).filter { $0.key != mailbox.identity.signing.publicKey }
         let isOver = former.contains { $0.validBefore.map { $0 < now } ?? false }

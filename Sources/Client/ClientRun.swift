@@ -36,6 +36,8 @@ package final class ClientRun: ClientReading, HomeRun {
     private(set) var savedState: ClientState
     /// How many bundles this run was given.
     var received = 0
+    /// Updates that the server does not have where it issued their rounds again, though nothing says that they arrived.
+    var missed: Set<Digest> = []
 
     /// Room for features on disk without `cache` in the configuration.
     private static let usualCacheBytes: Int64 = 16_000_000_000

@@ -29,6 +29,20 @@ extension ServerRun {
         if count > 0 { detail("\(counted(count, "bundle")) of a revoked key left the outbox") }
     }
 
+    /// What was made while the clock here was ahead: nobody takes it before its date. Introductions of keys wait for that, since
+    /// who is told of a key in time is told by their dates.
+    func replaceWhatIsStillToCome() throws {
+        let early = mailbox.outgoing.filter {
+            !$0.isRetired && !$0.isAcknowledged && $0.created > now.adding(seconds: ClockFloor.tolerance)
+                && isStillSaid($0)
+        }
+        guard let last = early.map(\.created).max() else { return }
+        try replace(early, because: home.name, turn: { "\($0.created.seconds)" }) { ["": waiting(for: $0)] }
+        attention(
+            "\(counted(early.count, "bundle")) that were made while the clock here was ahead, and not taken before "
+                + "\(last.rfc3339), are made anew: carry those that lie in the outbox now")
+    }
+
     /// What was made for a home that is gone, before another one takes its name: it can open none of that, and would take it for
     /// a mistake about its key. The others of a bundle that was for several get their own, whose names say whom they are for.
     func replaceWhatIsForFormerHome(of name: PartyName) throws {
@@ -45,18 +59,21 @@ extension ServerRun {
 
     /// - Parameters:
     ///   - party: whose keys were revoked or are about to be: as many as there are, as many times this may happen.
+    ///   - turn: what tells one time from another where it is not for a key's sake.
     ///   - audiences: who is to get a bundle once more: one bundle for each group, which its name tells from the others.
     /// - Returns: how many left the outbox; what could not be said again stays for the next run.
     @discardableResult
     private func replace(
-        _ gone: [OutgoingRecord], because party: PartyName, for audiences: (OutgoingRecord) -> [String: [PartyName]]
+        _ gone: [OutgoingRecord], because party: PartyName, turn: ((OutgoingRecord) -> String)? = nil,
+        for audiences: (OutgoingRecord) -> [String: [PartyName]]
     ) throws -> Int {
-        let turn = mailbox.trust.signers.entries(of: party).count { mailbox.trust.isRevoked($0.key) }
+        let revoked = mailbox.trust.signers.entries(of: party).count { mailbox.trust.isRevoked($0.key) }
         var replaced: Set<String> = []
         for record in gone {
             try isolated("\(record.kind.rawValue) for \(record.recipients.map(\.text).joined(separator: ", "))") {
                 if isStillSaid(record) {
-                    for (group, audience) in audiences(record).sorted(by: { $0.key < $1.key }) {
+                    let turn = turn?(record) ?? "\(revoked)"
+                    for (group, audience) in audiences(record).sorted(by: { $0.key < $1.key }) where !audience.isEmpty {
                         try sayAgain(
                             record, to: audience,
                             as: "\(Self.againPrefix)\(party)-\(turn)\(group)/\(Self.originalKey(record.key))")

@@ -8,7 +8,7 @@ extension DeskRecords {
     /// What to ask for there.
     package static let cureOfUnknownKey =
         "if none comes, since this server was restored from an older backup, ask there by telephone for 'consilium key rotate', "
-        + "and for its request once more"
+        + "and for its request once more; what it has sent for a session that is running comes with 'server reissue'"
 
     package func hasEnrolment(of fingerprint: String) -> Bool {
         enrolments.contains { $0.fingerprint == fingerprint }

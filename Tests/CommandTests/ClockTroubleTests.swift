@@ -42,7 +42,6 @@ import Wire
                 told.output.contains("still to come") && told.output.contains("move it back into inbox/"), "\(told)")
             #expect(told.output.contains("an exchange brings it again"), "\(told)")
         }
-        try world.succeed("server", "run", "--home", "S")
         world.advance(days: 1)
         for home in World.everybody { try requireSilence(world, home) }
         #expect(world.names("a/outbox", "update").isEmpty)
@@ -73,6 +72,27 @@ import Wire
         try world.succeed("client", "run", "--home", "a")
         #expect(world.names("a/outbox", "update").count == 1)
         try finish(world)
+    }
+
+    /// Its hospitals need not wait for that time once the server has noticed.
+    @Test func whatAServersClockDatedTooLateIsMadeAnew() throws {
+        let world = try World.enrolled()
+        try world.request(World.everybody, rounds: 1)
+        world.advance(days: 20)
+        try world.approveAll("spring")
+        world.advance(days: -20, seconds: 60)
+        for home in World.everybody { try world.visit(home) }
+        try world.shell("rm S/mailbox/clock.json")
+        let told = try world.serve()
+        #expect(told.output.contains("were made while the clock here was ahead"), "\(told)")
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+        for home in World.everybody {
+            try world.visit(home)
+            #expect(world.names("\(home)/outbox", "update").count == 1)
+            try world.answer(home)
+        }
+        try world.serve()
+        #expect(try world.session("spring")["state"].text == "finished")
     }
 
     /// The round would be over before anybody takes it.
