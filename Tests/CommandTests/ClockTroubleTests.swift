@@ -101,6 +101,22 @@ import Wire
         #expect(try world.history("spring").count == 1)
     }
 
+    /// By a clock that is wrong for a night it had expired before anybody fetched it.
+    @Test(arguments: ["update", "global"]) func whatWasTakenForExpiredIsSentStill(kind: String) throws {
+        let world = try world()
+        try world.succeed("server", "run", "--home", "S")
+        let home = kind == "update" ? "a" : "S"
+        if kind == "update" { try world.succeed("client", "run", "--home", "a") }
+        world.advance(days: 365)
+        _ = try world.run(home == "a" ? "client" : "server", "run", "--home", home)
+        world.advance(days: -365, seconds: 60)
+        try world.shell("rm \(home)/mailbox/clock.json")
+        _ = try world.run(home == "a" ? "client" : "server", "run", "--home", home)
+        #expect(world.names("\(home)/outbox", kind).count > 0, "\(world.names("\(home)/outbox"))")
+        try finish(world)
+        #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
+    }
+
     /// By courier the only copy lies in quarantine, and comes from there.
     @Test func whatLiesInQuarantineOnlyIsMovedBack() throws {
         let world = try World.enrolled()
