@@ -101,6 +101,30 @@ import Wire
         #expect(try world.history("spring").count == 1)
     }
 
+    /// The one that was dated too late stays the newest by its date, and is not the answer.
+    @Test func aServerThatLosesWhatWasSignedAnewGetsItAgain() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        world.advance(days: 3)
+        try world.visit("a")
+        world.advance(days: -3, seconds: 60)
+        try world.shell("rm a/mailbox/clock.json")
+        try world.visit("a")
+        try world.shell("cp -a S backup")
+        try world.answer("a")
+        try world.serve()
+        try world.visit("a")
+        try world.shell("rm -rf S && mv backup S")
+        world.advance(seconds: 3600)
+        try world.succeed("server", "reissue", "spring", "hospital-a", "--home", "S")
+        try world.serve()
+        #expect(try world.visit("a").output.contains("trained once more"))
+        #expect(world.names("a/outbox", "update").count == 1)
+        try world.answer("a")
+        try world.serve()
+        #expect(try world.session("spring")["answered"].items.count == 1)
+    }
+
     /// By a clock that is wrong for a night it had expired before anybody fetched it.
     @Test(arguments: ["update", "global"]) func whatWasTakenForExpiredIsSentStill(kind: String) throws {
         let world = try world()
