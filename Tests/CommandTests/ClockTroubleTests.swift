@@ -141,6 +141,25 @@ import Wire
         #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
     }
 
+    /// Else the server offers the same for as long as the clock was ahead, and knows of nothing that arrived.
+    @Test func whatAReceiptDatedTooLateAcknowledgesIsAcknowledgedAgain() throws {
+        let world = try World.enrolled()
+        try world.succeed("key", "rotate", "--home", "S")
+        try world.serve()
+        world.advance(days: 100)
+        try world.visit("a")
+        world.advance(days: -100, seconds: 60)
+        try world.shell("rm a/mailbox/clock.json")
+        try world.answer("a")
+        #expect(try world.serve().output.contains("still to come"))
+        #expect(world.names("S/outbox", "trust-ministry-to-hospital-a").count == 1)
+        world.advance(days: 1)
+        try world.visit("a")
+        try world.answer("a")
+        try world.serve()
+        #expect(world.names("S/outbox", "trust-ministry-to-hospital-a").isEmpty)
+    }
+
     /// By courier the only copy lies in quarantine, and comes from there.
     @Test func whatLiesInQuarantineOnlyIsMovedBack() throws {
         let world = try World.enrolled()
