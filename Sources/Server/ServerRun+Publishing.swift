@@ -12,6 +12,7 @@ extension ServerRun {
         try mailbox.withdrawFromCutOff()
         // Before what is decided now: of two decisions the later one counts.
         try replaceWhatRevokedKeysSigned()
+        try replaceWhatIsStillToCome()
         for record in records.enrolments where isRecent(decided: record.decided, received: record.received) {
             try isolated(record.deskName.short) { try publish(record) }
         }

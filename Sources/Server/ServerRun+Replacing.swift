@@ -43,6 +43,26 @@ extension ServerRun {
         record.recipients.filter { !record.acknowledgedBy.contains($0) && (record.kind != .global || isBelieved($0)) }
     }
 
+    /// What was made while the clock here was ahead: nobody takes it before its date, and a hospital waits for it as long. What
+    /// introduces a key keeps its name, by which its answer is known, and waits for that day.
+    func replaceWhatIsStillToCome() throws {
+        let early = mailbox.outgoing.filter { record in
+            guard !record.isRetired, !record.isAcknowledged, record.created > now.adding(seconds: ClockFloor.tolerance)
+            else { return false }
+            return [.decision, .abort, .global].contains(record.kind) || record.kind == .trust && isStillSaid(record)
+        }
+        guard !early.isEmpty else { return }
+        let count = try replace(early, as: { "early-\($0.created.seconds)" }) { record in
+            let waiting = waiting(for: record)
+            return waiting.isEmpty ? [:] : ["": waiting]
+        }
+        if count > 0 {
+            attention(
+                "\(counted(count, "bundle")) made while the clock here was ahead, which nobody takes before its date: made anew"
+            )
+        }
+    }
+
     /// - Parameters:
     ///   - party: whose keys were revoked or are about to be: as many as there are, as many times this may happen.
     ///   - audiences: who is to get a bundle once more: one bundle for each group, which its name tells from the others.
@@ -52,6 +72,14 @@ extension ServerRun {
         _ gone: [OutgoingRecord], because party: PartyName, for audiences: (OutgoingRecord) -> [String: [PartyName]]
     ) throws -> Int {
         let turn = mailbox.trust.signers.entries(of: party).count { mailbox.trust.isRevoked($0.key) }
+        return try replace(gone, as: { _ in "\(party)-\(turn)" }, for: audiences)
+    }
+
+    /// - Parameter occasion: tells this time from the others that the same may have to be said again.
+    private func replace(
+        _ gone: [OutgoingRecord], as occasion: (OutgoingRecord) -> String,
+        for audiences: (OutgoingRecord) -> [String: [PartyName]]
+    ) throws -> Int {
         var replaced: Set<String> = []
         for record in gone {
             try isolated("\(record.kind.rawValue) for \(record.recipients.map(\.text).joined(separator: ", "))") {
@@ -59,7 +87,7 @@ extension ServerRun {
                     for (group, audience) in audiences(record).sorted(by: { $0.key < $1.key }) {
                         try sayAgain(
                             record, to: audience,
-                            as: "\(Self.againPrefix)\(party)-\(turn)\(group)/\(Self.originalKey(record.key))")
+                            as: "\(Self.againPrefix)\(occasion(record))\(group)/\(Self.originalKey(record.key))")
                     }
                 }
                 replaced.insert(record.key)
