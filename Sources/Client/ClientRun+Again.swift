@@ -45,11 +45,11 @@ extension ClientRun {
         }
     }
 
-    /// The newest update of the round that is open.
+    /// The newest update of the round that is open: by its number, since the clock may have been wrong.
     func answer(in session: ClientSession) -> OutgoingRecord? {
-        mailbox.outgoing.last {
+        mailbox.outgoing.filter {
             $0.kind == .update && $0.session == session.id && $0.round == session.global.round
-        }
+        }.max { $0.seq < $1.seq }
     }
 
     private func answerAgain(_ session: ClientSession, instead update: OutgoingRecord) throws {

@@ -17,7 +17,10 @@ extension ClientRun {
     ///
     /// That a key stands for it that is believed was found before. What only a revoked key has said binds nobody anyway.
     func goesBack(_ known: ClientSession, by delivery: VerifiedDelivery, _ report: RoundReport) -> Bool {
-        guard known.isUndone(by: report, created: delivery.manifest.created) else { return false }
+        known.isUndone(by: report, created: delivery.manifest.created) && hasLaterNumber(delivery, than: known)
+    }
+
+    private func hasLaterNumber(_ delivery: VerifiedDelivery, than known: ClientSession) -> Bool {
         guard let former = mailbox.number(of: known.global.bundle), former.signer == delivery.signer.fingerprint else {
             return true
         }
@@ -39,7 +42,7 @@ extension ClientRun {
     /// nobody trains, or has another model under the same number.
     func tellReopened(_ known: ClientSession?, by delivery: VerifiedDelivery, _ report: RoundReport) throws {
         guard let known, known.global.isFinal, known.binding != nil,
-            delivery.manifest.created > known.global.created
+            delivery.manifest.created > known.global.created, hasLaterNumber(delivery, than: known)
         else { return }
         let isFinished = report.phase == .final
         let reopening = ClientSession.Reopening(

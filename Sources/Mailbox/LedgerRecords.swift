@@ -61,10 +61,11 @@ struct IncomingRecord: Equatable {
     /// When it was last told.
     var acknowledged: Timestamp?
 
-    /// Whether its sender, who offers it still, seems not to have got the last acknowledgement.
+    /// Whether its sender, who offers it still, seems not to have got the last acknowledgement. One that is noted for a day to
+    /// come was dated by a wrong clock, and is not taken before that day.
     func isToBeToldAgain(now: Timestamp) -> Bool {
         guard let acknowledged else { return false }
-        return now.seconds - acknowledged.seconds >= Ledger.repeatedAckAfter
+        return abs(now.seconds - acknowledged.seconds) >= Ledger.repeatedAckAfter
     }
 }
 

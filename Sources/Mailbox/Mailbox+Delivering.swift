@@ -19,7 +19,7 @@ extension Mailbox {
         let before = cache
         var summary = ExchangeSummary(.delivering)
         takeBack(exchange, &cache, &summary)
-        for record in ledger.outgoingInOrder where !record.isRetired && !record.isKeptBack {
+        for record in ledger.outgoingInOrder where isOffered(record) {
             for target in targets(of: record, in: exchange, only: only) {
                 do {
                     guard try isDue(record, target, exchange, cache, byHand: byHand) else { continue }
@@ -37,6 +37,10 @@ extension Mailbox {
         }
         if cache != before { try cache.save(to: home) }
         return summary
+    }
+
+    private func isOffered(_ record: OutgoingRecord) -> Bool {
+        !record.isRetired && !record.isKeptBack && !isExpired(record)
     }
 
     /// A place in an exchange where a bundle belongs.
@@ -97,7 +101,7 @@ extension Mailbox {
         guard let delivered = cache.delivered[target.path.string], delivered.id == record.id else {
             return !isAcknowledged
         }
-        guard !isAcknowledged, byHand || now.seconds - delivered.at.seconds >= Self.offerAgainAfter else {
+        guard !isAcknowledged, byHand || abs(now.seconds - delivered.at.seconds) >= Self.offerAgainAfter else {
             return false
         }
         guard try exchange.isFolder(target.path.removingLastComponent(), files) else { return true }
@@ -120,7 +124,7 @@ extension Mailbox {
 
     /// Removes from this exchange what is retired of our own bundles, or not for its recipient any more.
     private func takeBack(_ exchange: Exchange, _ cache: inout ExchangeCache, _ summary: inout ExchangeSummary) {
-        let live = ledger.outgoing.values.filter { !$0.isRetired && !$0.isKeptBack }
+        let live = ledger.outgoing.values.filter(isOffered)
         // By its name too: what travels encrypted by now is not to lie there in the clear.
         let names = Dictionary(live.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
         let cutOff = Set(live.flatMap { cutOffPaths(of: $0, in: exchange) })

@@ -17,11 +17,11 @@ extension Mailbox {
         var firstError: MailboxError?
         for made in ledger.outgoingInOrder where !made.isRetired {
             do {
-                if !isOver(made) { try seal(made) }
+                if !isOver(made), !isExpired(made) { try seal(made) }
                 let record = ledger.outgoing[made.key] ?? made
                 if isOver(record) {
                     try retire { $0.key == record.key }
-                } else if refusal(to: record.recipients) != nil {
+                } else if isExpired(record) || refusal(to: record.recipients) != nil {
                     try takeBack(record, present)
                 } else if record.published == nil || isToBeOfferedAgain(record, present) {
                     try publish(record)
@@ -62,6 +62,7 @@ extension Mailbox {
     /// was wrong for a night made forgotten would come again as new, or as a sign that the home was restored from a backup.
     package func cleanUp() throws(MailboxError) {
         let past = heard.map { min($0, now) }
+        if let past { try retire { past > $0.expires } }
         let waiting = Set(open.keys)
         try updateLedger { $0.forget(past: past, waiting: waiting) }
     }
@@ -69,7 +70,6 @@ extension Mailbox {
     // MARK: retention
 
     private func isOver(_ record: OutgoingRecord) -> Bool {
-        if now > record.expires { return true }
         switch record.retention {
         case .untilAcknowledged: return record.isAcknowledged
         case .untilWithdrawn: return false
@@ -77,15 +77,19 @@ extension Mailbox {
         }
     }
 
+    /// By the own clock, which may be wrong for a night: it is offered to nobody then, and goes with ``cleanUp()``.
+    func isExpired(_ record: OutgoingRecord) -> Bool { now > record.expires }
+
     private func isToBeOfferedAgain(_ record: OutgoingRecord, _ present: Set<String>) -> Bool {
         guard let published = record.published, !present.contains(record.name), !record.isAcknowledged else {
             return false
         }
         if case .days = record.retention { return false }
-        return now.seconds - published.seconds >= Self.offerAgainAfter
+        return abs(now.seconds - published.seconds) >= Self.offerAgainAfter
     }
 
-    /// Nobody knows who reads in the name of whom it is for: it waits in the home until another key is believed.
+    /// Nobody knows who reads in the name of whom it is for, or it has expired: it waits in the home until another key is
+    /// believed, or the clock is right again.
     private func takeBack(_ record: OutgoingRecord, _ present: Set<String>) throws(MailboxError) {
         if present.contains(record.name) {
             try onDisk { () throws(FileError) in try files.remove(home.outbox.appending(record.name)) }

@@ -112,9 +112,9 @@ extension Mailbox {
 
     /// Lays a recorded bundle into the outbox, and notes when. Without the note it is laid there again, unchanged.
     ///
-    /// What is for nobody who is believed waits in the home, and so does what is to be encrypted first.
+    /// What is for nobody who is believed waits in the home, and so does what is to be encrypted first, or has expired.
     func publish(_ record: OutgoingRecord) throws(MailboxError) {
-        guard refusal(to: record.recipients) == nil, !isToBeSealed(record) else { return }
+        guard !isExpired(record), refusal(to: record.recipients) == nil, !isToBeSealed(record) else { return }
         try encryptIfMissing(record)
         try onDisk { () throws(FileError) in
             try files.publishFile(from: travellingPath(record), to: home.outbox.appending(record.name))

@@ -29,20 +29,6 @@ extension ServerRun {
         if count > 0 { detail("\(counted(count, "bundle")) of a revoked key left the outbox") }
     }
 
-    /// What was made while the clock here was ahead: nobody takes it before its date. Introductions of keys wait for that, since
-    /// who is told of a key in time is told by their dates.
-    func replaceWhatIsStillToCome() throws {
-        let early = mailbox.outgoing.filter {
-            !$0.isRetired && !$0.isAcknowledged && $0.created > now.adding(seconds: ClockFloor.tolerance)
-                && isStillSaid($0)
-        }
-        guard let last = early.map(\.created).max() else { return }
-        try replace(early, because: home.name, turn: { "\($0.created.seconds)" }) { ["": waiting(for: $0)] }
-        attention(
-            "\(counted(early.count, "bundle")) that were made while the clock here was ahead, and not taken before "
-                + "\(last.rfc3339), are made anew: carry those that lie in the outbox now")
-    }
-
     /// What was made for a home that is gone, before another one takes its name: it can open none of that, and would take it for
     /// a mistake about its key. The others of a bundle that was for several get their own, whose names say whom they are for.
     func replaceWhatIsForFormerHome(of name: PartyName) throws {
@@ -57,26 +43,51 @@ extension ServerRun {
         record.recipients.filter { !record.acknowledgedBy.contains($0) && (record.kind != .global || isBelieved($0)) }
     }
 
+    /// What was made while the clock here was ahead: nobody takes it before its date, and a hospital waits for it as long. What
+    /// introduces a key keeps its name, by which its answer is known, and waits for that day.
+    func replaceWhatIsStillToCome() throws {
+        let early = mailbox.outgoing.filter { record in
+            guard !record.isRetired, !record.isAcknowledged, record.created > now.adding(seconds: ClockFloor.tolerance)
+            else { return false }
+            return [.decision, .abort, .global].contains(record.kind) || record.kind == .trust && isStillSaid(record)
+        }
+        guard !early.isEmpty else { return }
+        let count = try replace(early, as: { "early-\($0.created.seconds)" }) { record in
+            let waiting = waiting(for: record)
+            return waiting.isEmpty ? [:] : ["": waiting]
+        }
+        if count > 0 {
+            attention(
+                "\(counted(count, "bundle")) made while the clock here was ahead, which nobody takes before its date: made anew"
+            )
+        }
+    }
+
     /// - Parameters:
     ///   - party: whose keys were revoked or are about to be: as many as there are, as many times this may happen.
-    ///   - turn: what tells one time from another where it is not for a key's sake.
     ///   - audiences: who is to get a bundle once more: one bundle for each group, which its name tells from the others.
     /// - Returns: how many left the outbox; what could not be said again stays for the next run.
     @discardableResult
     private func replace(
-        _ gone: [OutgoingRecord], because party: PartyName, turn: ((OutgoingRecord) -> String)? = nil,
+        _ gone: [OutgoingRecord], because party: PartyName, for audiences: (OutgoingRecord) -> [String: [PartyName]]
+    ) throws -> Int {
+        let turn = mailbox.trust.signers.entries(of: party).count { mailbox.trust.isRevoked($0.key) }
+        return try replace(gone, as: { _ in "\(party)-\(turn)" }, for: audiences)
+    }
+
+    /// - Parameter occasion: tells this time from the others that the same may have to be said again.
+    private func replace(
+        _ gone: [OutgoingRecord], as occasion: (OutgoingRecord) -> String,
         for audiences: (OutgoingRecord) -> [String: [PartyName]]
     ) throws -> Int {
-        let revoked = mailbox.trust.signers.entries(of: party).count { mailbox.trust.isRevoked($0.key) }
         var replaced: Set<String> = []
         for record in gone {
             try isolated("\(record.kind.rawValue) for \(record.recipients.map(\.text).joined(separator: ", "))") {
                 if isStillSaid(record) {
-                    let turn = turn?(record) ?? "\(revoked)"
-                    for (group, audience) in audiences(record).sorted(by: { $0.key < $1.key }) where !audience.isEmpty {
+                    for (group, audience) in audiences(record).sorted(by: { $0.key < $1.key }) {
                         try sayAgain(
                             record, to: audience,
-                            as: "\(Self.againPrefix)\(party)-\(turn)\(group)/\(Self.originalKey(record.key))")
+                            as: "\(Self.againPrefix)\(occasion(record))\(group)/\(Self.originalKey(record.key))")
                     }
                 }
                 replaced.insert(record.key)

@@ -54,6 +54,34 @@ import Wire
         for home in World.everybody { try requireSilence(world, home) }
     }
 
+    @Test(arguments: ["per client", "flat"])
+    func whatAServersClockMadeTooEarlyIsMadeAnew(layout: String) throws {
+        let world = try world(layout: layout)
+        world.advance(days: 80)
+        try world.succeed("server", "run", "--home", "S")
+        world.advance(days: -80, seconds: 60)
+        try world.shell("rm S/mailbox/clock.json")
+        for home in World.everybody {
+            let told = try world.succeed("client", "run", "--home", home)
+            #expect(
+                told.output.contains("still to come") && told.output.contains("move it back into inbox/"), "\(told)")
+            #expect(told.output.contains("an exchange brings it again"), "\(told)")
+        }
+        try world.shell("mkdir early && cp a/quarantine/*.age early/")
+        let told = try world.succeed("server", "run", "--home", "S")
+        #expect(told.output.contains("made while the clock here was ahead"), "\(told)")
+        #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
+        for home in World.everybody { try world.succeed("client", "run", "--home", home) }
+        #expect(world.names("a/outbox", "update").count == 1)
+        try finish(world)
+        for home in World.everybody { try world.succeed("client", "run", "--home", home) }
+        // Nor do the first ones come to anything in their time.
+        world.advance(days: 81)
+        try world.shell("cp early/* a/inbox/")
+        try requireSilence(world, "a")
+        #expect(try world.status("a")["sessions"][0]["ended"].text?.hasPrefix("finished") == true)
+    }
+
     @Test func whatAHospitalsClockTookForExpiredIsFetchedAgainOnceTheClockIsRight() throws {
         let world = try world()
         try world.succeed("server", "run", "--home", "S")
@@ -84,7 +112,7 @@ import Wire
         for home in World.everybody { try world.visit(home) }
         try world.shell("rm S/mailbox/clock.json")
         let told = try world.serve()
-        #expect(told.output.contains("were made while the clock here was ahead"), "\(told)")
+        #expect(told.output.contains("made while the clock here was ahead"), "\(told)")
         #expect(try world.run("server", "run", "--home", "S").isSilentSuccess)
         for home in World.everybody {
             try world.visit(home)
@@ -119,6 +147,65 @@ import Wire
         try world.shell("mv S/quarantine/*.age S/inbox/")
         #expect(try world.serve().status == 0)
         #expect(try world.history("spring").count == 1)
+    }
+
+    /// The one that was dated too late stays the newest by its date, and is not the answer.
+    @Test func aServerThatLosesWhatWasSignedAnewGetsItAgain() throws {
+        let world = try World.enrolled()
+        try world.startSession(rounds: 1)
+        world.advance(days: 3)
+        try world.visit("a")
+        world.advance(days: -3, seconds: 60)
+        try world.shell("rm a/mailbox/clock.json")
+        try world.visit("a")
+        try world.shell("cp -a S backup")
+        try world.answer("a")
+        try world.serve()
+        try world.visit("a")
+        try world.shell("rm -rf S && mv backup S")
+        world.advance(seconds: 3600)
+        try world.succeed("server", "reissue", "spring", "hospital-a", "--home", "S")
+        try world.serve()
+        #expect(try world.visit("a").output.contains("trained once more"))
+        #expect(world.names("a/outbox", "update").count == 1)
+        try world.answer("a")
+        try world.serve()
+        #expect(try world.session("spring")["answered"].items.count == 1)
+    }
+
+    /// By a clock that is wrong for a night it had expired before anybody fetched it.
+    @Test(arguments: ["update", "global"]) func whatWasTakenForExpiredIsSentStill(kind: String) throws {
+        let world = try world()
+        try world.succeed("server", "run", "--home", "S")
+        let home = kind == "update" ? "a" : "S"
+        if kind == "update" { try world.succeed("client", "run", "--home", "a") }
+        world.advance(days: 365)
+        _ = try world.run(home == "a" ? "client" : "server", "run", "--home", home)
+        world.advance(days: -365, seconds: 60)
+        try world.shell("rm \(home)/mailbox/clock.json")
+        _ = try world.run(home == "a" ? "client" : "server", "run", "--home", home)
+        #expect(world.names("\(home)/outbox", kind).count > 0, "\(world.names("\(home)/outbox"))")
+        try finish(world)
+        #expect(try world.history("spring").first?.fate(of: "hospital-a") == "counted")
+    }
+
+    /// Else the server offers the same for as long as the clock was ahead, and knows of nothing that arrived.
+    @Test func whatAReceiptDatedTooLateAcknowledgesIsAcknowledgedAgain() throws {
+        let world = try World.enrolled()
+        try world.succeed("key", "rotate", "--home", "S")
+        try world.serve()
+        world.advance(days: 100)
+        try world.visit("a")
+        world.advance(days: -100, seconds: 60)
+        try world.shell("rm a/mailbox/clock.json")
+        try world.answer("a")
+        #expect(try world.serve().output.contains("still to come"))
+        #expect(world.names("S/outbox", "trust-ministry-to-hospital-a").count == 1)
+        world.advance(days: 1)
+        try world.visit("a")
+        try world.answer("a")
+        try world.serve()
+        #expect(world.names("S/outbox", "trust-ministry-to-hospital-a").isEmpty)
     }
 
     /// By courier the only copy lies in quarantine, and comes from there.
