@@ -113,13 +113,18 @@ extension ClientRun {
 
     private static let ownKeyRevoked = "own-key-revoked"
 
+    /// What ends the wait for an introduction.
+    package static let cureOfUnknownKey =
+        "a trust bundle may introduce it, else ask by telephone for the fingerprint and a new invite: 'consilium key trust' takes the "
+        + "key from that"
+
     /// Bundles of a key that nobody introduced: perhaps the introduction is still on its way.
     func tellUnknownKeys() throws {
         for held in mailbox.held where held.cause == .unknownKey && held.sender == server {
             if state.announced.announce("unknown-key-\(held.fingerprint)") {
                 attention(
-                    "a bundle that says it is from \(held.sender) waits: its key \(held.fingerprint) is not known here; a trust "
-                        + "bundle may introduce it, else ask by telephone")
+                    "a bundle that says it is from \(held.sender) waits: its key \(held.fingerprint) is not known here; "
+                        + Self.cureOfUnknownKey)
             }
         }
         try saveState()

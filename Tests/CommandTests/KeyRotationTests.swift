@@ -62,10 +62,14 @@ import Wire
         try world.shell("mkdir away && mv S/outbox/trust-* away/; cp S/outbox/* c/inbox/")
         let waits = try world.succeed("client", "run", "--home", "c")
         #expect(waits.output.contains("its key \(new) is not known here; a trust bundle may introduce it"), "\(waits)")
+        let doctor = try world.run("doctor", "--home", "c")
+        #expect(doctor.output.contains("MEND unknown keys: bundles that say they are from ministry wait"), "\(doctor)")
+        #expect(doctor.output.contains("'consilium key trust' takes the key"), "\(doctor)")
         #expect(try world.run("client", "run", "--home", "c").output.isEmpty)
         try world.shell("cp late/* c/inbox/")
         let taken = try world.succeed("client", "run", "--home", "c", "--verbose")
         #expect(taken.output.contains("update published"), "\(taken)")
+        #expect(try world.run("doctor", "--home", "c").output.contains("ok   unknown keys"))
         for home in ["a", "b"] { try world.visit(home) }
         for home in World.everybody { try world.answer(home) }
         try world.serve()

@@ -55,6 +55,7 @@ struct HomeCheck {
                 check(
                     "pictures", "set 'data' in consilium.yaml, or mend the folder", needs: [.configuration], pictures),
                 check("standing", needs: [.configuration, .trust, .records], standing),
+                check("unknown keys", ClientRun.cureOfUnknownKey, needs: [.records], unknownKeys),
             ]
             : [
                 check(
