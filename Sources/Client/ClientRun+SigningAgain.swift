@@ -57,9 +57,7 @@ extension ClientRun {
 
     /// What was made while the clock here was ahead: nobody takes it before its date, by which the round is over.
     func signAgainWhatIsStillToCome() throws {
-        let early = mailbox.outgoing.filter {
-            !$0.isRetired && !$0.isAcknowledged && $0.created > now.adding(seconds: ClockFloor.tolerance)
-        }
+        let early = mailbox.outgoingStillToCome
         guard !early.isEmpty, mailbox.obstacle(to: server) == nil else { return }
         for record in early where record.kind != .receipt && state.announced.announce("early-\(record.id)") {
             let consequence =

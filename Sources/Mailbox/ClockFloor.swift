@@ -8,7 +8,7 @@ package import Wire
 /// stops. A `created` in the future never raises it: one client with a wrong clock must not stop a server.
 package struct ClockFloor: Equatable {
     /// How far the clock may be behind the floor, and a `created` ahead of the clock, in seconds.
-    package static let tolerance: Int64 = 86_400
+    static let tolerance: Int64 = 86_400
     /// How much the floor must rise to be worth a write, in seconds: an idle run writes nothing.
     static let step: Int64 = 3600
 

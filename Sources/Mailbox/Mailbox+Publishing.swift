@@ -80,6 +80,13 @@ extension Mailbox {
     /// By the own clock, which may be wrong for a night: it is offered to nobody then, and goes with ``cleanUp()``.
     func isExpired(_ record: OutgoingRecord) -> Bool { now > record.expires }
 
+    /// Bundles of ours that were made while the clock here was ahead, and that nobody takes before their date.
+    package var outgoingStillToCome: [OutgoingRecord] {
+        ledger.outgoingInOrder.filter {
+            !$0.isRetired && !$0.isAcknowledged && $0.created > now.adding(seconds: ClockFloor.tolerance)
+        }
+    }
+
     private func isToBeOfferedAgain(_ record: OutgoingRecord, _ present: Set<String>) -> Bool {
         guard let published = record.published, !present.contains(record.name), !record.isAcknowledged else {
             return false

@@ -46,10 +46,8 @@ extension ServerRun {
     /// What was made while the clock here was ahead: nobody takes it before its date, and a hospital waits for it as long. What
     /// introduces a key keeps its name, by which its answer is known, and waits for that day.
     func replaceWhatIsStillToCome() throws {
-        let early = mailbox.outgoing.filter { record in
-            guard !record.isRetired, !record.isAcknowledged, record.created > now.adding(seconds: ClockFloor.tolerance)
-            else { return false }
-            return [.decision, .abort, .global].contains(record.kind) || record.kind == .trust && isStillSaid(record)
+        let early = mailbox.outgoingStillToCome.filter { record in
+            [.decision, .abort, .global].contains(record.kind) || record.kind == .trust && isStillSaid(record)
         }
         guard !early.isEmpty else { return }
         let count = try replace(early, as: { "early-\($0.created.seconds)" }) { record in

@@ -18,6 +18,22 @@ import Wire
         return world
     }
 
+    /// The same, begun by a server whose clock was ahead for one run; its hospitals have put away what that made.
+    private func worldOfAServer(ahead days: Int64, layout: String) throws -> World {
+        let world = try world(layout: layout)
+        world.advance(days: days)
+        try world.succeed("server", "run", "--home", "S")
+        world.advance(days: -days, seconds: 60)
+        try world.shell("rm S/mailbox/clock.json")
+        for home in World.everybody {
+            let told = try world.succeed("client", "run", "--home", home)
+            #expect(
+                told.output.contains("still to come") && told.output.contains("move it back into inbox/"), "\(told)")
+            #expect(told.output.contains("an exchange brings it again"), "\(told)")
+        }
+        return world
+    }
+
     private func requireSilence(_ world: World, _ home: String) throws {
         #expect(try world.run("client", "run", "--home", home).isSilentSuccess)
     }
@@ -31,17 +47,7 @@ import Wire
 
     @Test(arguments: ["per client", "flat"])
     func whatAServersClockMadeTooEarlyIsFetchedAgainInItsTime(layout: String) throws {
-        let world = try world(layout: layout)
-        world.advance(days: 3)
-        try world.succeed("server", "run", "--home", "S")
-        world.advance(days: -3, seconds: 60)
-        try world.shell("rm S/mailbox/clock.json")
-        for home in World.everybody {
-            let told = try world.succeed("client", "run", "--home", home)
-            #expect(
-                told.output.contains("still to come") && told.output.contains("move it back into inbox/"), "\(told)")
-            #expect(told.output.contains("an exchange brings it again"), "\(told)")
-        }
+        let world = try worldOfAServer(ahead: 3, layout: layout)
         world.advance(days: 1)
         for home in World.everybody { try requireSilence(world, home) }
         #expect(world.names("a/outbox", "update").isEmpty)
@@ -56,17 +62,7 @@ import Wire
 
     @Test(arguments: ["per client", "flat"])
     func whatAServersClockMadeTooEarlyIsMadeAnew(layout: String) throws {
-        let world = try world(layout: layout)
-        world.advance(days: 80)
-        try world.succeed("server", "run", "--home", "S")
-        world.advance(days: -80, seconds: 60)
-        try world.shell("rm S/mailbox/clock.json")
-        for home in World.everybody {
-            let told = try world.succeed("client", "run", "--home", home)
-            #expect(
-                told.output.contains("still to come") && told.output.contains("move it back into inbox/"), "\(told)")
-            #expect(told.output.contains("an exchange brings it again"), "\(told)")
-        }
+        let world = try worldOfAServer(ahead: 80, layout: layout)
         try world.shell("mkdir early && cp a/quarantine/*.age early/")
         let told = try world.succeed("server", "run", "--home", "S")
         #expect(told.output.contains("made while the clock here was ahead"), "\(told)")
